@@ -36,6 +36,10 @@ TS_API ts_status ts_lm_decode(ts_lm *lm, const int32_t *ids, size_t n_ids, char 
  * the vocabulary's size. */
 TS_API ts_status ts_lm_score(ts_lm *lm, const int32_t *ids, size_t n, double *logprobs,
                              bool *greedy) TS_NODISCARD;
+/* From now on the experts that tokens of each ts_lm_score go to are recorded in a file, or are those of such a file,
+ * sequence by sequence: weights are still the routers'. One of the two names; both NULL ends it, and what was recorded
+ * gets its name then alone. Not of ts_lm_logits and ts_lm_generate. TS_ERR_USER: a model without experts, another's file. */
+TS_API ts_status ts_lm_routing(ts_lm *lm, const char *record, const char *replay) TS_NODISCARD;
 /* The logits after each token, [n, vocab] row-major. */
 TS_API ts_status ts_lm_logits(ts_lm *lm, const int32_t *ids, size_t n, float *logits) TS_NODISCARD;
 

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "infer/score.h"
 #include "train/model_files.h"
+#include "model/experts_options.h"
 #include "model/open.h"
 
 const ts_option ts_lm_option_rows[] = {
@@ -36,6 +37,7 @@ ts_status ts_lm_begin(ts_lm *lm)
 void ts_lm_end(ts_lm *lm)
 {
     ts_tape_destroy(&lm->tape);
+    ts_routes_close(&lm->routes);
     ts_model_deinit(&lm->model);
     ts_device_close(&lm->dev);
     ts_tokenizer_scratch_destroy(&lm->scratch);
@@ -225,9 +227,25 @@ ts_status ts_lm_score(ts_lm *lm, const int32_t *ids, size_t n, double *logprobs,
     if (!greedy)
         TS_TRY(ts_alloc(&own, n, sizeof *own));
     const ts_status st =
-        ts_score_ids(lm->model.decoder, lm->tape, ids, (int64_t)n, logprobs, greedy ? greedy : own);
+        ts_score_ids(lm->model.decoder, lm->tape, ids, (int64_t)n, lm->routes, logprobs, greedy ? greedy : own);
     ts_free(&own);
     return st;
+}
+
+ts_status ts_lm_routing(ts_lm *lm, const char *record, const char *replay)
+{
+    const ts_expert_options o = { .record = record, .replay = replay };
+    const ts_routes_shape any = { 0 };
+    TS_NEED(lm);
+    if (record && replay)
+        return ts_error(TS_ERR_USER, "choices that are replayed cannot be recorded: record %s or replay %s", record, replay);
+    if ((record || replay) && !lm->model.decoder->arch.n_experts)
+        return ts_error(TS_ERR_USER, "%s: this model has no experts whose choices could be %s", lm->rt.load,
+                        record ? "recorded" : "replayed");
+    if (lm->routes)
+        TS_TRY(ts_routes_finish(lm->routes));
+    ts_routes_close(&lm->routes);
+    return ts_expert_options_routes(&o, &lm->model.decoder->arch, &any, 0, 0, false, true, &lm->routes);
 }
 
 ts_status ts_lm_logits(ts_lm *lm, const int32_t *ids, size_t n, float *logits)

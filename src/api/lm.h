@@ -34,6 +34,7 @@ struct ts_lm {
     ts_text_tokenizer tok;
     ts_tokenizer_scratch *scratch;
     bool has_tok;
+    ts_routes *routes; /* of experts, in what is scored; NULL: layers choose, and nobody writes it down */
 };
 
 /* With the options in place: device and model, and not yet the tokenizer. Whatever it returns,

@@ -72,7 +72,7 @@ static ts_status choose_memory(ts_training *t)
     if (t->comm->size > 1) /* others may not have been asked to choose */
         TS_TRY(ts_job_check_alike(t->set, t->comm));
     TS_TRY(ts_comm_agree(t->comm, t->comm->rank == 0 ? choose(t) : TS_OK));
-    int64_t n[3] = { p->chosen ? p->layers : 0, p->chosen_stages, p->order ? TS_PLAN_ORDER : 0 };
+    int64_t n[3] = { p->chosen ? p->layers : 0, p->chosen_stages, p->order ? TS_PLAN_ORDER + p->order[3] : 0 };
     TS_TRY(ts_comm_run(t->comm, ts_broadcast(n, 3, TS_COMM_I64, 0)));
     TS_TRY(share_layers(t->comm, n[0], &p->chosen));
     TS_TRY(share_numbers(t->comm, n[1], &p->stage_layers));

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 typedef struct score_options {
-    const char *input, *output, *logits;
+    const char *input, *output, *logits, *record, *replay;
     int on_bad_record;
 } score_options;
 
@@ -23,6 +23,10 @@ static const ts_option score_rows[] = {
     ROW(TEXT, output, "output", "-", "JSON lines: ids, logprobs, sum, count, greedy"),
     ROW(TEXT, logits, "logits", NULL,
         "also write the first line's logits to this safetensors file"),
+    TS_ROW_IS(TS_OPTION_PLACE, TEXT, score_options, record, "moe-routing-record", NULL, 0, 0, NULL, "score",
+              "a file for the experts that each token goes to in each layer (docs/moe.md)"),
+    ROW(TEXT, replay, "moe-routing-replay", NULL,
+        "such a file, of the same lines: tokens go to the experts that are in it"),
 };
 
 static const char usage[] =
@@ -212,7 +216,14 @@ static ts_status open_all(scorer *s)
     TS_TRY(ts_output_check("--output", s->o.output));
     if (s->o.logits)
         TS_TRY(ts_output_check("--logits", s->o.logits));
-    return ts_lm_begin(&s->lm);
+    if (s->o.replay && s->o.logits)
+        return ts_error(TS_ERR_USER, "--moe-routing-replay is of scores, not of --logits: leave one out");
+    if (s->o.record && s->o.replay)
+        return ts_error(TS_ERR_USER, "--moe-routing-record and --moe-routing-replay: what is replayed is chosen by nobody: give one");
+    if (s->o.record)
+        TS_TRY(ts_output_check("--moe-routing-record", s->o.record));
+    TS_TRY(ts_lm_begin(&s->lm));
+    return s->o.record || s->o.replay ? ts_lm_routing(&s->lm, s->o.record, s->o.replay) : TS_OK;
 }
 
 static void close_all(scorer *s)
@@ -245,6 +256,8 @@ static ts_status run(int argc, char *const *argv)
     ts_status st = open_all(&s);
     if (st == TS_OK)
         st = score_file(&s);
+    if (st == TS_OK && s.o.record)
+        st = ts_lm_routing(&s.lm, NULL, NULL);
     st = ts_device_explain(s.lm.dev, st);
     close_all(&s);
     ts_option_set_destroy(&set);

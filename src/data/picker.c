@@ -63,6 +63,13 @@ static void take_cyclic(ts_picker *s, int64_t place, int64_t *out)
                                : s->order[at + s->rank + b * s->size];
 }
 
+void ts_picker_run(const ts_picker *s, int64_t first, int64_t n, int64_t *out)
+{
+    TS_ASSERT(!s->is_cyclic, "a run of samples of a permuted pass");
+    for (int64_t b = 0; b < n; b++)
+        out[b] = (first + b) % s->total;
+}
+
 ts_status ts_picker_take(ts_picker *s, int64_t consumed, int64_t m, int64_t *out)
 {
     const int64_t chunk = s->micro * s->size;
@@ -71,8 +78,6 @@ ts_status ts_picker_take(ts_picker *s, int64_t consumed, int64_t m, int64_t *out
         take_cyclic(s, consumed + m * chunk, out);
         return TS_OK;
     }
-    const int64_t first = ts_sampler_first(consumed, m, s->micro, s->rank, s->size);
-    for (int64_t b = 0; b < s->micro; b++)
-        out[b] = (first + b) % s->total;
+    ts_picker_run(s, ts_sampler_first(consumed, m, s->micro, s->rank, s->size), s->micro, out);
     return TS_OK;
 }

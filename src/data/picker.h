@@ -25,6 +25,8 @@ void ts_picker_deinit(ts_picker *s);
 /* Whether a run may go on after this many samples: a pass of the cyclic order is cut for one
  * micro-batch size and number of processes (else TS_ERR_USER). */
 ts_status ts_picker_check(const ts_picker *s, int64_t consumed) TS_NODISCARD;
+/* Not cyclic: n samples from number `first` on. */
+void ts_picker_run(const ts_picker *s, int64_t first, int64_t n, int64_t *out);
 /* Samples of this rank's micro-batch m (0, 1, ...) after `consumed` samples, into out [micro].
  * Beyond the last sample "single" begins again with the first. A pass of "cyclic" ends on all ranks
  * together, where one has no whole micro-batch left (Megatron's ranks lose step there when

@@ -27,7 +27,17 @@ static ts_status put_sequence(ts_decoder *d, ts_tape *tape, const int32_t *ids, 
     return st;
 }
 
-static ts_status score(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n,
+/* All layers of it, and its choices of experts as they go. */
+static ts_status run_layers(ts_decoder *d, ts_tape *tape, sequence *s, ts_routes *routes, ts_tensor **hidden)
+{
+    if (routes)
+        TS_TRY(ts_routes_begin(routes, s->run.S));
+    s->run.routes = routes;
+    TS_TRY(ts_decoder_forward(d, tape, &s->run, NULL, s->ids, hidden));
+    return routes ? ts_routes_end(routes) : TS_OK;
+}
+
+static ts_status score(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes,
                        double *logprobs, bool *greedy, float *loss, int32_t *argmax)
 {
     sequence s;
@@ -37,7 +47,7 @@ static ts_status score(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t
     for (int64_t i = 0; i + 1 < n; i++)
         argmax[i] = ids[i + 1];
     TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, argmax, n, &labels));
-    TS_TRY(ts_decoder_forward(d, tape, &s.run, NULL, s.ids, &hidden));
+    TS_TRY(run_layers(d, tape, &s, routes, &hidden));
     ts_xent_op o = ts_decoder_head(d);
     o.labels = labels;
     TS_TRY(ts_op_linear_xent(tape, &o, hidden, &l, &best));
@@ -52,7 +62,7 @@ static ts_status score(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t
     return TS_OK;
 }
 
-ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n,
+ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes,
                        double *logprobs, bool *greedy)
 {
     float *loss = NULL;
@@ -63,7 +73,7 @@ ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t
     ts_tape_reset(tape);
     tape->recording = false;
     if (st == TS_OK)
-        st = score(d, tape, ids, n, logprobs, greedy, loss, argmax);
+        st = score(d, tape, ids, n, routes, logprobs, greedy, loss, argmax);
     ts_tape_reset(tape);
     ts_free(&loss);
     ts_free(&argmax);

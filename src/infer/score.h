@@ -5,8 +5,9 @@
 
 /* Scores one sequence: logprobs[i] is the natural logarithm of ids[i]'s probability after
  * ids[0..i), for i >= 1 (logprobs[0] is 0 and means nothing); greedy[i] whether it was the arg-max.
- * n >= 1. */
-ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n,
+ * n >= 1. routes, of sequences of any length: where this one's choices of experts go, or come from;
+ * NULL: neither. */
+ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes,
                        double *logprobs, bool *greedy) TS_NODISCARD;
 /* The logits after each token, fp32 [n, vocab], into out. */
 ts_status ts_score_logits(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n,

@@ -263,7 +263,7 @@ static ts_experts_layer experts_of(const ts_arch *a, int64_t layer)
     if (!ts_has_experts(ts_arch_block(a, layer)))
         return (ts_experts_layer){ 0 };
     return (ts_experts_layer){
-        .hidden = a->hidden, .ffn = a->expert_ffn, .experts = a->n_experts, .zeros = a->zero_experts,
+        .number = layer, .hidden = a->hidden, .ffn = a->expert_ffn, .experts = a->n_experts, .zeros = a->zero_experts,
         .act = a->act, .gated = a->gated,
         .has_biases = a->experts_bias, .scales_input = a->probs_on_input,
         .clamp = (float)ts_layer_clamp(a, layer, false), .clamps_value = a->clamps_value,

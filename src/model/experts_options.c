@@ -37,6 +37,8 @@ const ts_option ts_expert_option_rows[] = {
     RUN(REAL, gate.capacity, "moe-train-capacity-factor", "1", 0, 1e6, NULL,
         "of --moe-model-type deepspeed_moe: an expert takes at most so many times its even share of a micro-batch's tokens; the "
         "first choices of all tokens come before second ones"),
+    RUN(REAL, gate.capacity_alone, "moe-eval-capacity-factor", NULL, 1e-6, 1e6, NULL,
+        "the same in evaluation, as DeepSpeed has it (default: as in training, as MindSpeed has it)"),
     RUN(INT, gate.least, "moe-min-capacity", "4", 0, 1 << 30, NULL, "and always so many (of a micro-batch that has as many)"),
     RUN(CHOICE, gate.noise, "noisy-gate-policy", "None", 0, 0, TS_CHOICES(TS_MOE_NOISES),
         "of deepspeed_moe, in training: what the router reads is multiplied with numbers from 0.99 to 1.01; the choice is drawn "
@@ -58,7 +60,7 @@ const ts_option ts_expert_option_rows[] = {
 };
 const size_t ts_expert_option_count = sizeof ts_expert_option_rows / sizeof *ts_expert_option_rows;
 
-static const char *const gate_names[] = { "moe-train-capacity-factor", "moe-min-capacity", "noisy-gate-policy", "no-use-rts",
+static const char *const gate_names[] = { "moe-train-capacity-factor", "moe-eval-capacity-factor", "moe-min-capacity", "noisy-gate-policy", "no-use-rts",
                                           "moe-use-sinkhorn", "moe-no-drop", "moe-dynamic-padding" };
 
 /* What DeepSpeed's gate has in other ways, or not. */
@@ -75,9 +77,10 @@ static ts_status check_gate(const ts_expert_options *o, const ts_option_set *set
                                      "(--moe-use-sinkhorn balances the choice)");
     if (o->gate.dynamic && !o->gate.no_drop)
         return ts_error(TS_ERR_USER, "--moe-dynamic-padding needs --moe-no-drop");
-    if (o->gate.no_drop && ts_option_given(set, "moe-train-capacity-factor"))
-        return ts_error(TS_ERR_USER, "--moe-no-drop: experts take all that comes, --moe-train-capacity-factor says how much they "
-                                     "take: give one");
+    for (int i = 0; i < 2; i++)
+        if (o->gate.no_drop && ts_option_given(set, gate_names[i]))
+            return ts_error(TS_ERR_USER, "--moe-no-drop: experts take all that comes, --%s says how much they take: give one",
+                            gate_names[i]);
     if (o->gate.sinkhorn && o->gate.noise == TS_MOE_NOISE_SAMPLE)
         return ts_error(TS_ERR_USER, "--moe-use-sinkhorn and --noisy-gate-policy RSample both say who is chosen: give one");
     return TS_OK;
@@ -173,6 +176,7 @@ ts_status ts_expert_options_gate(const ts_expert_options *o, const ts_arch *a, t
                         (long long)a->experts_per_token);
     rules->by_slots = true;
     rules->capacity = g->no_drop ? 0 : g->capacity;
+    rules->capacity_alone = g->capacity_alone;
     rules->least = g->least;
     rules->draws = one && !g->no_draws;
     rules->gumbel = g->noise == TS_MOE_NOISE_SAMPLE;

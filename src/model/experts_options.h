@@ -25,7 +25,7 @@ typedef enum ts_moe_noise { TS_MOE_NOISES(TS_CHOICE_VALUE) } ts_moe_noise;
 
 /* Of DeepSpeed's gate (--moe-model-type deepspeed_moe). */
 typedef struct ts_gate_options {
-    double capacity;
+    double capacity, capacity_alone;
     int64_t least;
     int noise; /* TS_MOE_NOISE_* */
     bool no_draws, sinkhorn, no_drop, dynamic;

@@ -152,7 +152,6 @@ const ts_option ts_model_script_rows[] = {
     TS_LATER("moe-device-level-aux-loss-coeff", 1, "0", MOE),
     TS_LATER("router-aux-loss-coef", 1, "0", MOE),
     TS_LATER("seq-aux", 0, NULL, MOE),
-    TS_LATER("moe-eval-capacity-factor", 1, NULL, MOE),
     TS_LATER("moe-loss-coeff", 1, "0", MOE),
     TS_LATER("create-moe-param-group", 0, NULL, MOE),
     TS_LATER("disable-moe-token-dropping", 0, NULL, MOE),

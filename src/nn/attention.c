@@ -267,6 +267,33 @@ static ts_status fuse(ts_tape *tape, const ts_attention_layer *l, ts_tensor *kv,
     return ts_op_reshape(tape, *q, l->n_kv * (queries + pair), q);
 }
 
+static ts_attention_op op_of(const ts_attention_layer *l, const ts_run *run, int64_t layer, const keys_from *from)
+{
+    return (ts_attention_op){ .B = run->B,
+                              .S = run->S,
+                              .n_q = l->n_q,
+                              .n_kv = l->n_kv,
+                              .head_dim = l->head_dim,
+                              .head0 = l->head0,
+                              .all_q = l->all_q,
+                              .scale = l->scale,
+                              .softcap = l->softcap,
+                              .mask = l->mask,
+                              .first_key = from->first_key,
+                              .last_key = from->last_key,
+                              .sinks = l->sinks,
+                              .slopes = l->slopes,
+                              .dropout = run->attention_dropout,
+                              .rng = ts_run_rng(run, from->dropout, layer),
+                              .sample0 = run->sample0,
+                              .tops = l->qkv.w && !from->cache ? l->qkv.w->tops : NULL,
+                              .cache = from->cache,
+                              .are_there = l->keys_of && !l->keys_raw && from->cache,
+                              .slot0 = run->slot0,
+                              .q_start = run->q_start,
+                              .q_len = run->q_len };
+}
+
 static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run *run,
                         int64_t layer, const keys_from *from, ts_tensor *x, ts_tensor **y)
 {
@@ -274,29 +301,7 @@ static ts_status attend(ts_tape *tape, const ts_attention_layer *l, const ts_run
     const ts_shown_columns of_heads = ts_columns_of(&l->proj, TS_CUT_ROW),
                            of_stream = ts_columns_whole(l->proj.out);
     TS_TRY(project(tape, l, run, layer, from, x, &q, &kv, &gate));
-    const ts_attention_op o = { .B = run->B,
-                                .S = run->S,
-                                .n_q = l->n_q,
-                                .n_kv = l->n_kv,
-                                .head_dim = l->head_dim,
-                                .head0 = l->head0,
-                                .all_q = l->all_q,
-                                .scale = l->scale,
-                                .softcap = l->softcap,
-                                .mask = l->mask,
-                                .first_key = from->first_key,
-                                .last_key = from->last_key,
-                                .sinks = l->sinks,
-                                .slopes = l->slopes,
-                                .dropout = run->attention_dropout,
-                                .rng = ts_run_rng(run, from->dropout, layer),
-                                .sample0 = run->sample0,
-                                .tops = l->qkv.w && !from->cache ? l->qkv.w->tops : NULL,
-                                .cache = from->cache,
-                                .are_there = l->keys_of && !l->keys_raw && from->cache,
-                                .slot0 = run->slot0,
-                                .q_start = run->q_start,
-                                .q_len = run->q_len };
+    const ts_attention_op o = op_of(l, run, layer, from);
     TS_ASSERT(!run->spread || !l->is_apart, "a second sequence is not shared out");
     if (run->spread && kv)
         TS_TRY(fuse(tape, l, kv, &q));
@@ -332,6 +337,28 @@ static ts_status attend_to_itself(ts_tape *tape, const ts_attention_layer *l, co
                              .dropout = TS_RNG_ATTN_DROPOUT, .module = "self_attention" };
     ts_device_part(tape->dev, "attention", layer);
     return attend_in_frame(tape, l, run, layer, &self, x, y);
+}
+
+ts_status ts_attention_begin(ts_tape *tape, const ts_attention_layer *l, const ts_run *run, int64_t layer, ts_tensor *x,
+                             ts_tensor **rows)
+{
+    const keys_from self = { .x = x, .pos = run->pos, .module = "self_attention" };
+    ts_tensor *kv, *gate;
+    TS_ASSERT(ts_attention_has_slices(l) && !run->spread, "layer %lld: attention of some queries", (long long)layer);
+    ts_device_part(tape->dev, "attention", layer);
+    return project(tape, l, run, layer, &self, x, rows, &kv, &gate);
+}
+
+ts_status ts_attention_slice(ts_tape *tape, const ts_attention_layer *l, const ts_run *run, int64_t layer, ts_tensor *rows,
+                             int64_t begin, int64_t n, ts_tensor **y)
+{
+    const keys_from self = { .pos = run->pos, .first_key = run->first_key, .last_key = run->last_key,
+                             .dropout = TS_RNG_ATTN_DROPOUT };
+    const ts_attention_op o = op_of(l, run, layer, &self);
+    ts_tensor *heads;
+    ts_device_part(tape->dev, "attention", layer);
+    TS_TRY(ts_op_attention_of(tape, &o, begin, n, rows, &heads));
+    return ts_linear_forward(tape, &l->proj, heads, y);
 }
 
 typedef struct again_ctx {

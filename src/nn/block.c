@@ -1,6 +1,7 @@
 #include "nn/block.h"
 #include "nn/show.h"
 #include "ops/altup.h"
+#include "ops/rows.h"
 
 #include <math.h>
 
@@ -246,6 +247,112 @@ static ts_status sequential(ts_tape *tape, const ts_block *b, const ts_run *run,
     return enter_and_run(tape, b, &there[n - 1], run, now, out);
 }
 
+/* ---- attention and experts in slices ---- */
+
+/* One part of each sequence. */
+typedef struct slice {
+    ts_run run;
+    ts_tensor *s, *y; /* the stream, in two parts, behind the layer */
+    ts_experts_pass *experts;
+} slice;
+
+static bool is_sliced(const ts_block *b, const ts_run *run)
+{
+    return b->experts.apart && b->experts.apart->among > 1 && !run->state;
+}
+
+/* Slice i of rows of which all slices are taken so. */
+static ts_status take_slice(ts_tape *tape, const ts_run *run, int64_t i, ts_tensor *x, ts_tensor **y)
+{
+    ts_tensor **piece;
+    int64_t *rows;
+    TS_TRY(ts_arena_alloc(&tape->arena, (size_t)run->B * sizeof(ts_tensor *), &piece));
+    TS_TRY(ts_arena_alloc(&tape->arena, (size_t)run->B * sizeof *rows, &rows));
+    for (int64_t k = 0; k < run->B; k++) {
+        rows[k] = run->S;
+        TS_TRY(ts_op_piece_rows(tape, x, (k * run->slices + i) * run->S, run->S, &piece[k]));
+    }
+    return ts_op_join_rows(tape, piece, rows, run->B, run->B * run->S, y);
+}
+
+/* The other way: sequence after sequence. */
+static ts_status join_slices(ts_tape *tape, const ts_run *run, ts_tensor *const *slices, ts_tensor **y)
+{
+    const int64_t N = run->slices, n = run->B * N;
+    ts_tensor **piece;
+    int64_t *rows;
+    TS_TRY(ts_arena_alloc(&tape->arena, (size_t)n * sizeof(ts_tensor *), &piece));
+    TS_TRY(ts_arena_alloc(&tape->arena, (size_t)n * sizeof *rows, &rows));
+    for (int64_t i = 0; i < n; i++) {
+        rows[i] = run->S;
+        piece[i] = slices[i % N];
+        if (run->B > 1)
+            TS_TRY(ts_op_piece_rows(tape, slices[i % N], i / N * run->S, run->S, &piece[i]));
+    }
+    return ts_op_join_rows(tape, piece, rows, n, n * run->S, y);
+}
+
+/* Attention of slice i, and its rows are on their way to experts. */
+static ts_status begin_slice(ts_tape *tape, const ts_block *b, const ts_run *whole, ts_tensor *stream, ts_tensor *rows,
+                             slice *x)
+{
+    const part mixer = mixer_of(b), feed = feed_of(b);
+    const ts_run *run = &x->run;
+    ts_tensor *own, *y, *h;
+    TS_TRY(ts_attention_slice(tape, &b->attention, whole, b->number, rows, run->slice * run->S, run->S, &y));
+    TS_TRY(finish_sublayer(tape, b, &mixer, run, y, &y));
+    TS_TRY(take_slice(tape, run, run->slice, stream, &own));
+    TS_TRY(enter(tape, b, &feed, run, own, y, &x->s, &h));
+    return ts_experts_begin(tape, &b->experts, run, b->number, h, &x->experts);
+}
+
+static ts_status finish_slice(ts_tape *tape, const ts_block *b, slice *x)
+{
+    const part feed = feed_of(b);
+    TS_TRY(ts_experts_finish(tape, x->experts, &x->y));
+    return finish_sublayer(tape, b, &feed, &x->run, x->y, &x->y);
+}
+
+/* Queries in slices (MindSpeed's Ampipe; Chen et al., ICLR 2024): while rows of one travel to experts and back, attention
+ * and experts of its neighbours compute. The backward pass has the same the other way round.
+ *
+ *   attention 0 | attention 1 | experts 0 | attention 2 | experts 1 | ...      one after another, and beside them
+ *               | 0 goes      | 1 goes    | 0 back      | 2 goes    | ... */
+static ts_status sliced(ts_tape *tape, const ts_block *b, const ts_run *run, ts_tensor *const in[2], ts_tensor *out[2])
+{
+    const part mixer = mixer_of(b);
+    const int64_t N = b->experts.apart->among;
+    ts_tensor *stream, *h, *rows, **s, **y;
+    ts_balance_slices *together;
+    slice *all;
+    TS_ASSERT(run->S % N == 0 && !b->cross.forward && !b->inject.forward && b->pre_mlp_norm.present,
+              "layer %lld in %lld slices", (long long)b->number, (long long)N);
+    TS_TRY(ts_arena_alloc(&tape->arena, (size_t)N * sizeof *all, &all));
+    TS_TRY(ts_arena_alloc(&tape->arena, 2 * (size_t)N * sizeof(ts_tensor *), &s));
+    y = s + N;
+    TS_TRY(ts_balance_slices_make(tape, N, run->B, &together));
+    TS_TRY(enter(tape, b, &mixer, run, in[0], in[1], &stream, &h));
+    if (stream == in[0]) /* slices take it for themselves */
+        TS_TRY(ts_op_add(tape, stream, 1, NULL, 0, &stream));
+    TS_TRY(ts_attention_begin(tape, &b->attention, run, b->number, h, &rows));
+    for (int64_t i = 0; i <= N; i++) {
+        if (i < N) {
+            all[i] = (slice){ .run = *run };
+            all[i].run.S = run->S / N, all[i].run.row0 = run->row0 / N;
+            all[i].run.slices = N, all[i].run.slice = i, all[i].run.together = together;
+            TS_TRY(begin_slice(tape, b, run, stream, rows, &all[i]));
+        }
+        if (i > 0)
+            TS_TRY(ts_experts_compute(tape, all[i - 1].experts));
+    }
+    for (int64_t i = 0; i < N; i++) {
+        TS_TRY(finish_slice(tape, b, &all[i]));
+        s[i] = all[i].s, y[i] = all[i].y;
+    }
+    TS_TRY(join_slices(tape, &all[0].run, s, &out[0]));
+    return join_slices(tape, &all[0].run, y, &out[1]);
+}
+
 static ts_status parallel(ts_tape *tape, const ts_block *b, const ts_run *run,
                           ts_tensor *const in[2], ts_tensor *out[2])
 {
@@ -366,10 +473,11 @@ ts_status ts_block_forward(ts_tape *tape, const ts_block *b, const ts_run *run, 
     ts_device_part(tape->dev, "norm", b->number);
     TS_TRY(ts_tape_push(tape));
     const bool several = b->mixer_hyper.op.streams > 0;
-    ts_status st = (b->parallel        ? parallel
-                    : b->altup.inputs  ? alternating
-                    : several          ? connected
-                                       : sequential)(tape, b, run, in, out);
+    ts_status st = (b->parallel         ? parallel
+                    : b->altup.inputs   ? alternating
+                    : several           ? connected
+                    : is_sliced(b, run) ? sliced
+                                        : sequential)(tape, b, run, in, out);
     tape->waits = false;
     if (st == TS_OK)
         st = join(tape, b, run, &out[0]);

@@ -70,6 +70,16 @@ ts_status ts_latent_declare(const ts_declarer *d, ts_latent_layer *l) TS_NODISCA
 
 /* As what stands between a norm and the stream: attention of x to itself, and (is_apart) to the run's context, whose
  * keys and values no cache holds: each pass makes them anew. */
+/* Attention of a sequence to itself, some queries at a time: first what all need, rows; then of each sequence queries
+ * [begin, begin + n): y [B * n, hidden]. */
+static inline bool ts_attention_has_slices(const ts_attention_layer *l)
+{
+    return l->n_q && !l->is_apart && !l->keys_of && !l->lends && !l->has_gate && !l->gate.out;
+}
+ts_status ts_attention_begin(ts_tape *tape, const ts_attention_layer *l, const ts_run *run, int64_t layer, ts_tensor *x,
+                             ts_tensor **rows) TS_NODISCARD;
+ts_status ts_attention_slice(ts_tape *tape, const ts_attention_layer *l, const ts_run *run, int64_t layer, ts_tensor *rows,
+                             int64_t begin, int64_t n, ts_tensor **y) TS_NODISCARD;
 ts_sublayer ts_attention_sublayer(const ts_attention_layer *l);
 ts_sublayer ts_cross_attention_sublayer(const ts_attention_layer *l);
 ts_sublayer ts_latent_sublayer(const ts_latent_layer *l);

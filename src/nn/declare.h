@@ -33,16 +33,20 @@ typedef struct ts_tensor_group {
  * come to them. */
 typedef enum ts_dispatcher { TS_DISPATCH_ALL_GATHER, TS_DISPATCH_ALL_TO_ALL } ts_dispatcher;
 typedef struct ts_expert_group {
-    ts_comm *comm;   /* each has some of the experts: an even number of consecutive ones */
+    ts_comm *comm;   /* each has some of the experts, as many as another: those that stand one after another */
     ts_comm *pieces; /* each has some of the columns of the same experts, as in a ts_tensor_group */
     ts_dispatcher by;
     bool beside;     /* shared experts are computed while rows travel */
     bool late;       /* and so are gradients of the experts' first weights */
     /* All to all: */
     ts_comm *near, *far; /* comm = far times near: rows come to all of far first, and from there go to near; NULL: straight */
+    int64_t among;   /* of each sequence so many parts go one after another through attention and experts, one part's rows
+                        travelling while others are computed; 0 and 1: as one */
     int64_t parts, slices; /* rows go in parts, of some of a process's experts and some of its rows; 0 and 1: at once */
     int64_t hot;     /* the busiest experts, of which everybody gets a copy for the pass; 0: none */
     int hot_exchanges; /* in which these come */
+    /* [layers, experts] where each expert stands, and which stands there; borrowed. NULL: as numbered */
+    const int32_t *place, *order;
 } ts_expert_group;
 
 static inline bool ts_shares_rows(const ts_tensor_group *g) { return g && g->sequence; }

@@ -59,9 +59,12 @@ static ts_status declare_router(const ts_declarer *d, ts_experts_layer *l)
 }
 
 /* The experts that are here. */
-static void cut_stack(const ts_expert_group *g, ts_place *p)
+static void cut_stack(const ts_experts_layer *l, const ts_expert_group *g, ts_place *p)
 {
-    if (g && g->comm->size > 1)
+    const int64_t here = g ? l->experts / g->comm->size : 0;
+    if (g && g->comm->size > 1 && g->order)
+        ts_place_cut_list(p, 0, TS_AXIS_EXPERT, g->order + l->number * l->experts + g->comm->rank * here, here);
+    else if (g && g->comm->size > 1)
         ts_place_cut_even(p, 0, TS_AXIS_EXPERT, g->comm->size, g->comm->rank, 1, 1);
 }
 
@@ -79,10 +82,12 @@ static ts_status declare_experts(const ts_declarer *d, ts_experts_layer *l)
     const ts_comm *c = d->experts ? d->experts->pieces : d->group ? d->group->comm : NULL;
     l->group = d->group;
     l->apart = d->experts;
-    cut_stack(d->experts, &fc1.place);
-    cut_stack(d->experts, &b1.place);
-    cut_stack(d->experts, &fc2.place);
-    cut_stack(d->experts, &b2.place);
+    if (d->experts && d->experts->place)
+        l->place = d->experts->place + l->number * l->experts;
+    cut_stack(l, d->experts, &fc1.place);
+    cut_stack(l, d->experts, &b1.place);
+    cut_stack(l, d->experts, &fc2.place);
+    cut_stack(l, d->experts, &b2.place);
     if (c && c->size > 1) {
         ts_place_cut_even(&fc1.place, 1, TS_AXIS_TENSOR, c->size, c->rank, l->gated ? 2 : 1, 1);
         ts_place_cut_even(&fc2.place, 2, TS_AXIS_TENSOR, c->size, c->rank, 1, 1);

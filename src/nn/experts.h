@@ -35,6 +35,7 @@ typedef struct ts_expert_rules {
     bool draws;          /* by_slots, one expert a token: who has room is drawn in training, not the first */
     bool gumbel;         /* in training the choice is drawn by the softmax */
     int64_t least;       /* by_slots: pairs that an expert takes at least */
+    double capacity_alone; /* factor of passes that do not train; 0: as others */
     float jitter;
     double again_above;  /* experts' activations are made again where one had so many times its even share of rows in the
                             pass before, and in the first; 0: they are kept */
@@ -83,6 +84,7 @@ typedef struct ts_experts_layer {
     ts_param *scale;      /* [E, 1] */
     const ts_tensor_group *group;
     const ts_expert_group *apart; /* NULL: all experts are here */
+    int64_t number;       /* of the layer, of any kind */
     /* [experts] where each stands among those of all processes, in the order of these; NULL: as it is numbered. Whoever
      * moves experts sets it; borrowed */
     const int32_t *place;
@@ -95,5 +97,12 @@ typedef struct ts_experts_layer {
 
 static inline int64_t ts_experts_choices(const ts_experts_layer *l) { return l->experts + l->zeros; }
 ts_status ts_experts_declare(const ts_declarer *d, ts_experts_layer *l) TS_NODISCARD;
+/* A pass in three steps, between which other things may be done: rows are on their way to experts of other processes; these
+ * compute, and what they made goes back; *y, as the sublayer gives it. *run lasts as long. */
+typedef struct ts_experts_pass ts_experts_pass;
+ts_status ts_experts_begin(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer, ts_tensor *x,
+                           ts_experts_pass **out) TS_NODISCARD;
+ts_status ts_experts_compute(ts_tape *tape, ts_experts_pass *p) TS_NODISCARD;
+ts_status ts_experts_finish(ts_tape *tape, ts_experts_pass *p, ts_tensor **y) TS_NODISCARD;
 ts_sublayer ts_experts_sublayer(const ts_experts_layer *l);
 #endif

@@ -39,7 +39,7 @@ ts_status ts_beside_finish(ts_tape *tape, ts_beside *b)
 /* ---- all gather ---- */
 
 /* Everyone's rows come to all, and each takes those of its experts: a part of a sum. */
-static ts_status run_gathered(ts_tape *tape, ts_beside *b, ts_tensor *x, ts_tensor *weights, ts_tensor *ids,
+ts_status ts_experts_gathered(ts_tape *tape, ts_beside *b, ts_tensor *x, ts_tensor *weights, ts_tensor *ids,
                               ts_tensor **y)
 {
     const ts_expert_group *g = b->l->apart;
@@ -77,11 +77,4 @@ static ts_status run_gathered(ts_tape *tape, ts_beside *b, ts_tensor *x, ts_tens
     TS_TRY(ts_op_travel_wait(tape, u, &out));
     ts_apart_drop(tape, x, out);
     return ts_op_travel(tape, &near, true, out, own, y);
-}
-
-ts_status ts_experts_apart(ts_tape *tape, ts_beside *b, ts_tensor *x, ts_tensor *weights, ts_tensor *ids, bool drops,
-                           ts_tensor **y)
-{
-    return b->l->apart->by == TS_DISPATCH_ALL_GATHER ? run_gathered(tape, b, x, weights, ids, y)
-                                                     : ts_experts_exchange(tape, b, x, weights, ids, drops, y);
 }

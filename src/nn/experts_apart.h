@@ -30,10 +30,15 @@ static inline void ts_apart_drop(ts_tape *tape, ts_tensor *t, const ts_tensor *n
         ts_tape_drop(tape, t);
 }
 
-/* This process's rows -> what their experts make of them, weighed and summed. drops: some pairs have an id of -1. */
-ts_status ts_experts_apart(ts_tape *tape, ts_beside *b, ts_tensor *x, ts_tensor *weights, ts_tensor *ids, bool drops,
-                           ts_tensor **y) TS_NODISCARD;
-/* The same, each row to where its experts are. */
-ts_status ts_experts_exchange(ts_tape *tape, ts_beside *b, ts_tensor *x, ts_tensor *weights, ts_tensor *ids, bool drops,
+/* This process's rows -> what their experts make of them, weighed and summed, where all rows come to all. drops: some
+ * pairs have an id of -1. */
+ts_status ts_experts_gathered(ts_tape *tape, ts_beside *b, ts_tensor *x, ts_tensor *weights, ts_tensor *ids,
                               ts_tensor **y) TS_NODISCARD;
+/* The same, each row to where its experts are, in three steps between which other things may be done: rows go; experts
+ * compute, and what they made goes back; it has come. *b and what comes of the steps last as long as the tape's frame. */
+typedef struct ts_exchange ts_exchange;
+ts_status ts_exchange_begin(ts_tape *tape, ts_beside *b, ts_tensor *x, ts_tensor *weights, ts_tensor *ids, bool drops,
+                            ts_exchange **out) TS_NODISCARD;
+ts_status ts_exchange_compute(ts_tape *tape, ts_exchange *c) TS_NODISCARD;
+ts_status ts_exchange_finish(ts_tape *tape, ts_exchange *c, ts_tensor **y) TS_NODISCARD;
 #endif

@@ -20,7 +20,7 @@ typedef struct part {
     ts_tensor *rows, *out; /* sent; what comes back, before and when it has come */
 } part;
 
-typedef struct exchange {
+typedef struct ts_exchange {
     ts_beside *beside; /* NULL: what runs again has nothing beside it */
     const ts_experts_layer *l;
     ts_comm *comm;     /* over which rows go */
@@ -35,22 +35,27 @@ typedef struct exchange {
     part *part;        /* [n] */
     const ts_lending *lending; /* the busiest; NULL: none */
     ts_experts_set lent;
-} exchange;
+    bool again;        /* rows travel when they are computed, and once more in the backward pass */
+    ts_tensor *x, *stay; /* what comes; rows that stay, or NULL */
+    ts_tensor **all;   /* [n + 1] of each part, and of those that stay */
+    ts_travel far;     /* by way of other hosts */
+    int64_t home;      /* rows of this process */
+} ts_exchange;
 
 /* ---- who is where ---- */
 
-static int64_t here(const exchange *c) { return c->experts / c->comm->size; }
+static int64_t here(const ts_exchange *c) { return c->experts / c->comm->size; }
 
 /* Of an expert that stands `expert`-th among those of all processes: where it stands in a slice of rows. */
-static int64_t place_of(const exchange *c, int64_t expert)
+static int64_t place_of(const ts_exchange *c, int64_t expert)
 {
     const int64_t process = expert / here(c), at = expert % here(c), in_group = here(c) / c->groups;
     return at / in_group * (c->experts / c->groups) + process * in_group + at % in_group;
 }
 
-static int64_t stands(const exchange *c, int64_t expert) { return c->l->place ? c->l->place[expert] : expert; }
+static int64_t stands(const ts_exchange *c, int64_t expert) { return c->l->place ? c->l->place[expert] : expert; }
 
-static ts_status find_places(ts_tape *tape, exchange *c, int64_t slices)
+static ts_status find_places(ts_tape *tape, ts_exchange *c, int64_t slices)
 {
     const ts_expert_group *g = c->l->apart;
     const int64_t E = c->l->experts, first = g->far ? g->far->rank * c->experts : 0, hot = c->lending ? c->lending->n : 0;
@@ -71,7 +76,7 @@ static ts_status find_places(ts_tape *tape, exchange *c, int64_t slices)
 }
 
 /* load [experts] by where they stand, in the room behind it. */
-static void by_place(const exchange *c, int64_t *load, int64_t *room)
+static void by_place(const ts_exchange *c, int64_t *load, int64_t *room)
 {
     const int64_t E = c->l->experts;
     for (int64_t e = 0; e < E; e++)
@@ -95,7 +100,7 @@ static void busiest(int64_t *load, int64_t experts, int64_t here, int64_t *out, 
 }
 
 /* The experts that most rows of all processes go to are on their way to everybody. */
-static ts_status lend(ts_tape *tape, exchange *c, const ts_tensor *ids, ts_dtype dtype)
+static ts_status lend(ts_tape *tape, ts_exchange *c, const ts_tensor *ids, ts_dtype dtype)
 {
     const ts_experts_layer *l = c->l;
     const ts_expert_group *g = l->apart;
@@ -117,7 +122,7 @@ static ts_status lend(ts_tape *tape, exchange *c, const ts_tensor *ids, ts_dtype
 }
 
 /* Rows of each part, and which of them go where. */
-static ts_status plan_parts(ts_tape *tape, exchange *c)
+static ts_status plan_parts(ts_tape *tape, ts_exchange *c)
 {
     const int64_t of_part = c->experts / c->groups;
     const ts_dispatch_op o = { .comm = c->comm, .pieces = c->l->apart->pieces, .experts = of_part };
@@ -132,7 +137,7 @@ static ts_status plan_parts(ts_tape *tape, exchange *c)
     return TS_OK;
 }
 
-static ts_status begin(ts_tape *tape, exchange *c, ts_tensor *ids, ts_tensor *weights, bool drops, ts_dtype dtype)
+static ts_status begin(ts_tape *tape, ts_exchange *c, ts_tensor *ids, ts_tensor *weights, bool drops, ts_dtype dtype)
 {
     const ts_expert_group *g = c->l->apart;
     const int64_t slices = g->slices > 1 ? g->slices : 1;
@@ -160,14 +165,14 @@ static ts_status go(ts_tape *tape, part *p)
 }
 
 /* Of an expert in a part: as many come from everybody. */
-static double even_rows(const exchange *c)
+static double even_rows(const ts_exchange *c)
 {
     const int64_t slices = c->n / c->groups;
     return (double)(c->s.T * c->s.k * c->comm->size * c->l->apart->pieces->size) / (double)(c->l->experts * slices);
 }
 
 /* Its rows, when they have come -> what experts make of them, in the order in which they came. */
-static ts_status compute(ts_tape *tape, exchange *c, int64_t i, ts_tensor **out)
+static ts_status compute(ts_tape *tape, ts_exchange *c, int64_t i, ts_tensor **out)
 {
     part *p = &c->part[i];
     ts_dispatch *d = &p->d;
@@ -210,7 +215,7 @@ static ts_status arrive(ts_tape *tape, part *p)
 /* ---- all of them ---- */
 
 /* The rows of parts, and those that stay. */
-static ts_status cut(ts_tape *tape, exchange *c, ts_tensor *rows, ts_tensor **stay)
+static ts_status cut(ts_tape *tape, ts_exchange *c, ts_tensor *rows, ts_tensor **stay)
 {
     int64_t row = 0;
     for (int64_t i = 0; i < c->n; row += c->rows[i++])
@@ -222,7 +227,7 @@ static ts_status cut(ts_tape *tape, exchange *c, ts_tensor *rows, ts_tensor **st
 }
 
 /* What the busiest experts make of rows that stay. */
-static ts_status compute_lent(ts_tape *tape, exchange *c, ts_tensor *rows, ts_tensor **out)
+static ts_status compute_lent(ts_tape *tape, ts_exchange *c, ts_tensor *rows, ts_tensor **out)
 {
     const int64_t n = c->lending->n;
     ts_sorted_rows s = { .T = rows->dim[0], .k = 1, .rows = rows->dim[0], .experts = n };
@@ -240,18 +245,22 @@ static ts_status compute_lent(ts_tape *tape, exchange *c, ts_tensor *rows, ts_te
     return ts_experts_products(tape, c->l, &c->lent, &s, rows, out);
 }
 
-/* All parts, one computed while the next ones travel; results lie as rows did. */
-static ts_status run_parts(ts_tape *tape, exchange *c, ts_tensor *rows, ts_tensor **out)
+/* The first part is on its way. */
+static ts_status start_parts(ts_tape *tape, ts_exchange *c, ts_tensor *rows)
 {
-    const int64_t n = c->n + (c->lending != NULL);
-    ts_tensor *stay = NULL, *made, **all;
-    TS_TRY(ts_arena_alloc(&tape->arena, (size_t)(c->n + 1) * sizeof(ts_tensor *), &all));
+    TS_TRY(ts_arena_alloc(&tape->arena, (size_t)(c->n + 1) * sizeof(ts_tensor *), &c->all));
     c->part[0].rows = rows;
-    if (n > 1)
-        TS_TRY(cut(tape, c, rows, &stay));
-    TS_TRY(go(tape, &c->part[0]));
-    if (stay)
-        TS_TRY(compute_lent(tape, c, stay, &all[c->n]));
+    if (c->n > 1 || c->lending)
+        TS_TRY(cut(tape, c, rows, &c->stay));
+    return go(tape, &c->part[0]);
+}
+
+/* One computed while the next ones travel. */
+static ts_status compute_parts(ts_tape *tape, ts_exchange *c)
+{
+    ts_tensor *made;
+    if (c->stay)
+        TS_TRY(compute_lent(tape, c, c->stay, &c->all[c->n]));
     for (int64_t i = 0; i < c->n; i++) {
         if (i + 1 < c->n)
             TS_TRY(go(tape, &c->part[i + 1]));
@@ -259,18 +268,24 @@ static ts_status run_parts(ts_tape *tape, exchange *c, ts_tensor *rows, ts_tenso
         TS_TRY(come(tape, &c->part[i], made));
         ts_apart_drop(tape, made, c->part[i].out);
     }
-    TS_TRY(ts_beside_second(tape, c->beside));
+    return TS_OK;
+}
+
+/* Results lie as rows did. */
+static ts_status finish_parts(ts_tape *tape, ts_exchange *c, ts_tensor **out)
+{
+    const int64_t n = c->n + (c->lending != NULL);
     for (int64_t i = 0; i < c->n; i++) {
         TS_TRY(arrive(tape, &c->part[i]));
-        all[i] = c->part[i].out;
+        c->all[i] = c->part[i].out;
     }
     if (n == 1) {
-        *out = all[0];
+        *out = c->all[0];
         return TS_OK;
     }
-    TS_TRY(ts_op_join_rows(tape, all, c->rows, n, c->s.rows, out));
+    TS_TRY(ts_op_join_rows(tape, c->all, c->rows, n, c->s.rows, out));
     for (int64_t i = 0; i < n; i++)
-        ts_tape_drop(tape, all[i]);
+        ts_tape_drop(tape, c->all[i]);
     return TS_OK;
 }
 
@@ -278,74 +293,83 @@ static ts_status run_parts(ts_tape *tape, exchange *c, ts_tensor *rows, ts_tenso
 
 static ts_status send_again(ts_tape *tape, void *ctx, ts_tensor *x, ts_tensor **out)
 {
-    exchange *c = ctx;
+    ts_exchange *c = ctx;
     TS_TRY(ts_experts_rows(tape, c->l, &c->s, x, c->weights, &c->part[0].rows));
     TS_TRY(go(tape, &c->part[0]));
     return compute(tape, c, 0, out);
 }
 
-static ts_status run_segment(ts_tape *tape, exchange *c, ts_tensor *x, ts_tensor **out)
+static ts_status run_segment(ts_tape *tape, ts_exchange *c)
 {
-    exchange alone = *c;
+    ts_exchange alone = *c;
     const ts_record *last = tape->last;
     ts_tensor *there;
     alone.beside = NULL;
     alone.weights = NULL;
-    TS_TRY(ts_tape_segment(tape, send_again, &alone, sizeof alone, x, &there));
+    TS_TRY(ts_tape_segment(tape, send_again, &alone, sizeof alone, c->x, &there));
     if (tape->last != last) {
         ts_record_save(tape, tape->last, c->s.from);
         ts_record_save(tape, tape->last, c->s.at);
     }
-    TS_TRY(come(tape, &c->part[0], there));
-    TS_TRY(ts_beside_second(tape, c->beside));
-    TS_TRY(arrive(tape, &c->part[0]));
-    *out = c->part[0].out;
-    return TS_OK;
+    return come(tape, &c->part[0], there);
 }
 
-static ts_status exchange_rows(ts_tape *tape, exchange *c, ts_tensor *x, ts_tensor *weights, ts_tensor *ids, bool drops,
-                               ts_tensor **y)
-{
-    const ts_beside *b = c->beside;
-    ts_tensor *rows, *out;
-    c->weights = weights;
-    TS_TRY(begin(tape, c, ids, weights, drops, x->dtype));
-    const bool again = ts_run_again(b->run, b->layer, TS_PART_SENT) && !c->l->scales_input; /* weights have gradients there */
-    if (again) {
-        TS_TRY(run_segment(tape, c, x, &out));
-    } else {
-        TS_TRY(ts_experts_rows(tape, c->l, &c->s, x, weights, &rows));
-        TS_TRY(run_parts(tape, c, rows, &out));
-    }
-    TS_TRY(ts_experts_combine(tape, c->l, &c->s, out, weights, y));
-    ts_tape_drop(tape, out);
-    return TS_OK;
-}
+/* ---- in three steps ---- */
 
 /* By way of those that stand alike elsewhere: rows come to one process of each host, as many as there are, and go from
  * there to the experts of that host alone. What these make of them is a part of a sum. */
-static ts_status exchange_far(ts_tape *tape, exchange *c, ts_tensor *x, ts_tensor *weights, ts_tensor *ids, bool drops,
-                              ts_tensor **y)
+static ts_status come_from_far(ts_tape *tape, ts_exchange *c, ts_tensor **x, ts_tensor **weights, ts_tensor **ids)
 {
     ts_comm *far = c->l->apart->far;
-    const int64_t own = x->dim[0];
-    ts_travel t;
-    ts_tensor *sum;
-    TS_TRY(ts_travel_gather(tape, far, own, &t));
-    TS_TRY(ts_op_travel(tape, &t, false, x, t.n_there, &x));
-    TS_TRY(ts_op_group_collect(tape, far, weights, &weights));
-    TS_TRY(ts_dispatch_gather_ids(tape, far, ids, &ids));
-    TS_TRY(exchange_rows(tape, c, x, weights, ids, drops, &sum));
-    TS_TRY(ts_op_travel(tape, &t, true, sum, own, y));
-    ts_apart_drop(tape, sum, *y);
-    return TS_OK;
+    TS_TRY(ts_travel_gather(tape, far, c->home, &c->far));
+    TS_TRY(ts_op_travel(tape, &c->far, false, *x, c->far.n_there, x));
+    TS_TRY(ts_op_group_collect(tape, far, *weights, weights));
+    return ts_dispatch_gather_ids(tape, far, *ids, ids);
 }
 
-ts_status ts_experts_exchange(ts_tape *tape, ts_beside *b, ts_tensor *x, ts_tensor *weights, ts_tensor *ids, bool drops,
-                              ts_tensor **y)
+ts_status ts_exchange_begin(ts_tape *tape, ts_beside *b, ts_tensor *x, ts_tensor *weights, ts_tensor *ids, bool drops,
+                            ts_exchange **out)
 {
     const ts_expert_group *g = b->l->apart;
-    exchange c = { .beside = b, .l = b->l, .comm = g->far ? g->near : g->comm,
-                   .experts = b->l->experts / (g->far ? g->far->size : 1) };
-    return (g->far ? exchange_far : exchange_rows)(tape, &c, x, weights, ids, drops, y);
+    ts_exchange *c;
+    ts_tensor *rows;
+    TS_TRY(ts_arena_alloc(&tape->arena, sizeof *c, &c));
+    *c = (ts_exchange){ .beside = b, .l = b->l, .comm = g->far ? g->near : g->comm,
+                        .experts = b->l->experts / (g->far ? g->far->size : 1), .home = x->dim[0] };
+    *out = c;
+    if (g->far)
+        TS_TRY(come_from_far(tape, c, &x, &weights, &ids));
+    c->x = x;
+    c->weights = weights;
+    TS_TRY(begin(tape, c, ids, weights, drops, x->dtype));
+    c->again = ts_run_again(b->run, b->layer, TS_PART_SENT) && !c->l->scales_input; /* weights have gradients there */
+    if (c->again)
+        return TS_OK;
+    TS_TRY(ts_experts_rows(tape, c->l, &c->s, x, weights, &rows));
+    return start_parts(tape, c, rows);
+}
+
+ts_status ts_exchange_compute(ts_tape *tape, ts_exchange *c)
+{
+    TS_TRY((c->again ? run_segment : compute_parts)(tape, c));
+    return ts_beside_second(tape, c->beside);
+}
+
+ts_status ts_exchange_finish(ts_tape *tape, ts_exchange *c, ts_tensor **y)
+{
+    ts_tensor *out, *sum;
+    if (c->again) {
+        TS_TRY(arrive(tape, &c->part[0]));
+        out = c->part[0].out;
+    } else {
+        TS_TRY(finish_parts(tape, c, &out));
+    }
+    TS_TRY(ts_experts_combine(tape, c->l, &c->s, out, c->weights, y));
+    ts_tape_drop(tape, out);
+    if (!c->l->apart->far)
+        return TS_OK;
+    sum = *y;
+    TS_TRY(ts_op_travel(tape, &c->far, true, sum, c->home, y));
+    ts_apart_drop(tape, sum, *y);
+    return TS_OK;
 }

@@ -20,7 +20,7 @@ static const ts_expert_rules *rules_of(const ts_experts_layer *l)
 static ts_balance balance_of(const ts_experts_layer *l, const ts_run *run, int64_t rows)
 {
     const ts_expert_rules *r = rules_of(l);
-    ts_balance b = { .aux = r->aux, .z = r->z, .weight = run->balance, .by_sequence = r->by_sequence, .of_first = r->by_slots,
+    ts_balance b = { .aux = r->aux, .z = r->z, .slices = run->together, .slice = run->slice, .weight = run->balance, .by_sequence = r->by_sequence, .of_first = r->by_slots,
                      .block_rows = rows / run->B, .passes = run->pass + 1,
                      .shares = r->sequence ? r->sequence->size : 1, .group = r->sequence };
     if (l->sums) {
@@ -52,10 +52,10 @@ static ts_status router_input(ts_tape *tape, const ts_experts_layer *l, const ts
     return ts_op_jitter(tape, *y, eps, &rng, &rows, y);
 }
 
-/* A training pass's choices go to a file, or come from it. */
+/* A pass's choices go to a file, or come from it. */
 static ts_routes *routes_of(const ts_experts_layer *l, const ts_run *run)
 {
-    return run->balance != 0 ? rules_of(l)->routes : NULL;
+    return run->balance != 0 ? rules_of(l)->routes : run->routes;
 }
 
 static ts_status replay(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer, int64_t n,
@@ -66,7 +66,7 @@ static ts_status replay(ts_tape *tape, const ts_experts_layer *l, const ts_run *
     int32_t *buffer;
     TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, n, l->route.k, ids));
     TS_TRY(ts_alloc(&buffer, (size_t)count, sizeof *buffer));
-    const ts_status st = ts_routes_take(rules_of(l)->routes, run->step, layer, &rows, n, buffer);
+    const ts_status st = ts_routes_take(routes_of(l, run), run->step, layer, &rows, n, buffer);
     if (st == TS_OK)
         tape->dev->to_device(tape->dev, ts_tensor_data(*ids), buffer, (size_t)count * sizeof *buffer);
     ts_free(&buffer);
@@ -80,7 +80,7 @@ static ts_status record(ts_tape *tape, const ts_experts_layer *l, const ts_run *
     TS_TRY(ts_alloc(&buffer, (size_t)ts_tensor_count(ids), sizeof *buffer));
     const ts_status st = ts_device_read(tape->dev, buffer, ts_tensor_data(ids), (size_t)ts_tensor_count(ids) * sizeof *buffer);
     if (st == TS_OK)
-        ts_routes_put(rules_of(l)->routes, run->step, layer, &rows, ids->dim[0], buffer);
+        ts_routes_put(routes_of(l, run), run->step, layer, &rows, ids->dim[0], buffer);
     ts_free(&buffer);
     return st;
 }
@@ -99,26 +99,13 @@ static ts_status scale_weights(ts_tape *tape, const ts_experts_layer *l, ts_tens
     return ts_op_product(tape, TS_FACTOR_ITSELF, *weights, scale, weights);
 }
 
-/* Each row k, k - 1, ... 1. */
-static ts_status descending(ts_tape *tape, int64_t n, int64_t k, ts_tensor **out)
-{
-    float *host;
-    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, n, k, out));
-    TS_TRY(ts_alloc(&host, (size_t)(n * k), sizeof *host));
-    for (int64_t i = 0; i < n * k; i++)
-        host[i] = (float)(k - i % k);
-    tape->dev->to_device(tape->dev, ts_tensor_data(*out), host, (size_t)(n * k) * sizeof *host);
-    ts_free(&host);
-    return TS_OK;
-}
-
 /* Pairs that an expert takes: Megatron-LM's and DeepSpeed's ceil(pairs / experts * factor); 0: all. */
-static int64_t capacity_of(const ts_experts_layer *l, int64_t rows)
+static int64_t capacity_of(const ts_experts_layer *l, double factor, int64_t rows)
 {
     const ts_expert_rules *r = rules_of(l);
-    const double most = ceil((double)(rows * l->route.k) / (double)ts_experts_choices(l) * r->capacity),
+    const double most = ceil((double)(rows * l->route.k) / (double)ts_experts_choices(l) * factor),
                  least = r->by_slots ? fmax(most, (double)r->least) : most;
-    return r->capacity <= 0 ? 0 : least < (double)rows ? (int64_t)least : rows;
+    return factor <= 0 ? 0 : least < (double)rows ? (int64_t)least : rows;
 }
 
 /* The room of experts, slot by slot. */
@@ -126,14 +113,13 @@ static ts_status seat(ts_tape *tape, const ts_experts_layer *l, const ts_run *ru
 {
     const ts_row_places places = ts_run_places(run, 0);
     const ts_rng rng = ts_run_rng(run, TS_RNG_SEATS, layer);
-    const bool draws = rules_of(l)->draws && l->route.k == 1 && run->balance != 0;
+    const ts_expert_rules *r = rules_of(l);
+    const bool trains = run->balance != 0;
     ts_tensor *order;
-    o->capacity = capacity_of(l, rows);
-    if (!o->capacity || (l->route.k == 1 && !draws))
+    o->capacity = capacity_of(l, trains || r->capacity_alone == 0 ? r->capacity : r->capacity_alone, rows);
+    if (!o->capacity || !r->draws || l->route.k > 1 || !trains)
         return TS_OK;
-    TS_TRY(descending(tape, rows, l->route.k, &order));
-    if (draws)
-        TS_TRY(ts_op_jitter(tape, order, 1, &rng, &places, &order));
+    TS_TRY(ts_op_draw(tape, rows, &rng, &places, &order));
     o->order = order;
     return TS_OK;
 }
@@ -197,7 +183,7 @@ static ts_sort_op order_of(const ts_experts_layer *l, const ts_tensor *ids)
     const ts_expert_rules *r = rules_of(l);
     ts_sort_op o = { .experts = l->experts, .misses = l->zeros > 0 || (r->by_slots && r->capacity > 0) };
     if (r->capacity > 0 && !r->by_slots) {
-        o.capacity = capacity_of(l, ids->dim[0]);
+        o.capacity = capacity_of(l, r->capacity, ids->dim[0]);
         o.pads = r->pads;
         o.by_weight = !r->by_position;
     }
@@ -248,7 +234,7 @@ static ts_status add_zeros(ts_tape *tape, const ts_experts_layer *l, ts_tensor *
         TS_TRY(ts_op_group_keep(tape, l->group->comm, ids, &ids));
     }
     TS_TRY(ts_sort_rows(tape, &order, ids, weights, &s));
-    TS_TRY(descending(tape, s.rows, 1, &one));
+    TS_TRY(ts_op_ones(tape, s.rows, &one));
     TS_TRY(ts_op_combine(tape, &s, one, weights, &sum));
     TS_TRY(ts_op_combine(tape, NULL, x, sum, &own));
     return ts_op_add(tape, *y, 1, own, 1, y);
@@ -268,20 +254,59 @@ static ts_status drop_pairs(ts_tape *tape, const ts_experts_layer *l, ts_tensor 
     return TS_OK;
 }
 
+/* ---- in three steps ---- */
+
+struct ts_experts_pass {
+    ts_beside b;
+    ts_tensor *weights, *ids; /* of all rows of the group */
+    ts_tensor *own[3];        /* apart: rows that this process sends, their weights and ids */
+    bool all_rows;            /* which are not all that it has */
+    ts_exchange *exchange;    /* NULL: rows stay here, or all come to all */
+    ts_tensor *y;
+};
+
+static bool drops(const ts_experts_layer *l) { return rules_of(l)->capacity > 0 || l->zeros; }
+
 /* Of a tensor-parallel group each process sends its share of the rows. */
-static ts_status run_apart(ts_tape *tape, ts_beside *b, ts_tensor *weights, ts_tensor *ids, ts_tensor **y)
+static ts_status send(ts_tape *tape, ts_experts_pass *p)
 {
-    const ts_experts_layer *l = b->l;
+    const ts_experts_layer *l = p->b.l;
     ts_comm *group = l->group ? l->group->comm : NULL;
-    const bool all_rows = group && !l->group->sequence;
-    ts_tensor *x = b->x;
-    TS_TRY(drop_pairs(tape, l, weights, &ids));
-    if (all_rows)
-        TS_TRY(ts_op_group_keep(tape, group, x, &x));
-    TS_TRY(ts_op_group_keep(tape, group, weights, &weights));
-    TS_TRY(ts_op_group_keep(tape, group, ids, &ids));
-    TS_TRY(ts_experts_apart(tape, b, x, weights, ids, rules_of(l)->capacity > 0 || l->zeros, y));
-    return all_rows ? ts_op_group_gather(tape, group, *y, y) : TS_OK;
+    p->all_rows = group && !l->group->sequence;
+    p->own[0] = p->b.x, p->own[1] = p->weights, p->own[2] = p->ids;
+    TS_TRY(drop_pairs(tape, l, p->weights, &p->own[2]));
+    for (int i = !p->all_rows; i < 3; i++)
+        TS_TRY(ts_op_group_keep(tape, group, p->own[i], &p->own[i]));
+    return l->apart->by == TS_DISPATCH_ALL_GATHER
+               ? TS_OK
+               : ts_exchange_begin(tape, &p->b, p->own[0], p->own[1], p->own[2], drops(l), &p->exchange);
+}
+
+ts_status ts_experts_begin(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer, ts_tensor *x,
+                           ts_experts_pass **out)
+{
+    ts_experts_pass *p;
+    ts_device_part(tape->dev, "experts", layer);
+    TS_TRY(ts_arena_alloc(&tape->arena, sizeof *p, &p));
+    *p = (ts_experts_pass){ .b = { .l = l, .run = run, .layer = layer, .x = x } };
+    *out = p;
+    TS_TRY(route(tape, l, run, layer, x, &p->weights, &p->ids));
+    if (l->norm.present)
+        TS_TRY(ts_op_norm(tape, &l->norm.op, x, NULL, NULL, &p->b.x));
+    if (l->has_shared && !(l->apart && l->apart->beside) && ts_beside_comes_first(l))
+        TS_TRY(ts_beside_finish(tape, &p->b));
+    return l->apart ? send(tape, p) : TS_OK;
+}
+
+ts_status ts_experts_compute(ts_tape *tape, ts_experts_pass *p)
+{
+    const ts_experts_layer *l = p->b.l;
+    ts_device_part(tape->dev, "experts", p->b.layer);
+    if (p->exchange)
+        return ts_exchange_compute(tape, p->exchange);
+    if (l->apart)
+        return ts_experts_gathered(tape, &p->b, p->own[0], p->own[1], p->own[2], &p->y);
+    return (l->group ? run_shared_out : run_experts)(tape, l, p->b.x, p->weights, p->ids, &p->y);
 }
 
 /* What the shared expert has made of x, through its gate. */
@@ -297,28 +322,32 @@ static ts_status add_shared(ts_tape *tape, const ts_experts_layer *l, ts_tensor 
     return ts_op_add(tape, *y, 1, shared, 1, y);
 }
 
+ts_status ts_experts_finish(ts_tape *tape, ts_experts_pass *p, ts_tensor **y)
+{
+    const ts_experts_layer *l = p->b.l;
+    const ts_shown_columns columns = ts_columns_whole(l->hidden);
+    ts_device_part(tape->dev, "experts", p->b.layer);
+    if (p->exchange)
+        TS_TRY(ts_exchange_finish(tape, p->exchange, &p->y));
+    *y = p->y;
+    if (p->all_rows)
+        TS_TRY(ts_op_group_gather(tape, l->group->comm, *y, y));
+    if (l->zeros)
+        TS_TRY(add_zeros(tape, l, p->b.x, p->weights, p->ids, y));
+    TS_TRY(ts_show(tape, p->b.run, p->b.layer, "mlp", "experts", &columns, *y));
+    if (!l->has_shared)
+        return TS_OK;
+    TS_TRY(ts_beside_finish(tape, &p->b));
+    return add_shared(tape, l, p->b.x, p->b.y, y);
+}
+
 static ts_status run_layer(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer,
                            ts_tensor *x, ts_tensor **y)
 {
-    const ts_shown_columns columns = ts_columns_whole(l->hidden);
-    ts_tensor *weights, *ids;
-    TS_TRY(route(tape, l, run, layer, x, &weights, &ids));
-    if (l->norm.present)
-        TS_TRY(ts_op_norm(tape, &l->norm.op, x, NULL, NULL, &x));
-    ts_beside b = { .l = l, .run = run, .layer = layer, .x = x };
-    if (l->has_shared && !(l->apart && l->apart->beside) && ts_beside_comes_first(l))
-        TS_TRY(ts_beside_finish(tape, &b));
-    if (l->apart)
-        TS_TRY(run_apart(tape, &b, weights, ids, y));
-    else
-        TS_TRY((l->group ? run_shared_out : run_experts)(tape, l, x, weights, ids, y));
-    if (l->zeros)
-        TS_TRY(add_zeros(tape, l, x, weights, ids, y));
-    TS_TRY(ts_show(tape, run, layer, "mlp", "experts", &columns, *y));
-    if (!l->has_shared)
-        return TS_OK;
-    TS_TRY(ts_beside_finish(tape, &b));
-    return add_shared(tape, l, x, b.y, y);
+    ts_experts_pass *p;
+    TS_TRY(ts_experts_begin(tape, l, run, layer, x, &p));
+    TS_TRY(ts_experts_compute(tape, p));
+    return ts_experts_finish(tape, p, y);
 }
 
 typedef struct again_ctx {

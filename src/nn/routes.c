@@ -19,7 +19,11 @@ struct ts_routes {
     ts_str path;
     uint16_t *piece; /* one sequence of one layer */
     uint16_t *all;   /* recording: of a step, what is put here; zeros elsewhere */
+    size_t cap_piece, cap_all;
     int64_t step;    /* which it is */
+    bool varies;     /* sequences have any length: a step is one of them, */
+    int64_t number;  /* of so many before it */
+    off_t at;        /* where what follows begins in the file */
 };
 
 static int64_t step_count(const ts_routes_shape *s) { return s->samples * s->layers * s->length * s->k; }
@@ -28,8 +32,8 @@ static ts_status create(const char *option, const char *path, bool planned, cons
 {
     ts_routes *r;
     TS_TRY(ts_alloc(&r, 1, sizeof *r));
-    *r = (ts_routes){ .s = *shape, .option = option, .planned = planned };
-    ts_status st = ts_alloc(&r->piece, (size_t)(shape->length * shape->k), sizeof *r->piece);
+    *r = (ts_routes){ .s = *shape, .option = option, .planned = planned, .varies = !shape->length, .at = HEAD };
+    ts_status st = ts_grow(&r->piece, &r->cap_piece, (size_t)(shape->length * shape->k), sizeof *r->piece);
     if (st == TS_OK && path)
         st = ts_str_puts(&r->path, path);
     if (st != TS_OK)
@@ -58,7 +62,9 @@ ts_status ts_routes_record(const char *option, const char *path, bool planned, c
     ts_routes *r;
     TS_TRY(create(option, path, planned, shape, &r));
     r->first = r->step = first;
-    ts_status st = planned ? TS_OK : ts_alloc(&r->all, (size_t)step_count(shape), sizeof *r->all);
+    ts_status st = planned ? TS_OK : ts_grow(&r->all, &r->cap_all, (size_t)step_count(shape), sizeof *r->all);
+    if (st == TS_OK && r->all)
+        memset(r->all, 0, (size_t)step_count(shape) * sizeof *r->all);
     if (st == TS_OK && path) {
         st = ts_output_open(&r->out, option, path, TS_OUTPUT_SEEK);
         if (st == TS_OK)
@@ -83,11 +89,16 @@ static ts_status check_head(ts_routes *r, int64_t first, int64_t end)
     if (r->map.size < HEAD || memcmp(r->map.data, magic, sizeof magic))
         return ts_error(TS_ERR_USER, "%s %s: this is no file that --moe-routing-record made", r->option, r->path.s);
     memcpy(head, r->map.data + sizeof magic, sizeof head);
+    if (!head[3] != r->varies)
+        return ts_error(TS_ERR_USER, "%s %s: it was recorded in %s, and this is %s", r->option, r->path.s,
+                        r->varies ? "training" : "scoring", r->varies ? "scoring" : "training");
     for (size_t i = 0; i < sizeof want / sizeof *want; i++)
         if (head[i] != want[i])
             return ts_error(TS_ERR_USER, "%s %s: it has %s: %lld, and this run %lld. Replay it with the model and the "
                                          "batches that it was recorded with", r->option, r->path.s, name[i],
                             (long long)head[i], (long long)want[i]);
+    if (r->varies)
+        return TS_OK;
     const size_t step = (size_t)step_count(&r->s) * sizeof(uint16_t);
     const int64_t steps = (int64_t)((r->map.size - HEAD) / step);
     r->first = head[5];
@@ -130,6 +141,53 @@ void ts_routes_close(ts_routes **routes)
     ts_free(&r->piece);
     ts_free(&r->all);
     ts_free(routes);
+}
+
+/* ---- sequences of any length ---- */
+
+/* What the file has of the next sequence: all of n tokens. */
+static ts_status check_next(const ts_routes *r, int64_t n)
+{
+    const size_t left = r->map.size - (size_t)r->at;
+    int64_t has;
+    if (!left)
+        return ts_error(TS_ERR_USER, "%s %s: it has %lld sequences, and here is one more", r->option, r->path.s,
+                        (long long)r->number);
+    if (left >= sizeof has)
+        memcpy(&has, r->map.data + r->at, sizeof has);
+    if (left < sizeof has || has < 0 || (left - sizeof has) / sizeof(uint16_t) < (size_t)step_count(&r->s))
+        return ts_error(TS_ERR_USER, "%s %s: it ends within sequence %lld", r->option, r->path.s, (long long)(r->number + 1));
+    if (has != n)
+        return ts_error(TS_ERR_USER, "%s %s: sequence %lld has %lld tokens, and here %lld", r->option, r->path.s,
+                        (long long)(r->number + 1), (long long)has, (long long)n);
+    return TS_OK;
+}
+
+ts_status ts_routes_begin(ts_routes *r, int64_t n)
+{
+    TS_ASSERT(r->varies, "sequences of %lld tokens", (long long)r->s.length);
+    r->s.length = n, r->s.samples = 1;
+    TS_TRY(ts_grow(&r->piece, &r->cap_piece, (size_t)(n * r->s.k), sizeof *r->piece));
+    if (r->replays)
+        TS_TRY(check_next(r, n));
+    else
+        TS_TRY(ts_grow(&r->all, &r->cap_all, (size_t)step_count(&r->s), sizeof *r->all));
+    if (r->all)
+        memset(r->all, 0, (size_t)step_count(&r->s) * sizeof *r->all);
+    r->at += (off_t)sizeof n;
+    return TS_OK;
+}
+
+ts_status ts_routes_end(ts_routes *r)
+{
+    const size_t bytes = (size_t)step_count(&r->s) * sizeof *r->all;
+    if (!r->replays) {
+        TS_TRY(write_at(r, &r->s.length, sizeof r->s.length, r->at - (off_t)sizeof r->s.length));
+        TS_TRY(write_at(r, r->all, bytes, r->at));
+    }
+    r->at += (off_t)bytes;
+    r->number++;
+    return TS_OK;
 }
 
 bool ts_routes_replays(const ts_routes *r) { return r->replays; }
@@ -198,13 +256,14 @@ ts_status ts_routes_take(const ts_routes *r, int64_t step, int64_t layer, const 
     for (int64_t i = 0, m; i < n && !r->planned; i += m) {
         m = stretch_of(r, step, layer, rows, i, &at);
         m = m < n - i ? m : n - i;
-        memcpy(r->piece, r->map.data + HEAD + 2 * at, (size_t)(m * k) * sizeof *r->piece);
+        memcpy(r->piece, r->map.data + r->at + 2 * at, (size_t)(m * k) * sizeof *r->piece);
         for (int64_t p = 0; p < m * k; p++)
             ids[i * k + p] = r->piece[p];
         for (int64_t row = i; row < i + m; row++)
             if (!is_whole(r, ids + row * k))
-                return ts_error(TS_ERR_USER, "%s %s: iteration %lld, layer %lld: these are no experts; the file is damaged",
-                                r->option, r->path.s, (long long)(step + 1), (long long)layer);
+                return ts_error(TS_ERR_USER, "%s %s: %s %lld, layer %lld: these are no experts; the file is damaged",
+                                r->option, r->path.s, r->varies ? "sequence" : "iteration",
+                                (long long)((r->varies ? r->number : step) + 1), (long long)layer);
     }
     return TS_OK;
 }

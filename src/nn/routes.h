@@ -1,10 +1,13 @@
-/* Which experts each token went to in the steps of a training, in a file: recorded by one run, replayed by
- * another, which then chooses nothing itself (Megatron Core's RouterReplay). Weights are still the scores of
- * the chosen, so that routers are trained.
+/* Which experts each token went to in the steps of a training, or in sequences that were scored, in a file:
+ * recorded by one run, replayed by another, which then chooses nothing itself (Megatron Core's RouterReplay).
+ * Weights are still the scores of the chosen, so that routers are trained.
  *
  *   64 bytes   "TSROUTE1" and seven int64: experts, k, layers, tokens of a sequence, sequences of a step,
  *              number of the first step, 0
  *   uint16     ids [steps][sequences][layers][tokens][k], a layer's best first; zeros of layers without experts
+ *
+ * Where tokens of a sequence are 0 (scoring) each has its own number, and there are no steps: of each sequence an
+ * int64, its tokens, and ids [layers][tokens][k].
  *
  * Numbers are little-endian, as processors that this runs on have them. Rows are found by what they are in the
  * global batch, so that a file serves any layout. */
@@ -15,7 +18,7 @@
 
 typedef struct ts_routes_shape {
     int64_t experts, k, layers; /* layers: of any kind */
-    int64_t length, samples;    /* tokens of a sequence, sequences of a step */
+    int64_t length, samples;    /* tokens of a sequence, sequences of a step; 0: sequences of any length */
 } ts_routes_shape;
 
 typedef struct ts_routes ts_routes;
@@ -30,6 +33,10 @@ ts_status ts_routes_step(ts_routes *r, ts_comm *everyone) TS_NODISCARD;
  * [first, end). path NULL: all ids count up from 0 (planning). */
 ts_status ts_routes_replay(const char *option, const char *path, const ts_routes_shape *shape, int64_t first, int64_t end,
                            ts_routes **out) TS_NODISCARD;
+/* Of sequences of any length: what is put or taken from now on is of the next one, of n tokens, in step 0. TS_ERR_USER:
+ * the file has none more, or one of another length. */
+ts_status ts_routes_begin(ts_routes *r, int64_t n) TS_NODISCARD;
+ts_status ts_routes_end(ts_routes *r) TS_NODISCARD; /* it is over, and what was recorded of it is written */
 ts_status ts_routes_finish(ts_routes *r) TS_NODISCARD; /* what was recorded */
 void ts_routes_close(ts_routes **r);                    /* without finish: gives up what was recorded */
 bool ts_routes_replays(const ts_routes *r);

@@ -2,7 +2,9 @@
  * dropout's address, caches. One for each pass; layers only read it. */
 #ifndef TS_NN_RUN_H
 #define TS_NN_RUN_H
+#include "nn/routes.h"
 #include "nn/state.h"
+#include "ops/experts.h"
 #include "ops/spread.h"
 
 /* A second sequence that queries attend to: an encoder's output, an image's patches. Whoever gives
@@ -38,6 +40,9 @@ typedef struct ts_layer_memory {
 typedef struct ts_run {
     int64_t B, S; /* S: rows of a sequence that are here */
     const ts_spread *spread; /* processes that share out each sequence; NULL: its rows are all here */
+    /* more than 1: of each sequence the slice-th of so many parts of S rows is here, in what follows attention */
+    int64_t slices, slice;
+    ts_balance_slices *together; /* how they are balanced; NULL: there is one */
     int64_t row0; /* of the B * S rows of the stream, the first that is here (sequence parallelism) */
     const ts_tensor *pos;        /* int32 [B * S]: position in its document */
     /* int32 [B * S]: first and last key that may be seen (packed documents, padding), or NULL; the
@@ -62,6 +67,7 @@ typedef struct ts_run {
      * alone: else they are there), an indexer's lists of keys, int32 [T, their length], what
      * experts beside an MLP make, [T, hidden]; or NULL. */
     ts_tensor **lent;
+    ts_routes *routes;    /* of passes that do not train: where choices of experts go, or come from; NULL: neither */
     const ts_tensor *ids; /* tokens, int32 [T], for layers that go by them; NULL: none does */
     ts_tensor *embedding; /* what the first layer reads, [T, hidden], for layers that read it too; NULL: none does */
     ts_tensor *per_layer; /* per-layer embeddings, [T, layers * width]; NULL: there are none */
@@ -115,8 +121,9 @@ static inline ts_status TS_NODISCARD ts_run_segment(ts_tape *tape, ts_segment_fn
 /* Which rows of the global batch the stream's are, from the row0-th on of those of its sequences. */
 static inline ts_row_places ts_run_places(const ts_run *r, int64_t row0)
 {
-    return (ts_row_places){ .at = ts_spread_here(r->spread, r->S),
-                            .length = r->spread ? r->spread->length : r->S,
+    const bool is_part = r->slices > 1;
+    return (ts_row_places){ .at = is_part ? ts_stretches_one(r->slice * r->S, r->S) : ts_spread_here(r->spread, r->S),
+                            .length = r->spread ? r->spread->length : is_part ? r->slices * r->S : r->S,
                             .sample0 = r->sample0,
                             .row0 = row0 };
 }

@@ -269,3 +269,98 @@ ts_status ts_op_attention(ts_tape *tape, const ts_attention_op *o, ts_tensor *q,
     }
     return TS_OK;
 }
+
+/* ---- some of the queries ---- */
+
+typedef struct some_attr {
+    ts_attention_op o;
+    int64_t begin, n;
+    ts_tensor *lse;
+} some_attr;
+
+static char *behind(const void *p, const ts_tensor *t, int64_t rows)
+{
+    return (char *)p + (size_t)(rows * t->dim[1]) * ts_dtype_size(t->dtype);
+}
+
+/* Sequence b by itself: its queries are a part of it. */
+static ts_attn_args args_of_one(const some_attr *s, const ts_tensor *q, int64_t b)
+{
+    const int64_t first = b * s->o.S, row = first + s->begin;
+    ts_attn_args a = ts_attention_args(&s->o, q, NULL);
+    a.B = 1;
+    a.S_q = a.q_batch = s->n;
+    a.q_at = ts_stretches_one(s->begin, s->n);
+    a.S_q_all = a.S_kv_all = s->o.S;
+    a.q = behind(a.q, q, row);
+    a.k = behind(a.k, q, first);
+    a.v = behind(a.v, q, first);
+    a.first_key = a.first_key ? a.first_key + row : NULL;
+    a.last_key = a.last_key ? a.last_key + row : NULL;
+    a.sample0 += b;
+    a.lse = s->lse ? (float *)ts_tensor_data(s->lse) + b * s->n * s->o.n_q : NULL;
+    return a;
+}
+
+static ts_cost cost_of_one(const some_attr *s, const ts_tensor *q, double products)
+{
+    ts_attention_mask m = s->o.mask;
+    m.offset += s->begin;
+    const double pairs = (double)s->o.n_q * ts_mask_pairs(&m, s->n, s->o.S);
+    return (ts_cost){ 2 * products * pairs * (double)s->o.head_dim, 2 * (double)ts_tensor_bytes(q) / (double)s->o.B, q->dtype };
+}
+
+/* Queries of others have no gradient here. */
+static ts_status some_backward(ts_tape *tape, ts_record *r)
+{
+    const some_attr *s = r->attr;
+    ts_tensor *q = r->in[0], *y = r->out[0], *dq, *delta;
+    TS_TRY(ts_tape_new(tape, q->dtype, q->dim[0], q->dim[1], &dq));
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, s->n, s->o.n_q, &delta));
+    tape->dev->zero(tape->dev, ts_tensor_data(dq), ts_tensor_bytes(dq));
+    const columns d = columns_of(&s->o, dq, NULL);
+    for (int64_t b = 0; b < s->o.B; b++) {
+        ts_attn_args a = args_of_one(s, q, b);
+        a.o = behind(ts_tensor_data(y), y, b * s->n);
+        a.dout = behind(ts_tensor_data(y->grad), y, b * s->n);
+        a.delta = ts_tensor_data(delta);
+        a.dq = behind(d.q, dq, b * s->o.S + s->begin);
+        a.dk = behind(d.k, dq, b * s->o.S);
+        a.dv = behind(d.v, dq, b * s->o.S);
+        TS_TRY(ts_attention_add_sinks(&s->o, &a));
+        ts_launch_attn_bwd(tape->dev, &a, 0, cost_of_one(s, q, 5));
+    }
+    return ts_tape_accumulate(tape, q, dq);
+}
+
+static const ts_op some_op = { .name = "attention_of", .backward = some_backward };
+
+ts_status ts_op_attention_of(ts_tape *tape, const ts_attention_op *o, int64_t begin, int64_t n, ts_tensor *q, ts_tensor **y)
+{
+    some_attr s = { .o = *o, .begin = begin, .n = n };
+    ts_record *r;
+    check_shapes(o, q, NULL);
+    TS_ASSERT(!o->cache && !o->tops && begin >= 0 && n > 0 && begin + n <= o->S, "attention of queries %lld to %lld of %lld",
+              (long long)begin, (long long)(begin + n), (long long)o->S);
+    TS_TRY(ts_param_need(o->sinks));
+    TS_TRY(ts_tape_new(tape, q->dtype, o->B * n, o->n_q * o->head_dim, y));
+    const bool record = tape->recording && (q->wants_grad || ts_param_has_grad(o->sinks));
+    if (record)
+        TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, o->B * n, o->n_q, &s.lse));
+    for (int64_t b = 0; b < o->B; b++) {
+        ts_attn_args a = args_of_one(&s, q, b);
+        a.o = behind(ts_tensor_data(*y), *y, b * n);
+        ts_launch_attn_fwd(tape->dev, &a, 0, cost_of_one(&s, q, 2));
+    }
+    if (!record)
+        return TS_OK;
+    TS_TRY(ts_tape_record(tape, &some_op, sizeof s, &r));
+    *(some_attr *)r->attr = s;
+    r->in[0] = q;
+    r->out[0] = *y;
+    (*y)->wants_grad = true;
+    ts_record_save(tape, r, q);
+    ts_record_save(tape, r, *y);
+    ts_record_save(tape, r, s.lse);
+    return ts_record_param(tape, r, 0, o->sinks);
+}

@@ -106,14 +106,14 @@ static ts_status dropout_backward(ts_tape *tape, ts_record *r)
 
 static const ts_op dropout_op = { .name = "dropout", .backward = dropout_backward };
 
-/* The same stretches, fp32. */
+/* The same stretches, fp32. x NULL: numbers around 1. */
 static void launch_jitter(ts_tape *tape, const dropout_attr *n, bool gumbel, const ts_tensor *x, const ts_tensor *y)
 {
-    const int64_t cols = x->dim[1];
-    for (int64_t at = 0, rows, whole; at < x->dim[0]; at += rows) {
+    const int64_t cols = y->dim[1];
+    for (int64_t at = 0, rows, whole; at < y->dim[0]; at += rows) {
         rows = stretch_from(&n->rows, at, &whole);
-        rows = rows < x->dim[0] - at ? rows : x->dim[0] - at;
-        const ts_jitter_args a = { .x = (const float *)ts_tensor_data(x) + at * cols,
+        rows = rows < y->dim[0] - at ? rows : y->dim[0] - at;
+        const ts_jitter_args a = { .x = x ? (const float *)ts_tensor_data(x) + at * cols : NULL,
                                    .y = (float *)ts_tensor_data(y) + at * cols,
                                    .eps = n->p, .gumbel = gumbel, .rng = n->rng, .first = whole * cols };
         const double count = (double)(rows * cols);
@@ -146,6 +146,22 @@ ts_status ts_op_jitter(ts_tape *tape, ts_tensor *x, float eps, const ts_rng *rng
         r->out[0] = *y;
         (*y)->wants_grad = true;
     }
+    return TS_OK;
+}
+
+ts_status ts_op_draw(ts_tape *tape, int64_t n, const ts_rng *rng, const ts_row_places *rows, ts_tensor **y)
+{
+    const dropout_attr whole = { 1, *rng, *rows };
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, n, 1, y));
+    launch_jitter(tape, &whole, false, NULL, *y);
+    return TS_OK;
+}
+
+ts_status ts_op_ones(ts_tape *tape, int64_t n, ts_tensor **y)
+{
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, n, 1, y));
+    const ts_jitter_args a = { .y = ts_tensor_data(*y) };
+    ts_launch_jitter(tape->dev, &a, n, (ts_cost){ 0, 4 * (double)n, TS_DTYPE_F32 });
     return TS_OK;
 }
 

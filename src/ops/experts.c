@@ -16,7 +16,7 @@ ts_status ts_sort_rows(ts_tape *tape, const ts_sort_op *o, const ts_tensor *ids,
     if (o->keeps)
         TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, T, k, &s.kept));
     const ts_sort_rows_args a = { .pairs = pairs, .k = k, .rows = rows, .experts = o->experts, .first = o->first,
-                                  .capacity = o->capacity, .pads = o->pads,
+                                  .capacity = o->capacity, .pads = o->pads, .by_slot = o->by_slot,
                                   .weights = o->by_weight ? ts_tensor_data(weights) : NULL,
                                   .ids = ts_tensor_data(ids), .from = ts_tensor_data(s.from),
                                   .at = ts_tensor_data(s.at), .offsets = ts_tensor_data(s.offsets),

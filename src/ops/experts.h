@@ -21,6 +21,7 @@ ts_status ts_op_router(ts_tape *tape, ts_tensor *x, ts_param *w, ts_param *b, ts
  *        + z / n sum over rows of log(sum(e^logits))^2
  *
  * (Switch Transformers, Fedus et al. 2022, as Megatron-LM counts; ST-MoE, Zoph et al. 2022.) */
+typedef struct ts_balance_slices ts_balance_slices;
 typedef struct ts_balance {
     float aux, z;       /* coefficients; 0: none */
     float weight;       /* of these losses in the step's; 0: nobody asks */
@@ -35,7 +36,13 @@ typedef struct ts_balance {
     int64_t passes;
     ts_comm *group;     /* over which c is summed; NULL: what is here */
     int64_t shares;     /* processes that have a part of each block each; 0 and 1: blocks are here whole */
+    /* Rows are the slice-th of so many parts of each sequence, of which each is routed by itself, one after another: with
+     * the last one all are balanced together. block_rows is then of a part. NULL: rows are all there are */
+    ts_balance_slices *slices;
+    int64_t slice;
 } ts_balance;
+/* For n parts of each of B sequences. It lasts as long as the tape's records. */
+ts_status ts_balance_slices_make(ts_tape *tape, int64_t n, int64_t B, ts_balance_slices **out) TS_NODISCARD;
 
 /* BY_RECORD: ids are there already. */
 typedef enum ts_route_by { TS_ROUTE_BY_SCORE, TS_ROUTE_BY_SINKHORN, TS_ROUTE_BY_TURN, TS_ROUTE_BY_RECORD } ts_route_by;
@@ -48,8 +55,8 @@ typedef struct ts_route_op {
     const ts_param *bias; /* for choosing; NULL: none */
     ts_route_by by;
     int64_t first;        /* BY_TURN: of the first pair */
-    /* An expert takes so many pairs; 0: all. Of others, those of the smallest `order` (fp32 [T, k]; NULL: the last), ids become
-     * -1 and weights 0 before weights are divided by their sum. */
+    /* An expert takes so many pairs; 0: all. Of others, those of the smallest `order` (fp32 [T, k]; NULL: the last choices of
+     * all rows, of these the last), ids become -1 and weights 0 before weights are divided by their sum. */
     int64_t capacity;
     const ts_tensor *order;
     ts_balance balance;
@@ -65,6 +72,7 @@ typedef struct ts_sort_op {
     int64_t experts, first; /* those that are here */
     int64_t capacity;       /* pairs that an expert takes; 0: all */
     bool pads, by_weight;   /* to the capacity; the largest weights stay, else the first pairs */
+    bool by_slot;           /* of the first choices, then of the second ones, ... */
     bool keeps;             /* asks for kept */
     bool misses;            /* ids may be of none of them: such pairs have no row */
 } ts_sort_op;

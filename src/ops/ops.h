@@ -142,6 +142,11 @@ typedef struct ts_attention_op {
 } ts_attention_op;
 ts_status ts_op_attention(ts_tape *tape, const ts_attention_op *o, ts_tensor *q, ts_tensor *kv,
                           ts_tensor **y, ts_tensor **lse) TS_NODISCARD;
+/* Of each sequence the queries from `begin` on, n of them, where they come with keys and values (kv NULL, no cache): y
+ * [B * n, n_q head_dim]. o is of all; first_key and last_key too. Gradients of keys and values are sums over such
+ * calls. */
+ts_status ts_op_attention_of(ts_tape *tape, const ts_attention_op *o, int64_t begin, int64_t n, ts_tensor *q,
+                             ts_tensor **y) TS_NODISCARD;
 /* Pairs of query and key that a mask lets see each other, of S_q queries and S_kv keys: what the
  * operator's cost is counted by. Documents are not known to it. */
 double ts_mask_pairs(const ts_attention_mask *m, int64_t S_q, int64_t S_kv);
@@ -176,6 +181,10 @@ ts_status ts_op_dropout(ts_tape *tape, ts_tensor *x, float p, const ts_rng *rng,
 /* y = x times numbers from [1 - eps, 1 + eps), likewise; fp32. */
 ts_status ts_op_jitter(ts_tape *tape, ts_tensor *x, float eps, const ts_rng *rng, const ts_row_places *rows,
                        ts_tensor **y) TS_NODISCARD;
+/* y: fp32 [n, 1], ones. */
+ts_status ts_op_ones(ts_tape *tape, int64_t n, ts_tensor **y) TS_NODISCARD;
+/* y: fp32 [n, 1], numbers from [0, 2) by the rows that these n are. */
+ts_status ts_op_draw(ts_tape *tape, int64_t n, const ts_rng *rng, const ts_row_places *rows, ts_tensor **y) TS_NODISCARD;
 /* y = x with Gumbel's noise, fp32 (ts_jitter_args); no gradient goes through it. */
 ts_status ts_op_gumbel(ts_tape *tape, const ts_tensor *x, const ts_rng *rng, const ts_row_places *rows,
                        ts_tensor **y) TS_NODISCARD;

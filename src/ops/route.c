@@ -93,6 +93,34 @@ static int64_t block_rows(const ts_balance *b, const ts_tensor *logits)
     return b->by_sequence ? b->block_rows : logits->dim[0];
 }
 
+/* ---- parts of sequences that are balanced together ---- */
+
+struct ts_balance_slices {
+    int64_t n, B;
+    ts_tensor *pull;
+    const ts_tensor **logits, **ids; /* [n] of each part */
+};
+
+ts_status ts_balance_slices_make(ts_tape *tape, int64_t n, int64_t B, ts_balance_slices **out)
+{
+    TS_TRY(ts_arena_alloc(&tape->arena, sizeof **out, out));
+    **out = (ts_balance_slices){ .n = n, .B = B };
+    TS_TRY(ts_arena_alloc(&tape->arena, (size_t)n * sizeof(ts_tensor *), &(*out)->logits));
+    return ts_arena_alloc(&tape->arena, (size_t)n * sizeof(ts_tensor *), &(*out)->ids);
+}
+
+/* All parts, sequence after sequence. */
+static ts_status join_parts(ts_tape *tape, const ts_balance_slices *s, const ts_tensor *const *part, ts_tensor **whole)
+{
+    const size_t bytes = ts_tensor_bytes(part[0]) / (size_t)s->B;
+    TS_TRY(ts_tape_new(tape, part[0]->dtype, part[0]->dim[0] * s->n, part[0]->dim[1], whole));
+    for (int64_t b = 0; b < s->B; b++)
+        for (int64_t i = 0; i < s->n; i++)
+            tape->dev->move(tape->dev, (char *)ts_tensor_data(*whole) + (size_t)(b * s->n + i) * bytes,
+                            (char *)ts_tensor_data(part[i]) + (size_t)b * bytes, bytes);
+    return TS_OK;
+}
+
 static ts_status route_backward(ts_tape *tape, ts_record *r)
 {
     const ts_route_op *o = r->attr;
@@ -104,7 +132,7 @@ static ts_status route_backward(ts_tape *tape, ts_record *r)
     a.dlogits = ts_tensor_data(d);
     a.pull = r->n_saved > PULL ? ts_tensor_data(r->saved[PULL]) : NULL;
     a.pull_rows = block_rows(b, logits);
-    a.z = b->weight * b->z / (float)(logits->dim[0] * (b->shares > 1 ? b->shares : 1));
+    a.z = b->weight * b->z / (float)(logits->dim[0] * (b->slices ? b->slices->n : 1) * (b->shares > 1 ? b->shares : 1));
     ts_launch_route_bwd(tape->dev, &a, a.rows, cost_of(logits, 3));
     return ts_tape_accumulate(tape, logits, d);
 }
@@ -147,22 +175,30 @@ static void scale(ts_tape *tape, float *x, int64_t n, float by, const float *mor
     ts_launch_add(tape->dev, &a, n, (ts_cost){ 2 * (double)n, 12 * (double)n, TS_DTYPE_F32 });
 }
 
-/* Counts and losses of the pass, once; *pull: what the backward needs, or NULL. */
-static ts_status balance(ts_tape *tape, const ts_route_op *o, const ts_tensor *logits, const ts_tensor *ids,
-                         ts_tensor **pull)
+/* What the backward needs of balancing: [blocks, E]. */
+static ts_status make_pull(ts_tape *tape, const ts_balance *b, const ts_tensor *logits, ts_tensor **pull)
+{
+    *pull = b->slices ? b->slices->pull : NULL;
+    if (b->weight == 0 || b->aux == 0 || *pull)
+        return TS_OK;
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, logits->dim[0] / block_rows(b, logits), logits->dim[1], pull));
+    if (b->slices)
+        b->slices->pull = *pull;
+    return TS_OK;
+}
+
+/* Counts and losses of the pass, once; fills pull, where there is one. */
+static ts_status balance_all(ts_tape *tape, const ts_route_op *o, const ts_tensor *logits, const ts_tensor *ids,
+                             ts_tensor *pull)
 {
     const ts_balance *b = &o->balance;
     const int64_t T = logits->dim[0], E = logits->dim[1];
     ts_tensor *counted = NULL;
-    *pull = NULL;
-    if (b->weight == 0)
-        return TS_OK;
     ts_balance_args a = { .score = o->score, .rows = T, .block_rows = block_rows(b, logits), .experts = E,
                           .k = o->k, .logits = ts_tensor_data(logits), .ids = ts_tensor_data(ids),
                           .factor = factor_of(o, T, E), .of_first = b->of_first, .before = b->before };
-    if (b->aux != 0) {
-        TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, T / a.block_rows, E, pull));
-        a.pull = ts_tensor_data(*pull);
+    if (pull) {
+        a.pull = ts_tensor_data(pull);
         if (ts_group_shares(b->group)) {
             TS_TRY(count_together(tape, b->group, &a, logits, &counted));
             a.counted = ts_tensor_data(counted);
@@ -177,8 +213,30 @@ static ts_status balance(ts_tape *tape, const ts_route_op *o, const ts_tensor *l
     launch_balance(tape, &a, logits);
     if (b->before && counted && !tape->dev->again)
         scale(tape, b->before, E, 1, a.counted, 1);
-    if (*pull && b->weight != 1)
-        scale(tape, a.pull, ts_tensor_count(*pull), b->weight, a.pull, 0);
+    if (pull && b->weight != 1)
+        scale(tape, a.pull, ts_tensor_count(pull), b->weight, a.pull, 0);
+    return TS_OK;
+}
+
+/* The same; of parts of sequences when the last one is there. */
+static ts_status balance(ts_tape *tape, const ts_route_op *o, const ts_tensor *logits, const ts_tensor *ids, ts_tensor *pull)
+{
+    ts_balance_slices *s = o->balance.slices;
+    ts_route_op whole = *o;
+    ts_tensor *all, *chosen;
+    if (o->balance.weight == 0)
+        return TS_OK;
+    if (!s)
+        return balance_all(tape, o, logits, ids, pull);
+    s->logits[o->balance.slice] = logits, s->ids[o->balance.slice] = ids;
+    if (o->balance.slice + 1 < s->n)
+        return TS_OK;
+    whole.balance.block_rows *= s->n;
+    TS_TRY(join_parts(tape, s, s->logits, &all));
+    TS_TRY(join_parts(tape, s, s->ids, &chosen));
+    TS_TRY(balance_all(tape, &whole, all, chosen, pull));
+    ts_tape_drop(tape, all);
+    ts_tape_drop(tape, chosen);
     return TS_OK;
 }
 
@@ -201,7 +259,8 @@ static ts_status choose(ts_tape *tape, const ts_route_op *o, const ts_tensor *lo
 /* Who has no room has no weight: *ids become those of the others. */
 static ts_status drop(ts_tape *tape, const ts_route_op *o, const ts_tensor *logits, const ts_tensor *weights, ts_tensor **ids)
 {
-    const ts_sort_op order = { .experts = logits->dim[1], .capacity = o->capacity, .by_weight = o->order != NULL, .keeps = true };
+    const ts_sort_op order = { .experts = logits->dim[1], .capacity = o->capacity, .by_weight = o->order != NULL,
+                               .by_slot = !o->order, .keeps = true };
     ts_sorted_rows s;
     TS_TRY(ts_sort_rows(tape, &order, *ids, o->order, &s));
     *ids = s.kept;
@@ -222,7 +281,8 @@ ts_status ts_op_route(ts_tape *tape, const ts_route_op *o, ts_tensor *logits, ts
     if (o->by != TS_ROUTE_BY_RECORD)
         TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, logits->dim[0], o->k, ids));
     TS_TRY(choose(tape, o, logits, *ids, *weights));
-    TS_TRY(balance(tape, o, logits, *ids, &pull));
+    TS_TRY(make_pull(tape, &o->balance, logits, &pull));
+    TS_TRY(balance(tape, o, logits, *ids, pull));
     if (o->capacity)
         TS_TRY(drop(tape, o, logits, *weights, ids));
     if (!tape->recording || !logits->wants_grad)

@@ -112,7 +112,8 @@ const ts_option ts_parallel_option_rows[] = {
     ROW(FLAG, gather_beside, "moe-allgather-overlap-comm", NULL, 0, 0, NULL, "of allgather: likewise"),
     ROW(FLAG, interweaves, "moe-fb-overlap", NULL, 0, 0, NULL,
         "a forward pass goes on while the backward pass of another micro-batch waits for tokens, and the other way round: "
-        "with --schedules-method dualpipev, or without a pipeline"),
+        "without a pipeline, with --schedules-method dualpipev, or with stages, virtual ones too, which then begin one "
+        "micro-batch more"),
     ROW(FLAG, balances, "balanced-moe-experts", NULL, 0, 0, NULL,
         "of alltoall: of each layer's busiest experts everybody gets a copy for each micro-batch, so that their tokens need "
         "not travel; gradients of copies are summed where the experts are"),
@@ -120,6 +121,9 @@ const ts_option ts_parallel_option_rows[] = {
         "how many; at most as many as a process has"),
     ROW(INT, hot_exchanges, "trans-hot-expert-group-num", "3", 1, 1 << 20, NULL,
         "exchanges that bring the copies at the same time, each those of some processes"),
+    ROW(TEXT, placement, "expert-placement", NULL, 0, 0, NULL,
+        "which process has which experts: JSON, or a file of it: \"[[0,5],[3,1],[2,4]]\" in all layers, "
+        "\"{\\\"2\\\":[[0,5],...]}\" in these; any checkpoint goes on in any placement"),
     ROW(FLAG, places, "enable-expert-placement", NULL, 0, 0, NULL,
         "experts move between processes by what they had to do, so that these have as much; what is computed and saved stays "
         "the same"),
@@ -139,7 +143,9 @@ const ts_option ts_parallel_option_rows[] = {
     ROW(INT, row_parts, "pipe-experts-multi-data", "1", 1, 1 << 20, NULL,
         "of --use-pipe-experts: and so many of the tokens, one after another"),
     TS_NOTE("pipe-experts-multi-stream", 0, "layout", TRAVELS),
-    TS_NOTE("ampipe-degree", 1, "layout", TRAVELS),
+    ROW(INT, slices, "ampipe-degree", "1", 1, 1 << 20, NULL,
+        "of alltoall: so many parts of each sequence go through attention and experts one after another: while tokens of one "
+        "travel the others are computed; a capacity is a part's"),
     TS_NOTE("ampipe-tp-sp-comm-overlap", 0, "layout", TRAVELS),
     TS_NOTE("enable-token-rearrange-opt", 0, "layout", "tokens are moved by their numbers anyway"),
     TS_NOTE("moe-bmm-mc2", 0, "layout", TRAVELS),

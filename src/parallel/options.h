@@ -38,8 +38,10 @@ typedef struct ts_parallel_options {
     bool balances, by_hosts; /* copies of the busiest experts; all to all by way of one process of each host */
     int64_t hot, hot_exchanges, expert_parts, row_parts; /* of balances; parts in which tokens travel */
     bool pipes; /* as many as a process has experts */
+    int64_t slices; /* of each sequence, that go through attention and experts one after another */
     bool places, place_finely; /* experts move to other processes by their loads; only if these vary less by place_fall */
     int64_t place_every;
+    const char *placement; /* who has which experts (parallel/placement.h); NULL: in order */
     double place_fall;
     /* of them (parallel/stages.h); 0: not given */
     int64_t chunk_layers, chunks, group, first_layers, last_layers;

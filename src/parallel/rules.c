@@ -80,6 +80,9 @@ static ts_status expert_rule(const ts_layout *l, ts_str *say)
                              LL(l->tp));
     if (parts_experts(l) && !l->experts)
         return ts_str_puts(say, EXPERTS " and --expert-tensor-parallel-size: this model has no experts: leave them out");
+    if (l->o->placement && l->ep == 1)
+        return ts_str_puts(say, "--expert-placement says which of several processes has which experts, and each has all: give "
+                                EXPERTS);
     if (!ts_layout_replicas(l) || ep_fits(l, l->ep))
         return TS_OK;
     if (l->experts > 0 && l->experts % l->ep)
@@ -113,6 +116,24 @@ static ts_status gather_rule(const ts_layout *l, ts_str *say)
                          LL(l->seq_length), gathers ? "give alltoall" : "leave it out");
 }
 
+/* Sequences in slices: each has as many rows, and all of a sequence are on one process. */
+static ts_status slices_rule(const ts_layout *l, ts_str *say)
+{
+    const int64_t n = l->o->slices;
+    if (n < 2 || !parts_experts(l))
+        return TS_OK;
+    if (l->o->sequence || l->cp > 1)
+        return ts_str_printf(say, "--ampipe-degree: %s leaves a process some rows of a sequence, of which queries cannot be taken in "
+                                  "slices: leave one of the two out",
+                             l->cp > 1 ? "--context-parallel-size" : "--sequence-parallel");
+    if (l->seq_length % n)
+        return ts_str_printf(say, "--ampipe-degree %lld does not divide --seq-length %lld", LL(n), LL(l->seq_length));
+    if (l->micro * l->seq_length / n % l->tp)
+        return ts_str_printf(say, TENSOR " %lld does not divide the %lld tokens of a slice of --ampipe-degree %lld, which experts of "
+                                  "other processes need: give fewer slices", LL(l->tp), LL(l->micro * l->seq_length / n), LL(n));
+    return TS_OK;
+}
+
 /* Ways of tokens that want others: what is given, and what it needs. */
 static ts_status way_rule(const ts_layout *l, ts_str *say)
 {
@@ -121,6 +142,7 @@ static ts_status way_rule(const ts_layout *l, ts_str *say)
                         : o->by_hosts         ? "--moe-hierarchical-alltoallv"
                         : o->expert_parts > 1 ? "--moe-experts-pipeline-degree"
                         : o->pipes            ? "--use-pipe-experts"
+                        : o->slices > 1       ? "--ampipe-degree"
                                               : NULL;
     if (o->row_parts > 1 && !o->pipes)
         return ts_str_puts(say, "--pipe-experts-multi-data needs --use-pipe-experts");
@@ -465,7 +487,9 @@ static ts_status check_stages(const ts_layout *l, ts_stages *s)
     TS_TRY(ts_stages_make(l->o, l->n_layers, l->empty, l->n_empty, s));
     const ts_schedule_shape shape = { .n_stages = s->n_stages,
                                       .n_chunks = s->n_chunks,
-                                      .n_micro = l->global && dp ? l->global / l->micro / dp : 1,
+                                      .n_micro = l->n_micro              ? l->n_micro
+                                                 : l->global && dp ? l->global / l->micro / dp
+                                                                   : 1,
                                       .group = l->o->group,
                                       .recompute = ts_parallel_recompute(l->o) };
     return dp && (!l->global || global_fits(l, dp)) ? ts_schedule_fits(s->schedule, &shape) : TS_OK;
@@ -477,11 +501,12 @@ static ts_status stages_rule(const ts_layout *l, ts_str *say)
     if (l->pp == 1 || !l->n_layers)
         return TS_OK;
     const ts_status st = check_stages(l, &s);
-    const bool is_v = s.schedule == TS_SCHEDULE_DUALPIPEV, other = s.further >= 0 && s.further != l->mtp_layers;
+    const bool is_v = s.schedule == TS_SCHEDULE_DUALPIPEV, other = s.further >= 0 && s.further != l->mtp_layers,
+               pairs = is_v || s.schedule == TS_SCHEDULE_1F1B || s.schedule == TS_SCHEDULE_INTERLEAVED;
     ts_stages_deinit(&s);
-    if (st == TS_OK && l->o->interweaves && !is_v)
-        return ts_str_puts(say, "--moe-fb-overlap: with stages it goes with --schedules-method dualpipev, whose passes may run "
-                                "interwoven: give that, or leave it out");
+    if (st == TS_OK && l->o->interweaves && !pairs)
+        return ts_str_puts(say, "--moe-fb-overlap: with stages it goes with the schedules 1f1b, interleaved (virtual stages) and "
+                                "dualpipev, whose passes may run interwoven: choose one of these, or leave it out");
     if (st == TS_OK && is_v && l->tied)
         return ts_str_puts(say, "schedule dualpipev: the model's output layer is its embedding "
                                 "(tie_word_embeddings): choose another schedule, or give "
@@ -499,7 +524,7 @@ static ts_status stages_rule(const ts_layout *l, ts_str *say)
 
 typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
 
-static rule_fn *const rules[] = { world_rule, expert_rule, expert_rows_rule, gather_rule, way_rule, some_experts_rule,
+static rule_fn *const rules[] = { world_rule, expert_rule, expert_rows_rule, gather_rule, way_rule, slices_rule, some_experts_rule,
                                   order_rule, batch_rule, heads_rule, scan_rule, index_rule,
                                   mlp_rule, experts_rule, vocabulary_rule, norm_rule, beside_rule, ngrams_rule, rows_rule,
                                   overlap_rule, parts_rule, stages_rule,

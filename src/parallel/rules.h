@@ -11,6 +11,7 @@ typedef struct ts_layout {
     int64_t etp;                /* of an expert; 0: as tp */
     int64_t experts;            /* of the model, where it is known; else -1 */
     int64_t micro, global;      /* sequences; global 0: micro on each process */
+    int64_t n_micro;            /* micro-batches of a step on a process, where their sizes differ; 0: global says how many */
     int64_t seq_length;
     int64_t heads, kv_heads, ffn, hidden, vocab, n_layers; /* of the model; 0: not known, or it has none */
     int64_t expert_ffn, shared_ffn; /* widths of an expert and of the shared one; 0: there are none */

@@ -50,7 +50,8 @@ typedef struct ts_schedule_shape {
     ts_schedule_recompute recompute;
     bool detaches_weights; /* dualpipev: weight gradients wait in the cool-down too, so that input
                               gradients come sooner; holds more */
-    bool interweaves;      /* one stage: each forward runs interwoven with the backward before it */
+    bool interweaves;      /* 1f1b, interleaved: a stage begins one forward more, and each one behind these may run
+                              interwoven with the backward behind it, which does not wait for it */
 } ts_schedule_shape;
 
 typedef struct ts_unit_list {

@@ -177,12 +177,13 @@ static ts_status check_all_messages(const ts_schedule *s)
 
 /* ---- all of it ---- */
 
+/* Units that may run interwoven may wait for neither of the two to come to its end. */
 static ts_status check_end(const ts_schedule *s)
 {
     const ts_schedule_costs costs = { 0 };
     ts_walk w;
     ts_walk_event e;
-    ts_status st = ts_walk_init(&w, s, &costs, (ts_walk_moves){ 0 });
+    ts_status st = ts_walk_init(&w, s, &costs, (ts_walk_moves){ .pairs = true });
     while (st == TS_OK && ts_walk_step(&w, &e))
         continue;
     if (st == TS_OK)

@@ -2,7 +2,9 @@
 
 /* Interleaved 1F1B (Narayanan et al., arXiv 2104.04473): a stage holds v chunks, each one a 1/v of
  * its layers, and a micro-batch passes all stages v times. Micro-batches go in groups: all of a
- * group through chunk 0, then through chunk 1, ...; gradients from the last chunk to the first. */
+ * group through chunk 0, then through chunk 1, ...; gradients from the last chunk to the first. Where
+ * forwards and backwards interweave each stage begins one forward more, so that the two of a pair do not
+ * wait for each other. */
 
 /* The i-th of a stage's m x v forwards; the last group may be a smaller one. */
 static void forward_at(const ts_schedule_shape *shape, int64_t i, int64_t *micro, int64_t *chunk)
@@ -18,7 +20,7 @@ int64_t ts_schedule_warmup(const ts_schedule_shape *shape, int64_t stage)
     const int64_t behind = shape->n_stages - 1 - stage, all = shape->n_micro * shape->n_chunks;
     const int64_t n =
         shape->n_chunks == 1 ? behind : 2 * behind + (shape->n_chunks - 1) * shape->group;
-    return n < all ? n : all;
+    return n + shape->interweaves < all ? n + shape->interweaves : all;
 }
 
 void ts_schedule_make_interleaved(ts_schedule *s)
@@ -31,7 +33,8 @@ void ts_schedule_make_interleaved(ts_schedule *s)
         for (int64_t i = 0; i < all + warmup; i++) {
             if (i < all) {
                 forward_at(shape, i, &micro, &chunk);
-                ts_schedule_add(s, r, TS_UNIT_FORWARD, micro, chunk);
+                ts_schedule_put(s, r, (ts_unit){ .kind = TS_UNIT_FORWARD, .micro = (int32_t)micro, .chunk = (int32_t)chunk,
+                                                 .with_next = shape->interweaves && i >= warmup });
             }
             if (i >= warmup) {
                 forward_at(shape, i - warmup, &micro, &chunk);

@@ -46,8 +46,11 @@ static int64_t hand_on(ts_walk *w, int64_t stage, ts_unit u, double end)
     ts_spot to;
     if (u.kind != TS_UNIT_FORWARD && !makes_gradient(u))
         return stage;
-    if (!(direction == GRADIENT ? ts_schedule_before : ts_schedule_after)(w->s, here, &to))
+    if (!(direction == GRADIENT ? ts_schedule_before : ts_schedule_after)(w->s, here, &to)) {
+        if (direction == FORWARD) /* the loss is there */
+            w->input[GRADIENT][ts_schedule_part(w->s, here) * w->s->shape.n_micro + u.micro] = end;
         return stage;
+    }
     const int64_t at = ts_schedule_part(w->s, to) * w->s->shape.n_micro + u.micro;
     if (to.stage != stage) {
         double *link = link_between(w, stage, to.stage, direction);
@@ -105,7 +108,19 @@ static bool early_recompute(const ts_walk *w, struct ts_walk_stage *st, int64_t 
 static double cost_of(const ts_walk *w, int64_t stage, const ts_unit *u)
 {
     const ts_schedule_costs *c = w->costs;
+    if (c->of_micro)
+        return c->of_micro[u->micro][stage * w->s->shape.n_chunks + u->chunk][u->kind];
     return c->of ? c->of[stage * w->s->shape.n_chunks + u->chunk][u->kind] : c->unit[u->kind];
+}
+
+/* Of the stage's next unit, and of the one behind it where the two begin together: which of them waits longer. */
+static ts_unit waits_longer(const ts_walk *w, int64_t stage)
+{
+    const ts_unit *u = &w->s->stage[stage].v[w->stage[stage].next];
+    if (!w->moves.pairs || !u->with_next)
+        return *u;
+    const double own = input_of(w, stage, u[0]), other = input_of(w, stage, u[1]);
+    return own >= 0 && (other < 0 || other > own) ? u[1] : u[0];
 }
 
 /* What the stage would do next. */
@@ -113,7 +128,7 @@ static bool next_of(const ts_walk *w, int64_t stage, ts_walk_event *out)
 {
     struct ts_walk_stage *st = &w->stage[stage];
     const ts_unit_list *list = &w->s->stage[stage];
-    const double come = st->next < list->n ? input_of(w, stage, list->v[st->next]) : -1;
+    const double come = st->next < list->n ? input_of(w, stage, waits_longer(w, stage)) : -1;
     *out = (ts_walk_event){ .stage = stage, .begin = st->free };
     if (come < 0 || come > st->free) {
         if (!waiting_half(w, st, stage, &out->unit) && !early_recompute(w, st, stage, &out->unit)) {
@@ -230,8 +245,8 @@ ts_status ts_walk_init(ts_walk *w, const ts_schedule *s, const ts_schedule_costs
     TS_TRY(ts_alloc(&w->stage, p, sizeof *w->stage));
     TS_TRY(ts_alloc(&w->queue, p + 1, sizeof *w->queue));
     for (size_t i = 0; i < n; i++) {
-        w->input[FORWARD][i] = i < m ? 0 : -1;       /* the first part needs nobody's, */
-        w->input[GRADIENT][i] = i + m >= n ? 0 : -1; /* and the last one has the loss */
+        w->input[FORWARD][i] = i < m ? 0 : -1; /* the first part needs nobody's */
+        w->input[GRADIENT][i] = -1;
     }
     for (int64_t r = 0; r < shape->n_stages; r++)
         look_again(w, r);
@@ -253,13 +268,16 @@ void ts_walk_deinit(ts_walk *w)
 static ts_status add_waiting(const ts_walk *w, int64_t stage, ts_str *text, int64_t *whom)
 {
     const int64_t i = w->stage[stage].next;
-    const ts_unit u = w->s->stage[stage].v[i];
+    const ts_unit u = waits_longer(w, stage);
     const ts_spot here = { stage, u.chunk };
     ts_spot from = here;
     const bool is_sent =
         (makes_gradient(u) ? ts_schedule_after : ts_schedule_before)(w->s, here, &from);
-    TS_ASSERT(is_sent, "the ends of the pipeline wait for nobody");
     *whom = from.stage;
+    if (!is_sent) /* only where the two begin together */
+        return ts_str_printf(text, "%sstage %lld waits at unit %lld (%s of micro-batch %d, chunk %d) for its own forward",
+                             text->len ? "; " : "", (long long)stage, (long long)i + 1, ts_unit_kind_name(u.kind), u.micro,
+                             u.chunk);
     return ts_str_printf(
         text,
         "%sstage %lld waits at unit %lld (%s of micro-batch %d, chunk %d) for the %s of chunk %lld on stage %lld",

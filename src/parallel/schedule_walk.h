@@ -10,6 +10,8 @@ typedef struct ts_schedule_costs {
     double unit[TS_UNIT_KINDS];
     /* where stages or chunks differ: [stage * n_chunks + chunk]; NULL: all are `unit` */
     const double (*of)[TS_UNIT_KINDS];
+    /* likewise, of each micro-batch [n_micro], where these differ; NULL: they do not */
+    const double (*const *of_micro)[TS_UNIT_KINDS];
     double send;      /* from the end of a unit until its message is there; one after another */
     bool shares_link; /* messages of both directions between two stages wait for each other; else
                          forward messages and gradients have communicators of their own */
@@ -28,6 +30,7 @@ typedef struct ts_walk_moves {
     bool weight_halves;     /* they are not in the lists: each comes when its stage would wait */
     int64_t recompute_held; /* RECOMPUTE comes earlier when its stage would wait and does then not
                                hold more units than this; 0: never */
+    bool pairs; /* a forward that may run interwoven does not begin before its backward may begin too */
 } ts_walk_moves;
 
 typedef struct ts_walk {

@@ -90,8 +90,9 @@ static ts_status head(const ts_plan *p, ts_str *out)
         TS_TRY(ts_str_printf(out, "trained    %s parameters, the others are frozen (--freeze)\n",
                              human_parameters(p->trained, a)));
     TS_TRY(ts_str_printf(
-        out, "batch      %lld sequences of %lld tokens: %lld x %d %s%s x %lld micro-batch%s\n",
-        (long long)p->global, (long long)p->seq_length, (long long)p->micro, p->replicas,
+        out, "batch      %lld sequences of %lld tokens: %s%lld x %d %s%s x %lld micro-batch%s\n",
+        (long long)p->global, (long long)p->seq_length, p->micro * p->replicas * p->n_micro == p->global ? "" : "up to ",
+        (long long)p->micro, p->replicas,
         p->replicas == p->world_size ? "process" : "replica",
         p->replicas == 1               ? ""
         : p->replicas == p->world_size ? "es"

@@ -101,6 +101,10 @@ static void stride(const ts_trainer *t, int64_t *few, int64_t *more)
     const int64_t p = shape->n_stages, n = t->feed.n_micro;
     *more = p > 1 && shape->n_chunks > 1 ? shape->group : 1;
     const int64_t least = p > 1 ? 4 * p + 2 * *more : ALONE;
+    if (t->feed.begin) { /* none is as another */
+        *few = n;
+        return;
+    }
     *few = n <= least ? n : least + (n - least) % *more;
     if (n > least && p > 1 && holds_all(t->pipeline.schedule, *few))
         *few = n;
@@ -179,6 +183,7 @@ static void describe_job(const ts_job *job, ts_plan *p)
     p->train_iters = job->train_iters;
     p->seq_length = t->o->seq_length;
     p->schedule = t->pipeline.kind.schedule;
+    p->interweaves = t->pipeline.kind.interweaves;
     p->chunks = t->pipeline.schedule->shape.n_chunks;
 }
 
@@ -290,14 +295,54 @@ static void share_cores(ts_plan *p, double busy)
     p->bubble = p->step_seconds > 0 ? 1 - work / p->step_seconds : 0;
 }
 
-/* Stages wait for one another as the schedule says; the rest comes behind it. */
-static ts_status add_up(ts_plan *p, const ts_schedule_shape *shape, const timing *y)
+/* Units of the mean micro-batch, as long as each micro-batch's share of it says. */
+typedef struct by_size {
+    double (**of)[TS_UNIT_KINDS]; /* [n_micro], one allocation behind the first; NULL: they are all alike */
+} by_size;
+
+static ts_status stretch(const ts_job_options *o, const ts_plan *p, const timing *y, by_size *out)
 {
-    const ts_schedule_costs costs = { .of = (const double (*)[TS_UNIT_KINDS])y->of, .send = y->message };
+    const int64_t spots = p->n_ranks * p->chunks;
+    int64_t *size, n, sum = 0;
+    *out = (by_size){ 0 };
+    TS_TRY(ts_train_micro_sizes(&o->train, &size, &n));
+    if (!n)
+        return TS_OK;
+    ts_status st = ts_alloc(&out->of, (size_t)n, sizeof *out->of);
+    if (st == TS_OK)
+        st = ts_alloc(&out->of[0], (size_t)(n * spots), sizeof *out->of[0]);
+    for (int64_t i = 0; i < n; i++)
+        sum += size[i];
+    for (int64_t i = 0; st == TS_OK && i < n; i++) {
+        out->of[i] = out->of[0] + i * spots;
+        for (int64_t k = 0; k < spots * TS_UNIT_KINDS; k++)
+            out->of[i][k / TS_UNIT_KINDS][k % TS_UNIT_KINDS] =
+                y->of[k / TS_UNIT_KINDS][k % TS_UNIT_KINDS] * (double)(size[i] * n) / (double)sum;
+    }
+    ts_free(&size);
+    return st;
+}
+
+static void by_size_deinit(by_size *b)
+{
+    if (b->of)
+        ts_free(&b->of[0]);
+    ts_free(&b->of);
+}
+
+/* Stages wait for one another as the schedule says; the rest comes behind it. */
+static ts_status add_up(const ts_job_options *o, ts_plan *p, const ts_schedule_shape *shape, const timing *y)
+{
+    by_size sizes;
     ts_schedule *s;
     ts_replay r;
     TS_TRY(ts_schedule_create(p->schedule, shape, &s));
-    ts_status st = ts_schedule_replay(s, &costs, &r);
+    ts_status st = stretch(o, p, y, &sizes);
+    const ts_schedule_costs costs = { .of = (const double (*)[TS_UNIT_KINDS])y->of, .send = y->message,
+                                      .of_micro = (const double (*const *)[TS_UNIT_KINDS])sizes.of };
+    if (st == TS_OK)
+        st = ts_schedule_replay(s, &costs, &r);
+    by_size_deinit(&sizes);
     if (st == TS_OK) {
         double idle = 0;
         for (int64_t k = 0; k < r.n_stages; k++)
@@ -321,14 +366,14 @@ ts_status ts_plan_simulate(const ts_job_options *o, const ts_option_set *set, ts
     const ts_schedule_shape shape = { .n_stages = p->n_ranks, .n_chunks = p->chunks, .n_micro = p->n_micro,
                                       .group = o->parallel.group,
                                       .recompute = ts_parallel_recompute(&o->parallel),
-                                      .detaches_weights = o->parallel.detaches };
+                                      .detaches_weights = o->parallel.detaches, .interweaves = p->interweaves };
     if (st == TS_OK && p->n_ranks > 1)
-        st = add_up(p, &shape, &c.y);
+        st = add_up(o, p, &shape, &c.y);
     else if (st == TS_OK)
         p->step_seconds = p->rank[0].seconds, share_cores(p, p->step_seconds);
     if (st == TS_OK)
         p->tokens_per_second = (double)p->global * (double)p->seq_length / p->step_seconds;
-    ts_free(&c.y.of);
+    p->unit = c.y.of, p->rest_seconds = c.y.rest, p->message_seconds = c.y.message;
     return st;
 }
 
@@ -369,6 +414,7 @@ void ts_plan_deinit(ts_plan *p)
     ts_free(&p->rank);
     ts_free(&p->chosen);
     ts_free(&p->order);
+    ts_free(&p->unit);
     ts_free(&p->stage_layers);
     ts_free(&p->stage_again);
     *p = (ts_plan){ 0 };
@@ -403,11 +449,12 @@ bool ts_plan_fits(const ts_plan *p)
     return fits;
 }
 
-void ts_plan_order(const int64_t order[TS_PLAN_ORDER], ts_job_options *o)
+void ts_plan_order(const int64_t *order, ts_job_options *o)
 {
     o->train.micro_batch_size = order[0];
     o->parallel.schedule = (int)order[1];
     o->train.global_batch_size = order[2];
+    o->train.chosen_sizes = order + 3;
 }
 
 const ts_plan_rank *ts_plan_worst(const ts_plan *p)

@@ -34,7 +34,7 @@ typedef struct ts_plan_rank {
     ts_timeline timeline;      /* with --trace: of a step, as the replay has it */
 } ts_plan_rank;
 
-enum { TS_PLAN_ORDER = 3 };
+enum { TS_PLAN_ORDER = 4 };
 
 typedef struct ts_plan {
     int world_size, replicas; /* processes; of them those that share out the batch */
@@ -50,6 +50,7 @@ typedef struct ts_plan {
     int n_ranks;
     bool is_recorded; /* each rank has a timeline */
     ts_schedule_kind schedule; /* of the stages */
+    bool interweaves;          /* see ts_schedule_shape */
     int64_t chunks;            /* of each */
     double step_seconds, tokens_per_second, bubble;
     double flops; /* of a step, all processes, as Megatron counts them */
@@ -62,9 +63,12 @@ typedef struct ts_plan {
     int64_t *stage_layers, *stage_again;
     int64_t chosen_stages, chosen_peak, even_peak;
     double chosen_seconds, even_seconds;
-    /* What --automated-pipeline-perf chose, [TS_PLAN_ORDER]: the micro-batch, the ts_schedule_kind, the global batch.
-     * NULL: nothing was to be chosen. */
+    /* What --automated-pipeline-perf chose, [TS_PLAN_ORDER + order[3]]: the micro-batch, the ts_schedule_kind, the global
+     * batch, and how many micro-batches have sizes of their own, which follow. NULL: nothing was to be chosen. */
     int64_t *order;
+    /* What units take, [rank * chunks + chunk], of a micro-batch of the mean size; what is no unit; a message. */
+    double (*unit)[TS_UNIT_KINDS];
+    double rest_seconds, message_seconds;
     double chosen_share;    /* more time than if all were kept, as a share, in the stage where it is most */
 } ts_plan;
 
@@ -104,6 +108,6 @@ bool ts_plan_over_host(const ts_plan *p, const ts_plan_rank *r);
 /* Bytes of what the hardware's memory is the sum of: the second memory is not a GPU's. */
 double ts_plan_host_bytes(const ts_plan *p, const ts_plan_rank *r);
 /* The options as p->order has it. */
-void ts_plan_order(const int64_t order[TS_PLAN_ORDER], ts_job_options *o);
+void ts_plan_order(const int64_t *order, ts_job_options *o);
 const ts_plan_rank *ts_plan_worst(const ts_plan *p);
 #endif

@@ -21,6 +21,16 @@ void ts_place_cut(ts_place *p, int dim, ts_axis axis, const ts_place_span *span,
     }
 }
 
+void ts_place_cut_list(ts_place *p, int dim, ts_axis axis, const int32_t *numbers, int64_t n)
+{
+    ts_place_dim *d = &p->dim[dim];
+    TS_ASSERT(dim < p->rank && axis != TS_AXIS_NONE && n >= 1 && n <= d->whole, "%lld elements of dimension %d", (long long)n, dim);
+    d->axis = axis;
+    d->n_spans = 0;
+    d->listed = numbers;
+    d->n_listed = n;
+}
+
 void ts_place_cut_even(ts_place *p, int dim, ts_axis axis, int64_t n, int64_t i, int stretches,
                        int64_t unit)
 {
@@ -42,6 +52,8 @@ int64_t ts_place_local(const ts_place *p, int dim)
     int64_t n = 0;
     if (d->axis == TS_AXIS_NONE)
         return d->whole;
+    if (d->listed)
+        return d->n_listed;
     for (int i = 0; i < d->n_spans; i++)
         n += d->span[i].n;
     return n;
@@ -77,6 +89,10 @@ int64_t ts_place_along(const ts_place_dim *d, int64_t at, int64_t *whole)
         *whole = at;
         return d->whole - at;
     }
+    if (d->listed) {
+        *whole = d->listed[at];
+        return 1;
+    }
     int i = 0;
     for (; at >= d->span[i].n; i++)
         at -= d->span[i].n;
@@ -110,6 +126,9 @@ int64_t ts_place_here(const ts_place *p, int dim, int64_t whole)
     int64_t before = 0;
     if (d->axis == TS_AXIS_NONE)
         return whole;
+    for (int64_t i = 0; i < (d->listed ? d->n_listed : 0); i++)
+        if (d->listed[i] == whole)
+            return i;
     for (int i = 0; i < d->n_spans; i++) {
         if (whole >= d->span[i].begin && whole < d->span[i].begin + d->span[i].n)
             return before + whole - d->span[i].begin;

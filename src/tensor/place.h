@@ -36,6 +36,9 @@ typedef struct ts_place_dim {
     ts_axis axis; /* NONE: all of it is here */
     int n_spans;  /* of a dimension that is cut */
     ts_place_span span[TS_PLACE_SPANS];
+    /* [n_listed] what is here of it, element by element; borrowed. NULL: the spans are */
+    const int32_t *listed;
+    int64_t n_listed;
 } ts_place_dim;
 
 typedef struct ts_place {
@@ -56,6 +59,8 @@ static inline ts_place ts_place_stack(int64_t n, int64_t d0, int64_t d1)
 /* Of dimension `dim`, these spans, in this order; each lies in the whole and none twice (a
  * programmer's mistake else). */
 void ts_place_cut(ts_place *p, int dim, ts_axis axis, const ts_place_span *span, int n);
+/* These elements, in this order, each in the whole and none twice; `numbers` stays as long as the place. */
+void ts_place_cut_list(ts_place *p, int dim, ts_axis axis, const int32_t *numbers, int64_t n);
 /* Share number i of n of a dimension that consists of `stretches` equal stretches, each cut alike;
  * units of `unit` stay together, and the first shares have one more where they do not divide. */
 void ts_place_cut_even(ts_place *p, int dim, ts_axis axis, int64_t n, int64_t i, int stretches,

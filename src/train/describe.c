@@ -38,11 +38,11 @@ static void say_size(const ts_job *j)
                        : "iterations %lld to %lld",
              (long long)t->iteration + 1, (long long)j->train_iters);
     ts_log(TS_LOG_INFO,
-           "%lld parameters, %s, %d process%s%s, global batch %lld = %lld x %d x %lld micro-batches, "
+           "%lld parameters, %s, %d process%s%s, global batch %lld = %s%lld x %d x %lld micro-batches, "
            "%s",
            (long long)ts_decoder_parameters(j->model.decoder), ts_dtype_name(j->compute),
            j->comm->size, j->comm->size > 1 ? "es" : "", group, (long long)t->feed.global,
-           (long long)t->feed.micro, t->feed.size, (long long)t->feed.n_micro, steps);
+           t->feed.begin ? "up to " : "", (long long)t->feed.micro, t->feed.size, (long long)t->feed.n_micro, steps);
     if (is_done)
         ts_log(TS_LOG_INFO,
                "nothing is left to train: the run has done %lld iterations, and %s asks for %lld",

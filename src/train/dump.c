@@ -284,32 +284,34 @@ const ts_viewer *ts_dump_viewer(const ts_dump *d)
 
 /* ---- parameters ---- */
 
-static size_t spans_of(const ts_place_dim *dim, ts_stretch out[TS_PLACE_SPANS])
+/* What is here of dimension k, in how many stretches. out NULL: they are counted alone. */
+static size_t spans_of(const ts_place *place, int k, ts_stretch *out)
 {
-    if (dim->axis == TS_AXIS_NONE) {
-        out[0] = (ts_stretch){ 0, dim->whole };
-        return 1;
+    const int64_t n = ts_place_local(place, k);
+    size_t spans = 0;
+    for (int64_t at = 0, run, whole; at < n; at += run, spans++) {
+        run = ts_place_along(&place->dim[k], at, &whole);
+        if (out)
+            out[spans] = (ts_stretch){ whole, run };
     }
-    for (int i = 0; i < dim->n_spans; i++)
-        out[i] = (ts_stretch){ dim->span[i].begin, dim->span[i].n };
-    return (size_t)dim->n_spans;
+    return spans;
 }
 
 /* Rows of a stack: those of its matrices one below the other. *out [n] is the caller's. */
 static ts_status param_rows(const ts_place *place, ts_stretch **out, size_t *n)
 {
     const bool is_stack = place->rank > 2;
-    ts_stretch spans[TS_PLACE_SPANS];
-    const size_t each = spans_of(&place->dim[is_stack ? 1 : 0], spans);
+    const size_t each = spans_of(place, is_stack, NULL);
     const int64_t stack = is_stack ? ts_place_local(place, 0) : 1;
     TS_TRY(ts_alloc(out, each * (size_t)stack, sizeof **out));
     for (int64_t i = 0; i < stack; i++) {
         int64_t matrix = 0;
+        ts_stretch *rows = *out + (size_t)i * each;
         if (is_stack)
             ts_place_along(&place->dim[0], i, &matrix);
+        spans_of(place, is_stack, rows);
         for (size_t k = 0; k < each; k++)
-            (*out)[(size_t)i * each + k] =
-                (ts_stretch){ matrix * place->dim[1].whole * is_stack + spans[k].begin, spans[k].n };
+            rows[k].begin += matrix * place->dim[1].whole * is_stack;
     }
     *n = each * (size_t)stack;
     return TS_OK;
@@ -323,7 +325,8 @@ static ts_status put_param(ts_dump *d, const ts_shard_piece *x, ts_dump_kind kin
     const ts_place *place = &x->p->place;
     const int64_t left = x->p->counted - x->at, n = left < x->n ? left : x->n;
     const bool is_matrix = place->rank > 1;
-    const ts_place_dim *across = &place->dim[place->rank - 1];
+    const int last = place->rank - 1;
+    const ts_place_dim *across = &place->dim[last];
     float *v;
     if (n <= 0 || x->p->is_elsewhere || !is_in_scope(d, x->p->name))
         return TS_OK;
@@ -335,7 +338,7 @@ static ts_status put_param(ts_dump *d, const ts_shard_piece *x, ts_dump_kind kin
                         .from = x->at,
                         .n = n };
     TS_TRY(param_rows(place, &rows, &p.n_spans[0]));
-    p.n_spans[1] = is_matrix ? spans_of(across, cols) : 1;
+    p.n_spans[1] = is_matrix ? spans_of(place, last, cols) : 1;
     p.span[0] = rows, p.span[1] = cols;
     ts_status st = fetch(d, data, t, n, &v);
     if (st == TS_OK)

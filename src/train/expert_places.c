@@ -11,10 +11,15 @@ enum { DECAY_TENTHS = 9 }; /* of an average: what of it stays */
 
 static int64_t here(const ts_expert_places *x) { return x->load->experts / x->comm->size; }
 
-/* The n-th of its process. */
-static int64_t number(const ts_expert_places *x, int64_t expert) { return expert % here(x); }
-
 static int32_t *of_layer(const ts_expert_places *x, int32_t *v, int64_t i) { return v + i * x->load->experts; }
+
+/* In layer i it is the n-th of its process. */
+static int64_t number(const ts_expert_places *x, int64_t i, int64_t expert) { return of_layer(x, x->base, i)[expert] % here(x); }
+
+static int32_t home(const ts_expert_places *x, int64_t i, int64_t expert)
+{
+    return (int32_t)(of_layer(x, x->base, i)[expert] / here(x));
+}
 
 static void set_places(ts_expert_places *x, int64_t i)
 {
@@ -22,7 +27,7 @@ static void set_places(ts_expert_places *x, int64_t i)
     int32_t *place = of_layer(x, x->place, i);
     bool moved = false;
     for (int64_t e = 0; e < x->load->experts; e++) {
-        place[e] = (int32_t)(owner[e] * here(x) + number(x, e));
+        place[e] = (int32_t)(owner[e] * here(x) + number(x, i, e));
         moved = moved || place[e] != e;
     }
     x->load->module[i]->place = moved ? place : NULL;
@@ -39,12 +44,17 @@ ts_status ts_expert_places_init(ts_expert_places *x, const ts_expert_places_opti
         return ts_error(TS_ERR_USER, "--enable-expert-placement moves state as it is written, and that of several elements in "
                                      "one is not: leave out what keeps moments in 8 bits");
     TS_TRY(ts_alloc(&x->mean, n, sizeof *x->mean));
-    TS_TRY(ts_alloc(&x->owner, 2 * n, sizeof *x->owner));
+    TS_TRY(ts_alloc(&x->owner, 3 * n, sizeof *x->owner));
     x->comm = mesh->comm[TS_MESH_EP];
     x->place = x->owner + n;
+    x->base = x->place + n;
     x->speaks = x->comm->rank == 0 && mesh->at[TS_MESH_EXPERT_DP] == 0 && mesh->at[TS_MESH_ETP] == 0;
-    for (size_t i = 0; i < n; i++)
-        x->owner[i] = (int32_t)((int64_t)i % load->experts / here(x));
+    for (int64_t i = 0; i < load->n; i++)
+        for (int64_t e = 0; e < load->experts; e++) {
+            const int32_t *place = load->module[i]->place;
+            of_layer(x, x->base, i)[e] = place ? place[e] : (int32_t)e;
+            of_layer(x, x->owner, i)[e] = home(x, i, e);
+        }
     return TS_OK;
 }
 
@@ -107,6 +117,7 @@ static void each(const ts_expert_places *x, ts_param *p, array a, int64_t from, 
 /* A layer's experts on their way. */
 typedef struct move {
     const ts_expert_places *x;
+    int64_t i;
     const int32_t *from, *to; /* [experts] owners before and behind it */
     ts_status st;
     char *bytes, *coming;     /* what goes, and what comes */
@@ -141,7 +152,7 @@ static void each_moved(const move *m, ts_param *p, array a, int from, int to, ea
     const int64_t size = ts_param_count(p) / here(m->x);
     for (int64_t e = 0; e < m->x->load->experts; e++)
         if (m->from[e] == from && m->to[e] == to)
-            each(m->x, p, a, number(m->x, e) * size, (number(m->x, e) + 1) * size, fn, ctx);
+            each(m->x, p, a, number(m->x, m->i, e) * size, (number(m->x, m->i, e) + 1) * size, fn, ctx);
 }
 
 static int64_t count(move *m, ts_param *p, array a, int from, int to)
@@ -199,7 +210,7 @@ static ts_status move_all(move *m, const ts_experts_layer *l)
 /* Layer i's experts are where `to` says; not yet so in x. */
 static ts_status move_layer(const ts_expert_places *x, int64_t i, const int32_t *to)
 {
-    move m = { .x = x, .from = of_layer(x, x->owner, i), .to = to };
+    move m = { .x = x, .i = i, .from = of_layer(x, x->owner, i), .to = to };
     if (!memcmp(m.from, to, (size_t)x->load->experts * sizeof *to))
         return TS_OK;
     TS_TRY(ts_alloc(&m.n, 4 * (size_t)x->comm->size, sizeof *m.n));
@@ -236,7 +247,7 @@ static int emptiest(const ts_expert_places *x, const double *has, const bool *ta
 }
 
 /* One after another, the busiest first, to who has least. */
-static ts_status share_out(const ts_expert_places *x, const double *load, int32_t *to)
+static ts_status share_out(const ts_expert_places *x, int64_t layer, const double *load, int32_t *to)
 {
     const int64_t E = x->load->experts, size = x->comm->size;
     double *has;
@@ -249,7 +260,7 @@ static ts_status share_out(const ts_expert_places *x, const double *load, int32_
         for (int64_t e = 0; e < E; e++)
             if (!done[e] && (best < 0 || load[e] > load[best]))
                 best = e;
-        bool *of_number = taken + number(x, best) * size;
+        bool *of_number = taken + number(x, layer, best) * size;
         to[best] = emptiest(x, has, of_number);
         of_number[to[best]] = done[best] = true;
         has[to[best]] += load[best];
@@ -264,7 +275,7 @@ static ts_status look(ts_expert_places *x, int64_t i, int32_t *to)
     const double *load = x->mean + i * x->load->experts;
     int32_t *owner = of_layer(x, x->owner, i);
     int64_t moved = 0;
-    TS_TRY(share_out(x, load, to));
+    TS_TRY(share_out(x, i, load, to));
     const double was = variation(x, load, owner), is = variation(x, load, to);
     if (was - is <= (x->o.fall > 0 ? x->o.fall : 1e-9))
         return TS_OK;
@@ -308,7 +319,7 @@ ts_status ts_expert_places_step(ts_expert_places *x, const ts_expert_report *r)
 /* ---- home, and back ---- */
 
 /* owner stays what it was. */
-static ts_status all_layers(ts_expert_places *x, bool home)
+static ts_status all_layers(ts_expert_places *x, bool goes_home)
 {
     const int64_t E = x->load->experts;
     ts_status st = TS_OK;
@@ -317,11 +328,11 @@ static ts_status all_layers(ts_expert_places *x, bool home)
     for (int64_t i = 0; st == TS_OK && i < x->load->n; i++) {
         int32_t *owner = of_layer(x, x->owner, i);
         for (int64_t e = 0; e < E; e++)
-            other[e] = home ? (int32_t)(e / here(x)) : owner[e];
-        for (int64_t e = 0; e < E && !home; e++)
-            owner[e] = (int32_t)(e / here(x));
+            other[e] = goes_home ? home(x, i, e) : owner[e];
+        for (int64_t e = 0; e < E && !goes_home; e++)
+            owner[e] = home(x, i, e);
         st = move_layer(x, i, other);
-        if (!home)
+        if (!goes_home)
             memcpy(owner, other, (size_t)E * sizeof *other);
     }
     ts_free(&other);

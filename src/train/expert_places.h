@@ -1,6 +1,6 @@
 /* Experts that move between processes, so that these have as much to do: of each layer the busiest go to who has least
  * (MindSpeed's expert placement; Zhai et al., SmartMoE, USENIX ATC 2023). What is computed does not depend on where
- * experts are, and what is saved does not show it. An expert stays the n-th of its process: n-th ones change places,
+ * experts are, and what is saved does not show it. An expert stays the n-th of its process, as it was at first: n-th ones change places,
  * whose masters and moments lie alike on those that share out state. */
 #ifndef TS_TRAIN_EXPERT_PLACES_H
 #define TS_TRAIN_EXPERT_PLACES_H
@@ -22,6 +22,7 @@ typedef struct ts_expert_places {
     int64_t steps;
     double *mean;       /* [layers][experts] decaying averages of loads */
     int32_t *owner;     /* [layers][experts] whose each is */
+    int32_t *base;      /* [layers][experts] where it stands when nothing has moved */
     int32_t *place;     /* [layers][experts] where it stands: what layers borrow */
 } ts_expert_places;
 
@@ -34,7 +35,7 @@ static inline bool ts_expert_places_moves(const ts_expert_places *x) { return x-
 bool ts_expert_places_looks(const ts_expert_places *x);
 /* Behind a step, which has this report. Collective. */
 ts_status ts_expert_places_step(ts_expert_places *x, const ts_expert_report *r) TS_NODISCARD;
-/* All are where they are numbered, for who reads parameters; and then, if so, where they were. Collective. */
+/* All are where they were at first, for who reads parameters; and then, if so, where they were. Collective. */
 ts_status ts_expert_places_home(ts_expert_places *x) TS_NODISCARD;
 ts_status ts_expert_places_back(ts_expert_places *x) TS_NODISCARD;
 #endif

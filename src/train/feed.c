@@ -2,11 +2,30 @@
 
 #include "base/mem.h"
 
+/* Micro-batches of different sizes. */
+static ts_status init_sizes(ts_feed *f, const ts_train_options *o)
+{
+    int64_t *v, n;
+    TS_TRY(ts_train_micro_sizes(o, &v, &n));
+    if (!n)
+        return TS_OK;
+    const ts_status st = ts_alloc(&f->begin, (size_t)n + 1, sizeof *f->begin);
+    f->n_micro = n;
+    f->micro = 0;
+    for (int64_t i = 0; st == TS_OK && i < n; i++) {
+        f->begin[i + 1] = f->begin[i] + v[i];
+        f->micro = v[i] > f->micro ? v[i] : f->micro;
+    }
+    ts_free(&v);
+    return st;
+}
+
 ts_status ts_feed_init(ts_feed *f, const ts_train_options *o, const ts_feed_args *a, int rank,
                        int size)
 {
     *f = (ts_feed){ .micro = o->micro_batch_size, .rank = rank, .size = size };
     TS_TRY(ts_batch_ramp_init(&f->ramp, o, size));
+    TS_TRY(init_sizes(f, o));
     ts_feed_size(f, f->ramp.full);
     for (int p = 0; p < TS_DATA_PARTS; p++) {
         f->part[p] = a->part[p];
@@ -14,7 +33,7 @@ ts_status ts_feed_init(ts_feed *f, const ts_train_options *o, const ts_feed_args
             TS_TRY(ts_picker_init(&f->picker[p], a->data, f->part[p], f->micro, rank, size));
     }
     TS_TRY(ts_alloc(&f->picked, (size_t)f->micro, sizeof *f->picked));
-    return ts_batch_create(a->field, a->n_fields, f->n_micro * f->micro, a->with_values, &f->batch);
+    return ts_batch_create(a->field, a->n_fields, ts_feed_row(f, f->n_micro), a->with_values, &f->batch);
 }
 
 void ts_feed_deinit(ts_feed *f)
@@ -23,12 +42,20 @@ void ts_feed_deinit(ts_feed *f)
         ts_picker_deinit(&f->picker[p]);
     ts_batch_deinit(&f->batch);
     ts_free(&f->picked);
+    ts_free(&f->begin);
 }
 
 void ts_feed_size(ts_feed *f, int64_t global)
 {
     f->global = global;
-    f->n_micro = global / (f->micro * f->size);
+    if (!f->begin)
+        f->n_micro = global / (f->micro * f->size);
+}
+
+/* Of micro-batch m, in the global batch: ranks have as many, one after another. */
+static int64_t first_of(const ts_feed *f, int64_t m)
+{
+    return ts_feed_row(f, m) * f->size + f->rank * ts_feed_rows(f, m);
 }
 
 ts_status ts_feed_read(ts_feed *f, ts_data_part part, int64_t first)
@@ -39,9 +66,13 @@ ts_status ts_feed_read(ts_feed *f, ts_data_part part, int64_t first)
         return TS_OK;
     }
     for (int64_t m = 0; m < f->n_micro; m++) {
-        TS_TRY(ts_picker_take(&f->picker[part], first, m, f->picked));
-        for (int64_t b = 0; b < f->micro; b++)
-            TS_TRY(d->get(d, f->picked[b], &f->batch, m * f->micro + b));
+        const int64_t rows = ts_feed_rows(f, m);
+        if (f->begin)
+            ts_picker_run(&f->picker[part], first + first_of(f, m), rows, f->picked);
+        else
+            TS_TRY(ts_picker_take(&f->picker[part], first, m, f->picked));
+        for (int64_t b = 0; b < rows; b++)
+            TS_TRY(d->get(d, f->picked[b], &f->batch, ts_feed_row(f, m) + b));
     }
     return TS_OK;
 }
@@ -49,7 +80,7 @@ ts_status ts_feed_read(ts_feed *f, ts_data_part part, int64_t first)
 ts_micro_batch ts_feed_micro(const ts_feed *f, int64_t m)
 {
     return (ts_micro_batch){ .batch = &f->batch,
-                             .row = m * f->micro,
-                             .rows = f->micro,
-                             .sample0 = ts_sampler_first(0, m, f->micro, f->rank, f->size) };
+                             .row = ts_feed_row(f, m),
+                             .rows = ts_feed_rows(f, m),
+                             .sample0 = first_of(f, m) };
 }

@@ -13,6 +13,7 @@ typedef struct ts_feed {
     int rank, size; /* data-parallel */
     /* Samples of a micro-batch and of the global batch; micro-batches of a step on this rank. */
     int64_t micro, global, n_micro;
+    int64_t *begin;  /* [n_micro + 1] rows before each, where their sizes differ (micro is then the largest); NULL: they do not */
     ts_batch batch;  /* this rank's samples of the largest global batch */
     int64_t *picked; /* [micro] */
 } ts_feed;
@@ -30,6 +31,10 @@ typedef struct ts_feed_args {
 ts_status ts_feed_init(ts_feed *f, const ts_train_options *o, const ts_feed_args *a, int rank,
                        int size) TS_NODISCARD;
 void ts_feed_deinit(ts_feed *f);
+
+/* Rows of micro-batch m, and those before it. */
+static inline int64_t ts_feed_row(const ts_feed *f, int64_t m) { return f->begin ? f->begin[m] : m * f->micro; }
+static inline int64_t ts_feed_rows(const ts_feed *f, int64_t m) { return ts_feed_row(f, m + 1) - ts_feed_row(f, m); }
 
 /* Gives the next batch this many samples. */
 void ts_feed_size(ts_feed *f, int64_t global);

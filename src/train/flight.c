@@ -41,7 +41,7 @@ static double weight_of(const loss_weights *w, int64_t i)
 
 double ts_flight_counts(const ts_trainer *t, int loss)
 {
-    const int64_t n = t->feed.n_micro * t->losses;
+    const int64_t n = ts_trainer_losses(t, ts_feed_row(&t->feed, t->feed.n_micro));
     const loss_weights w = weights_at(t, 0, loss);
     double sum = 0;
     for (int64_t i = 0; i < n; i++)
@@ -52,7 +52,7 @@ double ts_flight_counts(const ts_trainer *t, int loss)
 static ts_status put_weights(ts_trainer *t, ts_flight *f, const ts_micro_batch *m, double weight, int loss,
                              ts_tensor **out)
 {
-    const int64_t n = t->losses;
+    const int64_t n = ts_trainer_losses(t, m->rows);
     const loss_weights w = weights_at(t, m->row, loss);
     for (int64_t i = 0; t->host && i < n; i++)
         t->host[i] = (float)(weight_of(&w, i) * weight);
@@ -72,7 +72,8 @@ ts_status ts_flight_forward(ts_trainer *t, ts_flight *f, double weight, bool rec
     micro.evaluates = weight == 0;
     micro.pass = f->micro;
     if (weight != 0) /* the mean over all micro-batches of the step, with the loss scale */
-        micro.balance = (float)(t->scaler.scale / (double)(t->feed.n_micro * t->mesh->size[TS_MESH_DP]));
+        micro.balance = (float)(t->scaler.scale * (double)micro.rows /
+                                (double)(ts_feed_row(&t->feed, t->feed.n_micro) * t->mesh->size[TS_MESH_DP]));
     micro.part = part_of(t, f);
     micro.in = f->in;
     f->out.n = 0;
@@ -87,7 +88,7 @@ ts_status ts_flight_forward(ts_trainer *t, ts_flight *f, double weight, bool rec
     TS_ASSERT(weight == 0 || f->out.n == 1 + t->objective->n_side, "%d losses of a part that ends", f->out.n);
     for (int k = 0; k < f->out.n; k++) {
         const int64_t n = ts_tensor_count(f->out.tensor[k]);
-        TS_ASSERT(n == t->losses, "%lld losses, %lld expected", (long long)n, (long long)t->losses);
+        TS_ASSERT(n == ts_trainer_losses(t, micro.rows), "%lld losses of %lld sequences", (long long)n, (long long)micro.rows);
         if (records)
             TS_TRY(ts_tape_accumulate(f->tape, f->out.tensor[k], weights[k]));
     }
@@ -96,8 +97,8 @@ ts_status ts_flight_forward(ts_trainer *t, ts_flight *f, double weight, bool rec
 
 static ts_status sum_of(ts_trainer *t, const ts_flight *f, int loss, double *sum)
 {
-    const int64_t n = t->losses;
-    const loss_weights w = weights_at(t, f->micro * t->feed.micro, loss);
+    const int64_t n = ts_trainer_losses(t, ts_feed_rows(&t->feed, f->micro));
+    const loss_weights w = weights_at(t, ts_feed_row(&t->feed, f->micro), loss);
     TS_TRY(ts_tape_show_made(f->tape, f->out.tensor[loss]));
     TS_TRY(ts_device_read(t->dev, t->host, ts_tensor_data(f->out.tensor[loss]), (size_t)n * sizeof *t->host));
     for (int64_t i = 0; i < n; i++)

@@ -82,7 +82,8 @@ static ts_expert_group experts_of(const ts_job *j, int64_t experts)
                               .beside = late || o->shared_beside, .late = late,
                               .near = j->mesh->comm[TS_MESH_EP_NEAR], .far = j->mesh->comm[TS_MESH_EP_FAR],
                               .parts = o->pipes ? experts / ts_parallel_expert_size(o) : o->expert_parts, .slices = o->row_parts,
-                              .hot = o->balances ? o->hot : 0, .hot_exchanges = (int)o->hot_exchanges };
+                              .among = o->slices, .hot = o->balances ? o->hot : 0, .hot_exchanges = (int)o->hot_exchanges,
+                              .place = j->placement.place, .order = j->placement.order };
 }
 
 /* The file of experts' choices, before a weight is read. */
@@ -108,6 +109,8 @@ static ts_status stage_of(void *job, const ts_arch *a, ts_decoder_stage *out)
     int64_t *empty, n;
     if (!j->routes)
         TS_TRY(open_routes(j, a));
+    if (o->placement && a->n_experts)
+        TS_TRY(ts_placement_read("expert-placement", o->placement, a, ts_parallel_expert_size(o), &j->placement));
     TS_TRY(ts_model_noop_layers(&j->o->model, &empty, &n));
     const ts_status st = ts_stages_make(o, a->n_layers, empty, n, &j->stages);
     ts_free(&empty);
@@ -549,6 +552,7 @@ void ts_job_close(ts_job *j)
     ts_model_deinit(&j->teacher);
     ts_stages_deinit(&j->stages);
     ts_free(&j->layers);
+    ts_placement_deinit(&j->placement);
     ts_sharers_deinit(&j->sharers);
     ts_mesh_destroy(&j->mesh);
     ts_timeline_deinit(&j->timeline);

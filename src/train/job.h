@@ -6,6 +6,7 @@
 #include "tessera/train.h"
 #include "ops/judge.h"
 #include "parallel/overlap.h"
+#include "parallel/placement.h"
 #include "parallel/stages.h"
 #include "train/job_options.h"
 #include "train/objective/lm.h"
@@ -25,6 +26,7 @@ typedef struct ts_job {
     ts_model model, teacher; /* teacher: where one is learned from */
     ts_data_source *source; /* NULL when planning */
     ts_parallel_parts parts; /* of exchanges beside products */
+    ts_placement placement; /* of experts on processes */
     ts_spread spread; /* of sequences; comm NULL: they are whole */
     ts_lm_objective objective;
     ts_trainer *trainer;

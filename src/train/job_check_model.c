@@ -76,8 +76,30 @@ static ts_status check_clip(const ts_job *j)
     return TS_OK;
 }
 
+/* Which layers can take a sequence's queries in slices. */
+static ts_status check_slices(const ts_job *j)
+{
+    const ts_decoder *d = j->model.decoder;
+    if (j->o->parallel.slices < 2 || !d->experts.comm)
+        return TS_OK;
+    if (j->sharers.sharing.level == TS_SHARD_VALUES)
+        return ts_error(TS_ERR_USER, "--ampipe-degree: attention and experts of a layer run by turns, whose values %s would bring "
+                                     "again each time: leave one of the two out", j->sharers.sharing.option);
+    for (int64_t i = 0; i < ts_arch_blocks(&d->arch); i++) {
+        const ts_block *b = &d->block[i];
+        const bool plain = b->mixer.module == &b->attention && b->feed.module == &b->experts && b->pre_mlp_norm.present &&
+                           !b->cross.forward && !b->inject.forward && !b->parallel && !b->altup.inputs &&
+                           !b->mixer_hyper.op.streams && !b->experts.by_token;
+        if (d->here[i] && b->experts.experts && !(plain && ts_attention_has_slices(&b->attention)))
+            return ts_error(TS_ERR_USER, "--ampipe-degree: layer %lld is not one of softmax attention without gates and, behind it "
+                                         "and a norm, experts: leave it out", (long long)i);
+    }
+    return TS_OK;
+}
+
 ts_status ts_job_check_model(const ts_job *j)
 {
+    TS_TRY(check_slices(j));
     const ts_decoder *d = j->model.decoder;
     for (int64_t i = 0; j->spread.comm && i < ts_arch_blocks(&d->arch); i++) {
         const ts_attention_layer *attention = &d->block[i].attention;

@@ -78,6 +78,10 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
                     .micro = o->train.micro_batch_size, .global = o->train.global_batch_size,
                     .seq_length = o->train.seq_length, .empty = empty, .n_empty = n_empty,
                     .o = &o->parallel };
+    int64_t *sizes;
+    TS_TRY(ts_train_micro_sizes(&o->train, &sizes, &l.n_micro));
+    ts_free(&sizes);
+    l.micro = l.n_micro ? 1 : l.micro;
     if (a) {
         const bool beside = ts_arch_has(a, TS_ATTENTION_BESIDE) || ts_arch_has(a, TS_ATTENTION_HYBRID);
         const bool attends = ts_arch_has(a, TS_ATTENTION_SOFTMAX) || ts_arch_has(a, TS_ATTENTION_LATENT) || beside;

@@ -32,6 +32,8 @@
 const ts_option ts_train_option_rows[] = {
     RUN(INT, micro_batch_size, "micro-batch-size", "1", 1, 1 << 24, NULL, "training",
         "sequences that go through the model at once"),
+    RUN(LIST, micro_sizes, "optimized-mbs-list", NULL, 0, 0, NULL, "training",
+        "sequences of each of a step's micro-batches on a process, where they are not all of --micro-batch-size: 1,2,2,1"),
     RUN(INT, global_batch_size, "global-batch-size", NULL, 1, 1 << 24, NULL, "training",
         "sequences of one step over all processes (default micro-batch-size x processes)"),
     RUN(LIST, rampup_batch_size, "rampup-batch-size", NULL, 0, 0, NULL, "training",

@@ -110,6 +110,8 @@ typedef struct ts_train_options {
     int64_t micro_batch_size, global_batch_size, train_iters, train_samples, seq_length;
     int64_t seed, eval_iters, eval_interval;
     ts_option_list rampup_batch_size; /* words of START INCREMENT SAMPLES */
+    ts_option_list micro_sizes;       /* see ts_train_micro_sizes */
+    const int64_t *chosen_sizes;      /* as these, chosen: how many, and then they; borrowed. NULL: nothing was */
     double hidden_dropout, attention_dropout;
     double index_coeff; /* of the loss of indexers of sparse attention */
     bool index_sparse;  /* over the keys that they choose */
@@ -188,6 +190,14 @@ extern const size_t ts_train_option_count;
 /* Rows without values: what scripts say of training that has no effect here or is not there yet. */
 extern const ts_option ts_train_script_rows[];
 extern const size_t ts_train_script_count;
+
+/* Sequences of each of a step's micro-batches on a process, where they are not all micro_batch_size: *v [n], the caller's; n
+ * 0: they are. */
+static inline bool ts_train_has_sizes(const ts_train_options *o)
+{
+    return o->chosen_sizes ? o->chosen_sizes[0] > 0 : o->micro_sizes.n > 0;
+}
+ts_status ts_train_micro_sizes(const ts_train_options *o, int64_t **v, int64_t *n) TS_NODISCARD;
 
 /* The number of the signal that --exit-signal chose. */
 int ts_train_exit_signal(const ts_train_options *o);

@@ -221,6 +221,38 @@ static ts_status check_reduction(const ts_train_options *o)
     return TS_OK;
 }
 
+ts_status ts_train_micro_sizes(const ts_train_options *o, int64_t **v, int64_t *n)
+{
+    *v = NULL, *n = 0;
+    if (!o->chosen_sizes)
+        return o->micro_sizes.n ? ts_option_numbers("optimized-mbs-list", &o->micro_sizes, v, n) : TS_OK;
+    if (!o->chosen_sizes[0])
+        return TS_OK;
+    TS_TRY(ts_alloc(v, (size_t)o->chosen_sizes[0], sizeof **v));
+    *n = o->chosen_sizes[0];
+    memcpy(*v, o->chosen_sizes + 1, (size_t)*n * sizeof **v);
+    return TS_OK;
+}
+
+/* Micro-batches of different sizes: together they are what a process has of the batch. */
+static ts_status check_micro_sizes(const ts_train_options *o, int dp, int64_t global)
+{
+    int64_t *v, n, sum = 0;
+    bool whole = true;
+    TS_TRY(ts_train_micro_sizes(o, &v, &n));
+    for (int64_t i = 0; i < n; i++) {
+        whole = whole && v[i] > 0 && v[i] <= 1 << 24;
+        sum += whole ? v[i] : 0;
+    }
+    ts_free(&v);
+    if (!whole)
+        return ts_error(TS_ERR_USER, "--optimized-mbs-list: a micro-batch has 1 to %d sequences", 1 << 24);
+    if (n && sum * dp != global)
+        return ts_error(TS_ERR_USER, "--optimized-mbs-list: these are %lld sequences, on %d process%s %lld, and --global-batch-size "
+                                     "is %lld", (long long)sum, dp, dp > 1 ? "es" : "", (long long)(sum * dp), (long long)global);
+    return TS_OK;
+}
+
 ts_status ts_train_options_check(const ts_train_options *o, int dp)
 {
     TS_TRY(need(o->seq_length > 0, "seq-length"));
@@ -246,6 +278,7 @@ ts_status ts_train_options_check(const ts_train_options *o, int dp)
         return ts_error(TS_ERR_USER,
                         "--train-samples %lld is less than one global batch of %lld sequences",
                         (long long)o->train_samples, (long long)ramp.full);
+    TS_TRY(check_micro_sizes(o, dp, ramp.full));
     if (ts_train_steps_layerwise(o) && (o->rampup_batch_size.n || ramp.full != o->micro_batch_size * dp))
         return ts_error(TS_ERR_USER, "%s uses up a layer's gradients at once, so a step is one micro-batch a process: "
                                      "give --global-batch-size %lld (--micro-batch-size x %d processes)",

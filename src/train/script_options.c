@@ -24,7 +24,7 @@
 #define RL "reinforcement learning"
 #define SCHEDULE "a batch size by steps; --rampup-batch-size grows it evenly"
 #define TOKENS "lengths in tokens; give iterations or samples (tokens / --seq-length)"
-#define PERF "micro-batches of many sizes in a free order; --automated-pipeline-perf chooses one size and an order by time"
+#define PERF "units in an order given by hand; --automated-pipeline-perf chooses sizes of micro-batches and one of two orders"
 #define LARGE "high availability; --save-interval, --async-save and a restart with --load continue a run"
 
 const ts_option ts_train_script_rows[] = {
@@ -65,7 +65,6 @@ const ts_option ts_train_script_rows[] = {
     TS_TOLD("o2-optimizer", 0, "training",
             "moments and masters stay fp32; for less memory give --use-precision-aware-optimizer "
             "with --main-params-dtype bf16 and --exp-avg-dtype bf16"),
-    TS_LATER("optimized-mbs-list", TS_OPTION_ANY, NULL, PERF),
     TS_LATER("mbs-idx", 1, NULL, PERF),
     TS_LATER("pp-schedule-list", TS_OPTION_ANY, NULL, PERF),
     TS_LATER("optimized-mbs-mode", 0, NULL, PERF),

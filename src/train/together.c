@@ -56,6 +56,41 @@ static ts_status check_places(const ts_job_options *o, const ts_option_set *set)
     return TS_OK;
 }
 
+/* Micro-batches of different sizes: what counts on one size. */
+static ts_status check_sizes(const ts_job_options *o, const ts_option_set *set)
+{
+    static const char *const off[] = { "rampup-batch-size", "dist-train", "automated-pipeline-perf" };
+    for (size_t i = 0; ts_option_given(set, "optimized-mbs-list") && i < sizeof off / sizeof *off; i++)
+        TS_TRY(ts_option_exclude(set, "optimized-mbs-list", off[i]));
+    if (!ts_train_has_sizes(&o->train))
+        return TS_OK;
+    if (o->train.rampup_batch_size.n)
+        return ts_error(TS_ERR_USER, "micro-batches of different sizes are of one global batch: leave out --rampup-batch-size");
+    if (o->data.dataloader_type == TS_DATALOADER_CYCLIC)
+        return ts_error(TS_ERR_USER, "--optimized-mbs-list goes with --dataloader-type single alone, as passes of cyclic consist of "
+                                     "micro-batches of one size");
+    if (o->experts.balancing == TS_MOE_GLOBAL_AUX && o->experts.aux > 0)
+        return ts_error(TS_ERR_USER, "--optimized-mbs-list: --moe-router-load-balancing-type global_aux_loss counts micro-batches as "
+                                     "equal: give aux_loss");
+    return TS_OK;
+}
+
+/* Slices of sequences: what looks at attention or experts as a whole. */
+static ts_status check_slices(const ts_job_options *o, const ts_option_set *set)
+{
+    static const char *const off[] = { "dump-steps", "npu-datadump", "qk-clip", "swap-attention", "adaptive-recompute-device-swap",
+                                       "adaptive-recompute-device-size", "adaptive-memory-optimization", "smart-swap",
+                                       "use-torch-fsdp2", "enable-zero3", "layerzero" };
+    if (o->parallel.slices < 2)
+        return TS_OK;
+    for (size_t i = 0; i < sizeof off / sizeof *off; i++)
+        TS_TRY(ts_option_exclude(set, "ampipe-degree", off[i]));
+    if (o->train.recompute_granularity == TS_GRANULARITY_SELECTIVE)
+        return ts_error(TS_ERR_USER, "--ampipe-degree: attention and experts of a slice run by turns: --recompute-granularity "
+                                     "selective cannot run one of them again, give full");
+    return TS_OK;
+}
+
 /* Weights in 8 bits, of one process each. */
 static ts_status check_coded(const ts_job_options *o, const ts_option_set *set)
 {
@@ -185,6 +220,8 @@ ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *se
     TS_TRY(check_narrow(&o->narrow, set));
     TS_TRY(ts_expert_options_check(&o->experts, set, o->model.moe_model == TS_MODEL_MOE_DEEPSPEED));
     TS_TRY(check_places(o, set));
+    TS_TRY(check_slices(o, set));
+    TS_TRY(check_sizes(o, set));
     TS_TRY(ts_distill_options_check(&o->distill, o->parallel.pipeline));
     TS_TRY(ts_recompute_stage(&o->train, 0, o->parallel.pipeline, &(ts_recompute_plan){ 0 }));
     TS_TRY(check_levels(o, set));

@@ -63,7 +63,7 @@ typedef struct ts_trainer {
     ts_loss_scaler scaler;
     ts_expert_report experts; /* of the last step */
     ts_expert_places places;  /* where experts are */
-    int64_t losses;           /* of a micro-batch */
+    int64_t losses;           /* of the largest micro-batch */
     double side_weight[TS_SIDE_LOSSES]; /* of losses beside the first: of the step, with the loss scale */
     float *host;              /* [losses] their weights, then the losses themselves */
     double *gathered;         /* [all processes * ((1 + n_side) n_micro + TS_STEP_EXTRAS)]: see step.c */
@@ -129,4 +129,6 @@ ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, i
 ts_status ts_trainer_agree_to_stop(ts_trainer *t, bool *stop) TS_NODISCARD;
 /* Floating-point operations of one step over all ranks (Megatron's count: no recomputation). */
 double ts_trainer_step_flops(const ts_trainer *t);
+/* Losses of so many sequences. */
+static inline int64_t ts_trainer_losses(const ts_trainer *t, int64_t sequences) { return t->losses / t->feed.micro * sequences; }
 #endif

@@ -53,7 +53,7 @@ static bool neighbour(const walk *w, const ts_unit *u, bool before, ts_spot *oth
     const ts_spot at = { w->p->stage, u->chunk };
     if (!(before ? ts_schedule_before : ts_schedule_after)(w->p->schedule, at, other))
         return false;
-    o->passes(o, ts_schedule_part(w->p->schedule, before ? *other : at), w->t->feed.micro, shapes);
+    o->passes(o, ts_schedule_part(w->p->schedule, before ? *other : at), ts_feed_rows(&w->t->feed, u->micro), shapes);
     return true;
 }
 

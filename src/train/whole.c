@@ -94,6 +94,7 @@ typedef struct collector {
     const ts_whole *w;
     const ts_whole_comms *comms;
     ts_place *place;                 /* [larger group] */
+    int32_t *listed;                 /* [larger group, most elements that a place lists] */
     int64_t *counts, *share_counts;  /* [2 * larger group], [2 * sharers]: bytes of each one's, where it begins */
     char *share, *all, *whole;       /* of this process of the group; all of the group's; in their order */
 } collector;
@@ -118,7 +119,11 @@ static ts_status open_collector(collector *c)
 {
     const ts_whole_comms *k = c->comms;
     const size_t n = (size_t)(k->experts && k->experts->size > k->group->size ? k->experts : k->group)->size;
+    int64_t most = 0;
+    for (size_t i = 0; i < c->w->params->n; i++)
+        most = c->w->params->p[i]->place.dim[0].n_listed > most ? c->w->params->p[i]->place.dim[0].n_listed : most;
     TS_TRY(ts_alloc(&c->place, n, sizeof *c->place));
+    TS_TRY(ts_alloc(&c->listed, n * (size_t)most, sizeof *c->listed));
     TS_TRY(ts_alloc(&c->share_counts, 2 * (size_t)ts_shards_size(&c->w->params->shards), sizeof *c->share_counts));
     return ts_alloc(&c->counts, 2 * n, sizeof *c->counts);
 }
@@ -126,6 +131,19 @@ static ts_status open_collector(collector *c)
 static bool is_cut(const collector *c, const ts_param *p)
 {
     return group_of(c, p)->size > 1 && !ts_place_is_whole(&p->place);
+}
+
+/* Everyone's place of p. Experts alone are listed, and everybody has as many. */
+static ts_status gather_places(collector *c, ts_comm *group, const ts_param *p)
+{
+    const ts_place_dim *own = &p->place.dim[0];
+    TS_TRY(ts_comm_run(group, ts_all_gather(&p->place, c->place, sizeof *c->place, TS_COMM_U8)));
+    if (!own->listed)
+        return TS_OK;
+    TS_TRY(ts_comm_run(group, ts_all_gather(own->listed, c->listed, own->n_listed * (int64_t)sizeof *c->listed, TS_COMM_U8)));
+    for (int r = 0; r < group->size; r++)
+        c->place[r].dim[0].listed = c->listed + r * own->n_listed;
+    return TS_OK;
 }
 
 /* Bytes of everyone's share of p. */
@@ -136,7 +154,7 @@ static ts_status measure(collector *c, const ts_param *p, size_t size, int64_t *
     *total = 0;
     if (!is_cut(c, p))
         return TS_OK;
-    TS_TRY(ts_comm_run(group, ts_all_gather(&p->place, c->place, sizeof *c->place, TS_COMM_U8)));
+    TS_TRY(gather_places(c, group, p));
     for (int r = 0; r < n; r++) {
         c->counts[r] = ts_place_count(&c->place[r]) * (int64_t)size;
         c->counts[n + r] = *total;
@@ -257,6 +275,7 @@ ts_status ts_whole_collect(ts_whole *w, const ts_whole_comms *comms, const bool 
             st = collect_one(&c, p, !wants || wants[i] ? &w->data[i] : NULL);
     }
     ts_free(&c.place);
+    ts_free(&c.listed);
     ts_free(&c.counts);
     ts_free(&c.share_counts);
     if (st != TS_OK)

@@ -298,6 +298,10 @@ static void test_use_refusals(void **state)
     REFUSED(ts_lm_score(lm, good, 2, NULL, NULL), "logprobs");
     REFUSED(ts_lm_score(lm, good, 0, l, NULL), "no tokens");
     REFUSED(ts_lm_score(lm, bad, 2, l, NULL), "id 79");
+    REFUSED(ts_lm_routing(NULL, NULL, NULL), "lm");
+    REFUSED(ts_lm_routing(lm, "a", "b"), "record a or replay b");
+    REFUSED(ts_lm_routing(lm, "a", NULL), "no experts");
+    OK(ts_lm_routing(lm, NULL, NULL));
     REFUSED(ts_lm_logits(NULL, good, 2, z), "lm");
     REFUSED(ts_lm_logits(lm, bad, 2, z), "id 79");
     REFUSED(ts_lm_logits(lm, good, 2, NULL), "logits");

@@ -123,6 +123,19 @@ for size in 1 2 4 8; do
     done
 done
 checks=$((checks + 2))
+case $by_time in --optimized-mbs-list*)
+    # sizes that grow and shrink again: what they take is less than of one size, and what the same list gives by hand
+    # shellcheck disable=SC2086
+    plan $by_time
+    named=$seconds
+    awk "BEGIN { exit !($named < $best) }" || wrong "$by_time takes $named s, and one size $best"
+    ;;
+esac
+checks=$((checks + 1))
+case $(text --hardware epyc-9654) in
+"--optimized-mbs-list 1,"*,1\ --pipeline-schedule*) ;;
+*) wrong "of one size where small micro-batches begin and end faster: $(text --hardware epyc-9654)" ;;
+esac
 [ "$named" = "$chosen" ] || wrong "$by_time takes $named s, not $chosen"
 within "$chosen" "$best" "seconds of what was chosen by time"
 plan --automated-pipeline-perf --memory-limit-gb "${limit}e-9"
@@ -135,6 +148,13 @@ within "$seconds" "$within" "seconds within a limit"
         --automated-pipeline-perf
     expect 2 "--automated-pipeline-perf and --pipeline-schedule contradict each other" plan_text --automated-pipeline-perf \
         --pipeline-schedule gpipe
+    expect 2 "--optimized-mbs-list and --automated-pipeline-perf contradict each other" plan_text --automated-pipeline-perf \
+        --optimized-mbs-list 1,3,4
+    expect 2 "--optimized-mbs-list: these are 7 sequences, on 1 process 7, and --global-batch-size is 8" plan_text \
+        --optimized-mbs-list 1,2,4
+    expect 2 "a micro-batch has 1 to" plan_text --optimized-mbs-list 0,4,4
+    expect 2 "goes with --dataloader-type single alone" plan_text --optimized-mbs-list 4,3,1 --dataloader-type cyclic
+    expect 0 "up to 4 x 1" plan_text --optimized-mbs-list 1,4,3
     expect 2 "--automated-pipeline shares layers out among stages, and there is one" "$T" plan $job --automated-pipeline
     expect 2 "--automated-pipeline and --num-layer-list contradict each other" plan_text --automated-pipeline --num-layer-list 2,2
     expect 2 "--recompute-module-list has 3 numbers: expected one for each of the 2 stages" plan_text \

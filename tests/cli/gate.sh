@@ -56,8 +56,27 @@ job free 1 --moe-no-drop --moe-aux-loss-coeff 0
 job core 1 --moe-model-type megatron_moe --moe-aux-loss-coeff 0
 alike free core 1 0
 
+# evaluation goes by a factor of its own, or by training's
+valid="--split 50,50,0 --eval-iters 1 --eval-interval 4"
 # shellcheck disable=SC2086
 {
+    job wide 1 $valid --moe-train-capacity-factor 6
+    job free 1 $valid --moe-no-drop
+    alike wide free 1 0
+    job tight 1 $valid --moe-train-capacity-factor 6 --moe-eval-capacity-factor 0.01
+    numbers wide | awk '{ print $1, $2, $3, $4 }' >"$D/a"
+    numbers tight | awk '{ print $1, $2, $3, $4 }' >"$D/b"
+    same "$D/a" "$D/b"
+    other tight wide
+    job small 1 $valid --moe-train-capacity-factor 0.01 --moe-eval-capacity-factor 6
+    job few 1 $valid --moe-train-capacity-factor 0.01
+    other small few
+}
+
+# shellcheck disable=SC2086
+{
+    expect 2 "--moe-no-drop: experts take all that comes, --moe-eval-capacity-factor says" "$T" pretrain $common --moe-no-drop \
+        --moe-eval-capacity-factor 1
     expect 2 "--moe-router-topk is 3, expected 1 or 2" "$T" pretrain $common --moe-router-topk 3
     expect 2 "--moe-expert-capacity-factor is not of the gate" "$T" pretrain $common --moe-expert-capacity-factor 1
     expect 2 "--moe-dynamic-padding needs --moe-no-drop" "$T" pretrain $common --moe-dynamic-padding

@@ -98,6 +98,24 @@ expect 2 "does not divide the width of an expert, 21" on 2 "$T" pretrain $common
 job apart 2 --expert-model-parallel-size 2 --moe-token-dispatcher-type alltoall --save "$D/apart" --save-hf "$D/hf3" --dump-path "$D/d3" --dump-steps 1
 alike apart plain 1
 expect 0 "" "$T" diff-runs "$D/d1" "$D/d3" --tolerance 2e-5
+# who has which experts is the user's to say, and nothing that is written shows it
+some="--expert-model-parallel-size 2 --moe-token-dispatcher-type alltoall"
+# shellcheck disable=SC2086
+{
+    job placed 2 $some --expert-placement "[[5,0,2],[1,3,4]]" --save "$D/placed" --save-hf "$D/hf5" --dump-path "$D/d5" --dump-steps 1
+    alike placed plain 1
+    expect 0 "" "$T" diff-runs "$D/d1" "$D/d5" --tolerance 2e-5
+    expect 0 "" "$T" diff-runs "$D/d3" "$D/d5" --tolerance 2e-5
+    echo '{"1": [[3, 0, 5], [4, 2, 1]]}' >"$D/places.json"
+    job on3 2 $some --train-iters 6 --load "$D/placed" --expert-placement "$D/places.json"
+    expect 2 "these are not as many lists as processes" on 2 "$T" pretrain $common $some --expert-placement "[[0,1,2,3,4,5]]"
+    expect 2 "all layers: there is no such expert, or it has been there before" on 2 "$T" pretrain $common $some \
+        --expert-placement "[[0,1,2],[3,4,4]]"
+    expect 2 "not as many experts as another" on 2 "$T" pretrain $common $some --expert-placement "[[0,1,2,3],[4,5]]"
+    expect 2 "layer 0: the model has no experts there" on 2 "$T" pretrain $common $some --expert-placement '{"0":[[0,1,2],[3,4,5]]}'
+    expect 2 "and each has all: give --expert-model-parallel-size" "$T" pretrain $common --expert-placement "[[0,1,2,3,4,5]]"
+    expect 2 "nowhere" on 2 "$T" pretrain $common $some --expert-placement "$D/nowhere"
+}
 # shellcheck disable=SC2086
 for way in "2 --expert-model-parallel-size 2 --moe-token-dispatcher-type alltoall" "2 --expert-model-parallel-size 2 --moe-token-dispatcher-type allgather" \
     "2 --tensor-model-parallel-size 2 --sequence-parallel" "2 --tensor-model-parallel-size 2"; do
@@ -107,7 +125,7 @@ done
 # passes that take turns compute what they do one after the other
 job woven 2 --expert-model-parallel-size 2 --moe-token-dispatcher-type alltoall --moe-fb-overlap
 alike woven apart 1 0
-expect 2 "with stages it goes with --schedules-method dualpipev" on 3 "$T" pretrain $common --pipeline-model-parallel-size 3 --moe-fb-overlap
+expect 2 "with stages it goes with the schedules 1f1b, interleaved" on 3 "$T" pretrain $common --pipeline-model-parallel-size 3 --pipeline-schedule gpipe --moe-fb-overlap
 # what is written has no trace of it: one process goes on from it, and two from what one has written
 job whole 1 --train-iters 6
 job on1 1 --train-iters 6 --load "$D/apart"
@@ -118,6 +136,8 @@ numbers on2 >"$D/c"
 near() { checks=$((checks + 1)); awk 'NR == FNR { for (i = 2; i <= 4; i++) x[$1, i] = $i; next }
     { for (i = 2; i <= 4; i++) if (($i - x[$1, i]) ^ 2 > (3e-5 * $i) ^ 2) bad = 1; n++ } END { exit bad || n != 2 }' "$1" "$2" || wrong "$2: $(cat "$2") not $(cat "$1")"; }
 near "$D/a" "$D/b"
+near "$D/a" "$D/c"
+numbers on3 >"$D/c"
 near "$D/a" "$D/c"
 expect 2 "4 processes cannot share out the 6 experts of a layer (num_experts) evenly (--expert-model-parallel-size may be 1 or 2)" \
     on 4 "$T" pretrain $common --expert-model-parallel-size 4

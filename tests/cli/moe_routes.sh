@@ -52,6 +52,68 @@ refused "leave out --fix-router" --moe-routing-replay "$D/r" --fix-router
 { head -c 1000 "$D/r"; printf '\377\377'; tail -c +1003 "$D/r"; } >"$D/damaged"
 refused "these are no experts" --moe-routing-replay "$D/damaged"
 
+# ---- scoring ----
+# score NAME OPTIONS...: of the lines in $D/lines
+score() {
+    name=$1
+    shift
+    checks=$((checks + 1))
+    "$T" score --input "$D/lines" --output "$D/$name.scores" --threads 1 "$@" 2>"$D/err" || wrong "$name: $(tail -n 1 "$D/err")"
+}
+printf '{"ids": [1, 2, 3, 4, 5, 6, 7]}\n{"ids": [90]}\n{"ids": [5, 5, 80, 81]}\n' >"$D/lines"
+score plain --load "$D/ck" --moe-routing-record "$D/s"
+checks=$((checks + 1))
+[ "$(wc -c <"$D/s")" = $((64 + 3 * 8 + (7 + 1 + 4) * 3 * 2 * 2)) ] || wrong "a record of $(wc -c <"$D/s") bytes"
+score again --load "$D/ck" --moe-routing-replay "$D/s"
+same "$D/again.scores" "$D/plain.scores"
+score narrow --load "$D/ck" --moe-routing-replay "$D/s" --load-in-8bit
+expect 2 "it was recorded in scoring, and this is training" "$T" pretrain $common --moe-routing-replay "$D/s"
+expect 2 "it was recorded in training, and this is scoring" "$T" score --load "$D/ck" --input "$D/lines" --moe-routing-replay "$D/r"
+expect 2 "give one" "$T" score --load "$D/ck" --input "$D/lines" --moe-routing-replay "$D/s" --moe-routing-record "$D/s2"
+expect 2 "not of --logits" "$T" score --load "$D/ck" --input "$D/lines" --moe-routing-replay "$D/s" --logits "$D/z"
+cat "$D/lines" "$D/lines" >"$D/twice"
+expect 2 "it has 3 sequences, and here is one more" "$T" score --load "$D/ck" --input "$D/twice" --moe-routing-replay "$D/s"
+sed 's/, 7//' "$D/lines" >"$D/shorter"
+expect 2 "sequence 1 has 7 tokens, and here 6" "$T" score --load "$D/ck" --input "$D/shorter" --moe-routing-replay "$D/s"
+head -c 150 "$D/s" >"$D/torn"
+expect 2 "it ends within sequence 1" "$T" score --load "$D/ck" --input "$D/lines" --moe-routing-replay "$D/torn"
+{ head -c 72 "$D/s"; printf '\377\377'; tail -c +75 "$D/s"; } >"$D/damaged"
+score untouched --load "$D/ck" --moe-routing-replay "$D/damaged" # of the layer without experts
+{ head -c 100 "$D/s"; printf '\377\377'; tail -c +103 "$D/s"; } >"$D/damaged"
+expect 2 "these are no experts" "$T" score --load "$D/ck" --input "$D/lines" --moe-routing-replay "$D/damaged"
+# one sequence, led where another model's routers send it: the loss of training and that of scoring
+seq -s ' ' 3 5 83 >"$D/numbers1.txt"
+"$T" preprocess --input "$D/numbers1.txt" --output-prefix "$D/one" --tokenizer-type NullTokenizer --vocab-size 96 >/dev/null 2>"$D/err"
+alone="--data-path $D/one_text_document --global-batch-size 1 --train-iters 1 --lr 0 --min-lr 0"
+# shellcheck disable=SC2086
+{
+    job teacher 1 $alone --seed 8 --moe-routing-record "$D/r1"
+    job student 1 $alone --moe-routing-replay "$D/r1" --save "$D/ck1"
+    job itself 1 $alone
+}
+{
+    head -c 32 "$D/r1"
+    head -c 40 /dev/zero | head -c 32
+    printf '\021\0\0\0\0\0\0\0'
+    for layer in 0 1 2; do
+        tail -c +$((65 + layer * 64)) "$D/r1" | head -c 64
+        printf '\0\0\1\0'
+    done
+} >"$D/s1"
+echo "{\"ids\": [$(sed 's/ /, /g' "$D/numbers1.txt")]}" >"$D/lines"
+score led1 --load "$D/ck1" --moe-routing-replay "$D/s1"
+score free1 --load "$D/ck1"
+# near1 SCORES JOB: the mean of the one is the loss of the other
+near1() {
+    checks=$((checks + 1))
+    sed 's/.*"sum": \([-0-9.e]*\).*/\1/' "$D/$1.scores" | paste - "$D/$2.jsonl" | sed 's/{.*"lm_loss": \([0-9.e-]*\).*/\1/' |
+        awk '{ d = -$1 / 16 - $2; exit !(d * d < 1e-11) }' || wrong "$1 is not $2"
+}
+near1 led1 student
+near1 free1 itself
+checks=$((checks + 1))
+! cmp -s "$D/led1.scores" "$D/free1.scores" || wrong "another model's choices are its own: nothing was tried"
+
 have_mpi || finish
 job data 2 --moe-routing-replay "$D/r"
 alike data recorded 1

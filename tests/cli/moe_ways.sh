@@ -15,6 +15,8 @@ sent() {
     tail -n 1 "$D/$1.jsonl" | tr -d ' \n' |
         sed -n "s/.*\"$2\":{[^}]*\"by\":{\(\"[a-z-]*\":{[^}]*},\)*\"$3\":{\([^}]*\)}.*/\2/p" | tr ',' '\n' | sed -n "s/\"$4\"://p"
 }
+# rows NAME SLICES: bytes of rows that travel, without the numbers of each expert's that go before
+rows() { echo $(($(sent "$1" ep all-to-all bytes) - $2 * 2 * 2 * 4 * 8)); }
 # is WHAT NUMBER EXPECTED
 is() {
     checks=$((checks + 1))
@@ -39,6 +41,23 @@ less() {
     is "messages in 2 parts" "$(sent parts ep all-to-all messages)" $((4 * 5 * 2))
     is "messages in 8 parts" "$(sent pipes ep all-to-all messages)" $((4 * 5 * 8))
     is "bytes in 2 parts" "$(sent parts ep all-to-all bytes)" "$(sent flat ep all-to-all bytes)"
+
+    # in slices of each sequence: as many bytes in twice the messages, of one expert each in four times as many
+    job sliced 2 $apart --ampipe-degree 2
+    alike sliced flat 1 1e-6
+    is "messages of 2 slices" "$(sent sliced ep all-to-all messages)" $((4 * 5 * 2))
+    is "rows of 2 slices" "$(rows sliced 2)" "$(rows flat 1)"
+    job finer 2 $apart --ampipe-degree 4 --use-pipe-experts
+    alike finer flat 1 1e-6
+    is "messages of 4 slices in 4 parts" "$(sent finer ep all-to-all messages)" $((4 * 5 * 4 * 4))
+    job dropped 2 $apart --ampipe-degree 2 --moe-expert-capacity-factor 1
+    job roomy 2 $apart --ampipe-degree 2 --moe-expert-capacity-factor 8
+    alike roomy flat 1 1e-6
+    checks=$((checks + 1))
+    [ "$(numbers dropped)" != "$(numbers flat)" ] || wrong "a capacity of slices drops nobody"
+    job traced 2 $apart --ampipe-degree 2 --moe-routing-record "$D/r2"
+    job led 2 $apart --moe-routing-replay "$D/r2"
+    alike led flat 1 0
 
     # copies of 2 experts of 3 x 24 x 32 values each, from one process or the other, and their gradients back
     job even 2 $apart --fix-router
@@ -117,5 +136,13 @@ refused() {
     refused "give one" 2 $apart --use-pipe-experts --moe-experts-pipeline-degree 2
     refused "level0" 2 $apart --use-pipe-experts --moe-zero-memory level1
     refused "--enable-expert-placement" 2 $apart --enable-expert-placement --dump-steps 1
+    refused "--ampipe-degree needs experts on several processes" 2 --ampipe-degree 2
+    refused "--ampipe-degree 3 does not divide --seq-length 16" 2 $apart --ampipe-degree 3
+    refused "--sequence-parallel leaves a process some rows" 4 $hosts --ampipe-degree 2
+    refused "does not divide the 1 tokens of a slice" 4 $apart --tensor-model-parallel-size 2 --ampipe-degree 16
+    refused "--ampipe-degree: attention and experts of a slice" 2 $apart --ampipe-degree 2 --recompute-granularity selective
+    refused "whose values --use-megatron-fsdp would bring again" 2 $apart --ampipe-degree 2 --use-megatron-fsdp \
+        --data-parallel-sharding-strategy optim_grads_params
+    refused "is not one of softmax attention without gates" 2 $apart --ampipe-degree 2 --attention-output-gate
 }
 finish

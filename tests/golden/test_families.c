@@ -129,7 +129,7 @@ static void check_logprobs(golden *g)
     OK(ts_alloc(&greedy, (size_t)g->S, sizeof *greedy));
     for (int64_t b = 0; b < g->B; b++) {
         const json_t *want = json_array_get(json_object_get(g->json, "logprobs"), (size_t)b);
-        OK(ts_score_ids(g->model.decoder, g->tape, g->ids + b * g->S, g->S, got, greedy));
+        OK(ts_score_ids(g->model.decoder, g->tape, g->ids + b * g->S, g->S, NULL, got, greedy));
         for (int64_t s = 1; s < g->S; s++)
             if (!(fabs(got[s] - real_at(want, (size_t)s - 1)) <= 2 * logit_bound(g)))
                 fail_msg("%s: log-probability %lld of row %lld is %.8g, expected %.8g", g->name,

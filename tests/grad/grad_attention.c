@@ -1,6 +1,7 @@
 /* Attention: shared keys, masks, cap on scores, packed documents, dropout; keys of this sequence or
  * of another. */
 #include "grad.h"
+#include "ops/rows.h"
 
 #include <math.h>
 
@@ -15,6 +16,7 @@ typedef struct attn_case {
     int64_t keys;                  /* of a sequence, in a tensor of their own; 0: fused rows */
     const ts_attention_mask *mask; /* NULL: causal, by window */
     bool sinks, slopes;            /* sinks: the second variable, of fused rows */
+    int64_t first;                 /* so many queries of each sequence by themselves, and the others; 0: all together */
 } attn_case;
 
 static const float slopes[4] = { 0.5f, 0.25f, 1.5f, 0.125f };
@@ -158,6 +160,22 @@ static void attn_oracle(const grad_case *g, double *const *x, double *y)
                 one_row(n, x, b, h, i, y);
 }
 
+static ts_status in_two(grad_env *e, const ts_attention_op *o, int64_t first)
+{
+    const int64_t n[2] = { first, S - first };
+    ts_tensor *part[2], **piece;
+    int64_t *rows;
+    TS_TRY(ts_arena_alloc(&e->tape->arena, 2 * B * sizeof(ts_tensor *), &piece));
+    TS_TRY(ts_arena_alloc(&e->tape->arena, 2 * B * sizeof *rows, &rows));
+    for (int i = 0; i < 2; i++)
+        TS_TRY(ts_op_attention_of(e->tape, o, i * first, n[i], e->leaf[0], &part[i]));
+    for (int64_t k = 0; k < 2 * B; k++) {
+        rows[k] = n[k % 2];
+        TS_TRY(ts_op_piece_rows(e->tape, part[k % 2], k / 2 * rows[k], rows[k], &piece[k]));
+    }
+    return ts_op_join_rows(e->tape, piece, rows, 2 * B, T, &e->out[0]);
+}
+
 static ts_status attn_run(const grad_case *g, grad_env *e)
 {
     const attn_case *n = g->ctx;
@@ -174,6 +192,8 @@ static ts_status attn_run(const grad_case *g, grad_env *e)
                                 .mask = mask_of(n), .first_key = first, .last_key = last,
                                 .dropout = n->dropout, .rng = rng(), .sample0 = n->sample0,
                                 .sinks = n->sinks ? e->param[1] : NULL, .slopes = table };
+    if (n->first)
+        return in_two(e, &o, n->first);
     return ts_op_attention(e->tape, &o, e->leaf[0], n->keys ? e->leaf[1] : NULL, &e->out[0], NULL);
 }
 
@@ -223,6 +243,13 @@ static const grad_case cases[] = {
     { "attention, everything", ATTN(4, 2, 4),
       ATTN_CTX(.n_q = 4, .n_kv = 2, .head_dim = 4, .scale = 1.5f, .softcap = 1.5f, .dropout = 0.25f,
                .window = 3, .packed = true, .sample0 = 2) },
+    { "attention, in two", ATTN(4, 2, 4), ATTN_CTX(.n_q = 4, .n_kv = 2, .head_dim = 4, .scale = 0.7f, .first = 2) },
+    { "attention, in two, everything", ATTN(4, 2, 4),
+      ATTN_CTX(.n_q = 4, .n_kv = 2, .head_dim = 4, .scale = 1.5f, .softcap = 1.5f, .dropout = 0.25f,
+               .window = 3, .packed = true, .sample0 = 2, .first = 1) },
+    { "attention, in two, sinks, slopes", { IN("qkv", T, 8 * 4), PARAM("sinks", 4, 0) }, ATTN_REST(4, 4, S),
+      ATTN_CTX(.n_q = 4, .n_kv = 2, .head_dim = 4, .scale = 0.7f, .packed = true, .sinks = true,
+               .slopes = true, .first = 3) },
     { "attention, bidirectional", ATTN(2, 1, 4),
       ATTN_CTX(.n_q = 2, .n_kv = 1, .head_dim = 4, .scale = 0.9f, .mask = &all) },
     { "attention, bidirectional, packed", ATTN(4, 2, 4),

@@ -85,12 +85,12 @@ typedef struct ts_balance_args {
  * `experts` that are here, ids less `first`, has rows [offsets[e], offsets[e + 1]):
  *   from[r]  the pair of row r, divided by k: the row of the tokens; -1: none
  *   at[p]    the row of pair p; -1: it was dropped, or its expert is not here
- * With a capacity an expert takes so many pairs: the first ones, or (weights given) those of the largest
- * weight, of equals the first. pads: each expert then has all `capacity` rows.
+ * With a capacity an expert takes so many pairs: the first ones, (weights given) those of the largest
+ * weight, of equals the first, or (by_slot) the first choices of all rows before second ones. pads: each expert then has all `capacity` rows.
  *   kept[p]  ids[p], or -1: pair p has no row; NULL: not wanted */
 typedef struct ts_sort_rows_args {
     int64_t pairs, k, rows, experts, first, capacity;
-    bool pads;
+    bool pads, by_slot;
     const float *weights;
     const int32_t *ids;
     int32_t *from, *at, *offsets; /* [rows], [pairs], [experts + 1] */
@@ -112,7 +112,7 @@ typedef struct ts_combine_args {
     float *dweights; /* NULL: not wanted */
 } ts_combine_args;
 
-/* jitter: y = x * u, u uniform in [1 - eps, 1 + eps) by the element's number first + i in the stream; gumbel: y = x -
+/* jitter: y = x * u (x NULL: u), u uniform in [1 - eps, 1 + eps) by the element's number first + i in the stream; gumbel: y = x -
  * log(-log(u)), u in (0, 1), so that the largest of a row is drawn by the softmax. n = elements, y may be x. */
 typedef struct ts_jitter_args {
     const float *x;

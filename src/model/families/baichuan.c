@@ -8,10 +8,7 @@ static const ts_name_row names[] = {
     { "self_attention.linear_qkv", "model.layers.*.self_attn.W_pack", TS_PART_QKV, false },
     { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
     TS_NAMES_GATED_MLP("mlp", "model.layers.*.mlp."),
-    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
-    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
-    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
-    { .name = "output_layer", .hf_name = "lm_head" },
+    TS_NAMES_LAST,
     { 0 },
 };
 

@@ -13,10 +13,7 @@ static const ts_name_row names[] = {
     TS_NAMES_GATED_MLP("mlp.experts", "model.layers.*.mlp.experts.*."),
     TS_NAMES_GATED_MLP("mlp.shared_experts", "model.layers.*.mlp.shared_experts."),
     TS_NAMES_GATED_MLP("mlp", "model.layers.*.mlp."),
-    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
-    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
-    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
-    { .name = "output_layer", .hf_name = "lm_head" },
+    TS_NAMES_LAST,
     { 0 },
 };
 

@@ -6,16 +6,10 @@
 /* Rows of the names of Mistral, Qwen 2 and 3, Gemma, Arcee, ... too; a row counts where the description
  * has its parameter. */
 static const ts_name_row names[] = {
-    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
-    TS_NAMES_QKV("model.layers.*.self_attn."),
-    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
-    { .name = "self_attention.q_layernorm", .hf_name = "model.layers.*.self_attn.q_norm" },
-    { .name = "self_attention.k_layernorm", .hf_name = "model.layers.*.self_attn.k_norm" },
+    TS_NAMES_FIRST,
+    TS_NAMES_HEAD_NORMS,
     TS_NAMES_GATED_MLP("mlp", "model.layers.*.mlp."),
-    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
-    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
-    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
-    { .name = "output_layer", .hf_name = "lm_head" },
+    TS_NAMES_LAST,
     { 0 },
 };
 

@@ -3,9 +3,7 @@
 #include "model/families/families.h"
 
 static const ts_name_row names[] = {
-    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
-    TS_NAMES_QKV("model.layers.*.self_attn."),
-    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
+    TS_NAMES_FIRST,
     { "self_attention.q_layernorm", "model.layers.*.self_attn.q_norm", TS_PART_HEADS, false },
     { "self_attention.k_layernorm", "model.layers.*.self_attn.k_norm", TS_PART_HEADS, false },
     TS_NAMES_GATED_MLP("mlp", "model.layers.*.mlp."),

@@ -75,18 +75,13 @@ static const ts_config_row rows[] = {
 };
 
 static const ts_name_row names[] = {
-    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
-    TS_NAMES_QKV("model.layers.*.self_attn."),
-    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
+    TS_NAMES_FIRST,
     { .name = "mlp.router", .hf_name = "model.layers.*.mlp.gate" },
     { "mlp.router.expert_bias", "model.layers.*.mlp.moe_statics.e_score_correction_bias", TS_PART_LINE, false },
     TS_NAMES_GATED_MLP("mlp.experts", "model.layers.*.mlp.experts.*."),
     TS_NAMES_GATED_MLP("mlp.shared_experts", "model.layers.*.mlp.shared_experts."),
     TS_NAMES_GATED_MLP("mlp", "model.layers.*.mlp."),
-    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
-    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
-    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
-    { .name = "output_layer", .hf_name = "lm_head" },
+    TS_NAMES_LAST,
     { 0 },
 };
 

@@ -106,6 +106,19 @@ extern const ts_family ts_family_base;
     { name_ ".linear_fc1", in_ "gate_proj", TS_PART_GATE, false },                                 \
     { name_ ".linear_fc1", in_ "up_proj", TS_PART_UP, false },                                     \
     { .name = name_ ".linear_fc2", .hf_name = in_ "down_proj" }
+/* Rows that most decoders' tables have first, behind these, and last. */
+#define TS_NAMES_FIRST                                                                             \
+    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },                      \
+    TS_NAMES_QKV("model.layers.*.self_attn."),                                                     \
+    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" }
+#define TS_NAMES_HEAD_NORMS                                                                        \
+    { .name = "self_attention.q_layernorm", .hf_name = "model.layers.*.self_attn.q_norm" },        \
+    { .name = "self_attention.k_layernorm", .hf_name = "model.layers.*.self_attn.k_norm" }
+#define TS_NAMES_LAST                                                                              \
+    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },                    \
+    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },         \
+    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },                                \
+    { .name = "output_layer", .hf_name = "lm_head" }
 
 /* Experts with tensors of their own, as Mixtral and as Qwen3-MoE call them. */
 extern const ts_name_row ts_mixtral_names[], ts_experts_names[];

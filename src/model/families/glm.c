@@ -4,9 +4,7 @@
 
 /* GLM 4's too. */
 static const ts_name_row names[] = {
-    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
-    TS_NAMES_QKV("model.layers.*.self_attn."),
-    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
+    TS_NAMES_FIRST,
     { .name = "mlp.linear_fc1", .hf_name = "model.layers.*.mlp.gate_up_proj" },
     { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" },
     { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },

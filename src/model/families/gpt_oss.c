@@ -14,10 +14,7 @@ static const ts_name_row names[] = {
     { "mlp.experts.linear_fc1.bias", "model.layers.*.mlp.experts.gate_up_proj_bias", TS_PART_PAIRS, false },
     { "mlp.experts.linear_fc2.weight", "model.layers.*.mlp.experts.down_proj", TS_PART_ALL, true },
     { .name = "mlp.experts.linear_fc2.bias", .hf_name = "model.layers.*.mlp.experts.down_proj_bias" },
-    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
-    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
-    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
-    { .name = "output_layer", .hf_name = "lm_head" },
+    TS_NAMES_LAST,
     { 0 },
 };
 

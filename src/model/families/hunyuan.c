@@ -7,16 +7,11 @@
 #include <string.h>
 
 static const ts_name_row dense_names[] = {
-    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
-    TS_NAMES_QKV("model.layers.*.self_attn."),
-    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
+    TS_NAMES_FIRST,
     { .name = "self_attention.q_layernorm", .hf_name = "model.layers.*.self_attn.query_layernorm" },
     { .name = "self_attention.k_layernorm", .hf_name = "model.layers.*.self_attn.key_layernorm" },
     TS_NAMES_GATED_MLP("mlp", "model.layers.*.mlp."),
-    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
-    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
-    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
-    { .name = "output_layer", .hf_name = "lm_head" },
+    TS_NAMES_LAST,
     { 0 },
 };
 
@@ -30,10 +25,7 @@ static const ts_name_row moe_names[] = {
     { .name = "mlp.router", .hf_name = "model.layers.*.mlp.gate.wg" },
     TS_NAMES_GATED_MLP("mlp.experts", "model.layers.*.mlp.experts.*."),
     TS_NAMES_GATED_MLP("mlp.shared_experts", "model.layers.*.mlp.shared_mlp."),
-    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
-    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
-    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
-    { .name = "output_layer", .hf_name = "lm_head" },
+    TS_NAMES_LAST,
     { 0 },
 };
 

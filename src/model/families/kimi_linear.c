@@ -38,10 +38,7 @@ static const ts_name_row names[] = {
     { "mlp.shared_experts.linear_fc1", EXPERTS "shared_experts.up_proj", TS_PART_UP, false },
     { .name = "mlp.shared_experts.linear_fc2", .hf_name = EXPERTS "shared_experts.down_proj" },
     TS_NAMES_GATED_MLP("mlp", "model.layers.*.mlp."),
-    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
-    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
-    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
-    { .name = "output_layer", .hf_name = "lm_head" },
+    TS_NAMES_LAST,
     { 0 },
 };
 

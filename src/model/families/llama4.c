@@ -5,18 +5,13 @@
 #include <string.h>
 
 static const ts_name_row names[] = {
-    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
-    TS_NAMES_QKV("model.layers.*.self_attn."),
-    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
+    TS_NAMES_FIRST,
     { "mlp.experts.linear_fc1.weight", "model.layers.*.feed_forward.experts.gate_up_proj", TS_PART_ALL, true },
     { "mlp.experts.linear_fc2.weight", "model.layers.*.feed_forward.experts.down_proj", TS_PART_ALL, true },
     { .name = "mlp.router", .hf_name = "model.layers.*.feed_forward.router" },
     TS_NAMES_GATED_MLP("mlp.shared_experts", "model.layers.*.feed_forward.shared_expert."),
     TS_NAMES_GATED_MLP("mlp", "model.layers.*.feed_forward."),
-    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
-    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
-    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
-    { .name = "output_layer", .hf_name = "lm_head" },
+    TS_NAMES_LAST,
     { 0 },
 };
 

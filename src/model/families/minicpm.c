@@ -45,18 +45,13 @@ ts_status ts_minicpm_write_base(const ts_config_row *r, const ts_arch *a, json_t
 }
 
 static const ts_name_row names[] = {
-    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
-    TS_NAMES_QKV("model.layers.*.self_attn."),
-    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
+    TS_NAMES_FIRST,
     TS_NAMES_GATED_MLP("mlp", "model.layers.*.mlp."),
     { .name = "mlp.router", .hf_name = "model.layers.*.mlp.gate" },
     { "mlp.experts.linear_fc1", "model.layers.*.mlp.experts.*.w1", TS_PART_GATE, false },
     { .name = "mlp.experts.linear_fc2", .hf_name = "model.layers.*.mlp.experts.*.w2" },
     { "mlp.experts.linear_fc1", "model.layers.*.mlp.experts.*.w3", TS_PART_UP, false },
-    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
-    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
-    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
-    { .name = "output_layer", .hf_name = "lm_head" },
+    TS_NAMES_LAST,
     { 0 },
 };
 

@@ -2,20 +2,14 @@
 #include "model/families/families.h"
 
 const ts_name_row ts_mixtral_names[] = {
-    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
-    TS_NAMES_QKV("model.layers.*.self_attn."),
-    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
-    { .name = "self_attention.q_layernorm", .hf_name = "model.layers.*.self_attn.q_norm" },
-    { .name = "self_attention.k_layernorm", .hf_name = "model.layers.*.self_attn.k_norm" },
+    TS_NAMES_FIRST,
+    TS_NAMES_HEAD_NORMS,
     { .name = "mlp.router", .hf_name = "model.layers.*.block_sparse_moe.gate" },
     { .name = "mlp.router.expert_bias", .hf_name = "model.layers.*.block_sparse_moe.e_score_correction_bias" },
     { "mlp.experts.linear_fc1", "model.layers.*.block_sparse_moe.experts.*.w1", TS_PART_GATE, false },
     { .name = "mlp.experts.linear_fc2", .hf_name = "model.layers.*.block_sparse_moe.experts.*.w2" },
     { "mlp.experts.linear_fc1", "model.layers.*.block_sparse_moe.experts.*.w3", TS_PART_UP, false },
-    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
-    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
-    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
-    { .name = "output_layer", .hf_name = "lm_head" },
+    TS_NAMES_LAST,
     { 0 },
 };
 

@@ -8,10 +8,7 @@ static const ts_name_row names[] = {
     { "self_attention.linear_qkv", "model.layers.*.self_attn.qkv_proj", TS_PART_QKV, false },
     { .name = "mlp.linear_fc1", .hf_name = "model.layers.*.mlp.gate_up_proj" },
     { .name = "mlp.linear_fc2", .hf_name = "model.layers.*.mlp.down_proj" },
-    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
-    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
-    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
-    { .name = "output_layer", .hf_name = "lm_head" },
+    TS_NAMES_LAST,
     { 0 },
 };
 

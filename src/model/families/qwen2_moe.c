@@ -2,16 +2,10 @@
 #include "model/families/families.h"
 
 static const ts_name_row names[] = {
-    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
-    TS_NAMES_QKV("model.layers.*.self_attn."),
-    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
-    { .name = "self_attention.q_layernorm", .hf_name = "model.layers.*.self_attn.q_norm" },
-    { .name = "self_attention.k_layernorm", .hf_name = "model.layers.*.self_attn.k_norm" },
+    TS_NAMES_FIRST,
+    TS_NAMES_HEAD_NORMS,
     TS_QWEN2_MOE_NAMES,
-    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
-    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
-    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
-    { .name = "output_layer", .hf_name = "lm_head" },
+    TS_NAMES_LAST,
     { 0 },
 };
 

@@ -3,11 +3,8 @@
 
 /* Of all whose experts have tensors mlp.experts.N.*: OLMoE, GLM-4-MoE, ERNIE 4.5 and DeepSeek too. */
 const ts_name_row ts_experts_names[] = {
-    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
-    TS_NAMES_QKV("model.layers.*.self_attn."),
-    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
-    { .name = "self_attention.q_layernorm", .hf_name = "model.layers.*.self_attn.q_norm" },
-    { .name = "self_attention.k_layernorm", .hf_name = "model.layers.*.self_attn.k_norm" },
+    TS_NAMES_FIRST,
+    TS_NAMES_HEAD_NORMS,
     { .name = "mlp.router", .hf_name = "model.layers.*.mlp.gate" },
     { .name = "mlp.router.expert_bias", .hf_name = "model.layers.*.mlp.gate.e_score_correction_bias" },
     TS_NAMES_GATED_MLP("mlp.experts", "model.layers.*.mlp.experts.*."),

@@ -8,21 +8,15 @@
 #include <string.h>
 
 static const ts_name_row names[] = {
-    { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
-    TS_NAMES_QKV("model.layers.*.self_attn."),
-    { .name = "self_attention.linear_proj", .hf_name = "model.layers.*.self_attn.o_proj" },
-    { .name = "self_attention.q_layernorm", .hf_name = "model.layers.*.self_attn.q_norm" },
-    { .name = "self_attention.k_layernorm", .hf_name = "model.layers.*.self_attn.k_norm" },
+    TS_NAMES_FIRST,
+    TS_NAMES_HEAD_NORMS,
     { .name = "self_attention.linear_gate", .hf_name = "model.layers.*.self_attn.g_proj" },
     { .name = "mlp.router.expert_bias", .hf_name = "model.layers.*.moe.router_bias" },
     { .name = "mlp.router", .hf_name = "model.layers.*.moe.gate" },
     TS_NAMES_GATED_MLP("mlp.experts", "model.layers.*.moe."),
     TS_NAMES_GATED_MLP("mlp.shared_experts", "model.layers.*.share_expert."),
     TS_NAMES_GATED_MLP("mlp", "model.layers.*.mlp."),
-    { .name = "input_layernorm", .hf_name = "model.layers.*.input_layernorm" },
-    { .name = "pre_mlp_layernorm", .hf_name = "model.layers.*.post_attention_layernorm" },
-    { .name = "decoder.final_layernorm", .hf_name = "model.norm" },
-    { .name = "output_layer", .hf_name = "lm_head" },
+    TS_NAMES_LAST,
     { 0 },
 };
 

@@ -361,6 +361,7 @@ static void sorted_rows(void **state)
         { { .experts = 5 }, { 3, 0, 4, 2, 5, 1, 7, 6 }, { 0, 2, 3, 7, 8, 8 }, 8 },
         { { .experts = 5, .capacity = 2 }, { 3, 0, 4, 2, -1, 1, 5, -1 }, { 0, 2, 3, 5, 6, 6 }, 8 },
         { { .experts = 5, .capacity = 2, .by_weight = true }, { -1, 0, 3, 2, -1, 1, 5, 4 }, { 0, 2, 3, 5, 6, 6 }, 8 },
+        { { .experts = 5, .capacity = 2, .by_slot = true }, { 3, 0, 4, 2, -1, 1, 5, -1 }, { 0, 2, 3, 5, 6, 6 }, 8 },
         { { .experts = 5, .capacity = 2, .pads = true }, { 4, 0, 5, 2, -1, 1, 6, -1 }, { 0, 2, 4, 6, 8, 10 }, 10 },
         { { .experts = 2, .first = 2 }, { 0, -1, 1, -1, 2, -1, 4, 3 }, { 0, 4, 5 }, 8 },
     };

@@ -182,6 +182,52 @@ static void schedules_of_all_shapes(void **state)
     assert_int_equal(each_shape(TS_SCHEDULE_NANOPIPE, plain, nanopipe), in_groups);
 }
 
+/* ---- forwards and backwards that interweave ---- */
+
+static int64_t pairs_of(const ts_schedule *s, int64_t stage)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < s->stage[stage].n; i++) {
+        const ts_unit *u = &s->stage[stage].v[i];
+        assert_true(!u->with_next || (u[0].kind == TS_UNIT_FORWARD && u[1].kind == TS_UNIT_BACKWARD));
+        n += u->with_next;
+    }
+    return n;
+}
+
+/* As the schedule without, but that a stage begins one forward more; what is left of them has a backward each. */
+static void interwoven(ts_schedule *s)
+{
+    const int64_t p = s->shape.n_stages, v = s->shape.n_chunks, all = v * s->shape.n_micro;
+    expect_sound(s, NULL);
+    for (int64_t r = 0; r < p; r++) {
+        const int64_t behind = p - 1 - r, begun = least((v == 1 ? behind : 2 * behind + (v - 1) * s->shape.group) + 1, all);
+        assert_int_equal(warmup_of(s, r), begun - (begun == all));
+        assert_int_equal(pairs_of(s, r), all - begun);
+    }
+}
+
+static void pairs_wait_for_nobody(void **state)
+{
+    (void)state;
+    const ts_schedule_shape woven = { .interweaves = true };
+    const int one_chunk = MOST_STAGES * MOST_MICRO;
+    assert_int_equal(each_shape(TS_SCHEDULE_1F1B, woven, interwoven), one_chunk);
+    assert_int_equal(each_shape(TS_SCHEDULE_INTERLEAVED, woven, interwoven), one_chunk + 3 * 43);
+    for (int64_t group = 2; group < 10; group++)
+        each_shape(TS_SCHEDULE_INTERLEAVED, SHAPE(0, 0, 0, .group = group, .interweaves = true), interwoven);
+
+    /* a gradient that the pair's own forward leads to */
+    ts_schedule *s = make_pipe(TS_SCHEDULE_1F1B, SHAPE(2, 1, 4, .group = 2));
+    assert_int_equal(ts_schedule_check(s, NULL), TS_OK);
+    s->stage[0].v[1].with_next = true; /* F1 and B0, which comes of F0 */
+    assert_int_equal(ts_schedule_check(s, NULL), TS_OK);
+    s->stage[1].v[0].with_next = true; /* F0 and B0 */
+    assert_int_equal(ts_schedule_check(s, NULL), TS_ERR_RUN);
+    assert_non_null(strstr(ts_error_message(), "for its own forward"));
+    ts_schedule_destroy(&s);
+}
+
 /* ---- groups of micro-batches ---- */
 
 static void other_groups(void **state)
@@ -390,6 +436,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_of_the_model),
         cmocka_unit_test(schedules_of_all_shapes),
+        cmocka_unit_test(pairs_wait_for_nobody),
         cmocka_unit_test(other_groups),
         cmocka_unit_test(order_in_groups),
         cmocka_unit_test(phases_of_dualpipev),

@@ -112,12 +112,31 @@ static void spans_are_ordered(void **state)
     }
 }
 
+/* Matrices of a stack by their numbers. */
+static void lists_are_ordered(void **state)
+{
+    (void)state;
+    static const int32_t here[] = { 4, 0, 3 };
+    ts_place p = ts_place_stack(5, 3, 2);
+    ts_place_cut_list(&p, 0, TS_AXIS_EXPERT, here, 3);
+    assert_int_equal(ts_place_local(&p, 0), 3);
+    assert_int_equal(ts_place_count(&p), 18);
+    for (int64_t e = 0; e < 5; e++)
+        assert_int_equal(ts_place_here(&p, 0, e), e == 4 ? 0 : e == 0 ? 1 : e == 3 ? 2 : -1);
+    for (int i = 0; i < 3; i++) {
+        int64_t at;
+        assert_int_equal(ts_place_run(&p, 6 * i + 1, &at), 5);
+        assert_int_equal(at, 6 * here[i] + 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cuts),
         cmocka_unit_test(whole_is_one_run),
         cmocka_unit_test(spans_are_ordered),
+        cmocka_unit_test(lists_are_ordered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -395,7 +395,7 @@ static void jitter(const void *args, int64_t begin, int64_t end)
         if (i == begin || e % 4 == 0)
             ts_rng_block(&a->rng, e / 4, u);
         const float v = ts_rng_uniform(u[e % 4]);
-        a->y[i] = a->gumbel ? a->x[i] - (float)log(-log((double)v + 0x1p-25)) : a->x[i] * (1 + a->eps * (2 * v - 1));
+        a->y[i] = a->gumbel ? a->x[i] - (float)log(-log((double)v + 0x1p-25)) : (a->x ? a->x[i] : 1) * (1 + a->eps * (2 * v - 1));
     }
 }
 

@@ -21,6 +21,8 @@ static uint32_t bits_of(const ts_sort_rows_args *a, int64_t pair)
     uint32_t u = 0;
     if (a->weights)
         memcpy(&u, &a->weights[pair], sizeof u);
+    else if (a->by_slot)
+        u = (uint32_t)(a->k - pair % a->k);
     return u;
 }
 
@@ -35,13 +37,13 @@ static void count_from(const ts_sort_rows_args *a, const uint32_t *least, uint32
     }
 }
 
-/* Bit by bit the largest limit that still leaves `capacity` pairs; without weights all are ties. */
+/* Bit by bit the largest limit that still leaves `capacity` pairs; without an order all are ties. */
 static void find_limits(const ts_sort_rows_args *a, dropping *d)
 {
     uint32_t above[TS_ROUTE_MAX] = { 0 };
     int64_t n[TS_ROUTE_MAX];
     memset(d->limit, 0, sizeof d->limit);
-    for (uint32_t bit = a->weights ? 1u << 30 : 0; bit; bit >>= 1) {
+    for (uint32_t bit = a->weights || a->by_slot ? 1u << 30 : 0; bit; bit >>= 1) {
         count_from(a, d->limit, bit, n);
         for (int64_t e = 0; e < a->experts; e++)
             d->limit[e] |= n[e] >= a->capacity ? bit : 0;

@@ -218,11 +218,19 @@ static ts_status heads_rule(const ts_layout *l, ts_str *say)
     return may_be(say, l, "it", tp_fits_heads, l->heads);
 }
 
-/* Groups stay together, and each process has as many heads of one; those that share out a sequence too. */
-static bool tp_fits_scan(const ts_layout *l, int64_t n) { return l->scan_groups % n == 0; }
-static bool cp_fits_scan(const ts_layout *l, int64_t n) { return tp_fits_scan(l, l->tp * n); }
+/* Groups stay together, and each process has as many heads of one. */
+static bool tp_fits_scan(const ts_layout *l, int64_t n)
+{
+    return l->scan_groups % n == 0 && (!l->scan_norms || l->scan_norms % n == 0);
+}
 
-/* Whole sequences of some heads are on each process: that is Ulysses' way. */
+/* Processes that share out a sequence have some groups each, or as many heads of one. */
+static bool cp_fits_scan(const ts_layout *l, int64_t n)
+{
+    const int64_t groups = l->scan_groups / l->tp, heads = l->scan_heads / l->scan_groups;
+    return n <= groups || (n % groups == 0 && heads % (n / groups) == 0);
+}
+
 static ts_status scan_context_rule(const ts_layout *l, ts_str *say)
 {
     if (l->cp == 1)
@@ -232,16 +240,12 @@ static ts_status scan_context_rule(const ts_layout *l, ts_str *say)
                              "--context-parallel-size %lld: this model has layers that carry a state from token to token "
                              "and whose steps are made of all channels together, so that a sequence is on one process "
                              "(it may be 1)", LL(l->cp));
-    if (l->o->context_algo != TS_CONTEXT_ULYSSES)
-        return ts_str_printf(say,
-                             "--context-parallel-size %lld: this model has layers that carry a state from token to token, "
-                             "for which rows are exchanged for heads: give --context-parallel-algo ulysses_cp_algo",
-                             LL(l->cp));
     if (!tp_fits_scan(l, l->tp) || cp_fits_scan(l, l->cp))
         return TS_OK;
-    TS_TRY(ts_str_printf(say, "--context-parallel-size %lld times " TENSOR " %lld does not divide the %lld groups of heads "
-                              "of the model's layers that carry a state", LL(l->cp), LL(l->tp), LL(l->scan_groups)));
-    return may_be(say, l, "--context-parallel-size", cp_fits_scan, l->scan_groups);
+    TS_TRY(ts_str_printf(say, "--context-parallel-size %lld cannot share out the %lld heads in %lld groups of the model's "
+                              "layers that carry a state, of which " TENSOR " %lld leaves a process %lld groups",
+                         LL(l->cp), LL(l->scan_heads), LL(l->scan_groups), LL(l->tp), LL(l->scan_groups / l->tp)));
+    return may_be(say, l, "it", cp_fits_scan, l->scan_heads / l->tp);
 }
 
 static ts_status scan_rule(const ts_layout *l, ts_str *say)

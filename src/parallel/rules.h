@@ -15,6 +15,7 @@ typedef struct ts_layout {
     int64_t heads, kv_heads, ffn, hidden, vocab, n_layers; /* of the model; 0: not known, or it has none */
     int64_t expert_ffn, shared_ffn; /* widths of an expert and of the shared one; 0: there are none */
     int64_t scan_heads, scan_groups; /* of its layers that carry a state; 0: none */
+    int64_t scan_norms; /* groups of heads that are normed together; 0: as many as groups, or none */
     bool scan_joins;            /* between convolution and scan all of a row's channels are multiplied together */
     const int64_t *empty;       /* [n_empty] layers that are none, as ts_stages_make takes them */
     int64_t n_empty;

@@ -96,7 +96,7 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
         l.experts = a->n_experts;
         l.expert_ffn = a->n_experts ? a->expert_ffn : 0, l.shared_ffn = a->n_experts ? a->shared_ffn : 0;
         if (ts_arch_has(a, TS_ATTENTION_MAMBA) || beside)
-            l.scan_heads = a->mamba.heads, l.scan_groups = a->mamba.norm_groups;
+            l.scan_heads = a->mamba.heads, l.scan_groups = a->mamba.groups, l.scan_norms = a->mamba.norm_groups;
         if (ts_arch_has(a, TS_ATTENTION_DELTA) || ts_arch_has(a, TS_ATTENTION_KDA))
             l.scan_heads = a->delta.heads, l.scan_groups = a->delta.key_heads;
         if (ts_arch_has(a, TS_ATTENTION_MAMBA3))

@@ -4,6 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 needs_mpi
 make_data
+"$T" preprocess --input "$D/numbers.txt" --output-prefix "$D/data" --tokenizer-type NullTokenizer --vocab-size 96 --append-eod \
+    >/dev/null 2>"$D/err" || { cat "$D/err"; exit 1; } # documents that end where the model sees it
 heads="--num-layers 8 --hidden-size 48 --num-attention-heads 8 --num-query-groups 4 --group-query-attention --kv-channels 4
     --ffn-hidden-size 48 --vocab-size 96 --tokenizer-type NullTokenizer --max-position-embeddings 64"
 gated="$heads --position-embedding-type rope --swiglu --normalization RMSNorm --untie-embeddings-and-output-weights

@@ -137,13 +137,20 @@ static ts_stretches queries_here(const ts_lm_objective *o)
     return ts_spread_queries(o->spread, o->seq_length, o->spread ? o->spread->comm->rank : 0);
 }
 
+/* Documents are told of all rows beside those of the queries. */
+static bool tells_whole(const ts_lm_objective *o)
+{
+    const ts_stretches at = queries_here(o);
+    return o->has_segments && o->network.reads_whole && ts_stretches_count(&at) < o->seq_length;
+}
+
 /* Values that upload needs room for on the host: four arrays of the rows of a micro-batch, or one of its
- * queries. */
+ * queries, or of all rows. */
 static int64_t room(const ts_lm_objective *o, const ts_micro_batch *m)
 {
     const ts_stretches at = queries_here(o);
-    const int64_t rows = 4 * rows_here(o), queries = ts_stretches_count(&at);
-    return m->rows * (o->has_segments && queries > rows ? queries : rows);
+    const int64_t rows = 4 * rows_here(o), told = tells_whole(o) ? o->seq_length : ts_stretches_count(&at);
+    return m->rows * (o->has_segments && told > rows ? told : rows);
 }
 
 /* Predictions further ahead whose losses this pass takes. */
@@ -181,11 +188,19 @@ static ts_status upload_told(const ts_lm_objective *o, ts_tape *tape, const ts_m
     return TS_OK;
 }
 
+static ts_status upload_first_keys(ts_tape *tape, const char *name, const ts_micro_batch *m, const ts_stretches *at,
+                                   int32_t *buffer, ts_fields *f)
+{
+    if (buffer)
+        first_keys(m, at, buffer);
+    return upload_field(tape, name, buffer, m->rows * ts_stretches_count(at), f);
+}
+
 /* buffer NULL: nothing is computed, and the tensors are made alone. */
 static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m,
                         int32_t *buffer, lm_batch *b)
 {
-    const ts_stretches *here = &o->base.here, at = queries_here(o);
+    const ts_stretches *here = &o->base.here, at = queries_here(o), whole = ts_stretches_one(0, o->seq_length);
     const int64_t n = m->rows * rows_here(o);
     *b = (lm_batch){ 0 };
     TS_TRY(spread_of(o, tape, m, &b->spread));
@@ -199,11 +214,9 @@ static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_
     TS_TRY(upload_field(tape, "position_ids", buffer, n, &b->fields));
     if (ts_objective_ends(&o->base, m->part))
         TS_TRY(upload_told(o, tape, m, buffer, b));
-    if (!o->has_segments)
-        return TS_OK;
-    if (buffer)
-        first_keys(m, &at, buffer);
-    return upload_field(tape, "first_key", buffer, m->rows * ts_stretches_count(&at), &b->fields);
+    if (o->has_segments)
+        TS_TRY(upload_first_keys(tape, "first_key", m, &at, buffer, &b->fields));
+    return tells_whole(o) ? upload_first_keys(tape, "first_whole", m, &whole, buffer, &b->fields) : TS_OK;
 }
 
 /* What the teacher makes of the micro-batch; nothing of it is kept for a backward pass, and nobody looks. */

@@ -22,6 +22,9 @@ static inline const ts_tensor *ts_scan_first_key(const ts_run *run)
     return run->first_whole ? run->first_whole : run->first_key;
 }
 
+/* Parts of x's columns, of rows here with all units, become those of whole sequences with the units here. */
+ts_status ts_scan_exchange(ts_tape *tape, const ts_run *run, const ts_scan_parts *parts, ts_tensor *x,
+                           ts_tensor **y) TS_NODISCARD;
 /* The convolution `o`, of whole rows, of x's columns; y: those of the units here. o's B and S are set. */
 ts_status ts_scan_convolve(ts_tape *tape, const ts_run *run, const ts_conv_op *o, const ts_scan_parts *parts,
                            ts_tensor *x, ts_tensor **y) TS_NODISCARD;

@@ -65,6 +65,7 @@ static ts_status make_run(ts_decoder *d, ts_tape *tape, const ts_network_call *c
                      .first_key = ts_fields_get(c->fields, "first_key"),
                      .last_key = ts_fields_get(c->fields, "last_key"),
                      .first_whole = ts_fields_get(c->fields, "first_whole"),
+                     .ids_whole = ts_fields_get(c->fields, "tokens_whole"),
                      .context = c->context,
                      .joins = c->joins,
                      .n_joins = c->n_joins,
@@ -129,5 +130,6 @@ ts_network ts_decoder_network(ts_decoder *d)
                          .layers = d->arch.n_layers,
                          .width = d->arch.hidden,
                          .predicts = d->arch.mtp_layers,
-                         .reads_whole = ts_arch_carries(&d->arch) };
+                         .reads_whole = ts_arch_carries(&d->arch) || d->arch.ngram_order > 0,
+                         .looks_back = d->arch.ngram_order > 0 };
 }

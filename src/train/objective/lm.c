@@ -144,13 +144,17 @@ static bool tells_whole(const ts_lm_objective *o)
     return o->has_segments && o->network.reads_whole && ts_stretches_count(&at) < o->seq_length;
 }
 
+/* Tokens too. */
+static bool looks_back(const ts_lm_objective *o) { return o->spread && o->network.looks_back; }
+
 /* Values that upload needs room for on the host: four arrays of the rows of a micro-batch, or one of its
  * queries, or of all rows. */
 static int64_t room(const ts_lm_objective *o, const ts_micro_batch *m)
 {
     const ts_stretches at = queries_here(o);
-    const int64_t rows = 4 * rows_here(o), told = tells_whole(o) ? o->seq_length : ts_stretches_count(&at);
-    return m->rows * (o->has_segments && told > rows ? told : rows);
+    const int64_t rows = 4 * rows_here(o), whole = looks_back(o) || tells_whole(o) ? o->seq_length : 0,
+                  told = o->has_segments ? ts_stretches_count(&at) : 0, most = whole > told ? whole : told;
+    return m->rows * (most > rows ? most : rows);
 }
 
 /* Predictions further ahead whose losses this pass takes. */
@@ -208,6 +212,10 @@ static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_
         if (buffer)
             tokens(m, here, o->seq_length, 0, buffer);
         TS_TRY(upload_field(tape, "tokens", buffer, n, &b->fields));
+        if (looks_back(o) && buffer)
+            tokens(m, &whole, o->seq_length, 0, buffer);
+        if (looks_back(o))
+            TS_TRY(upload_field(tape, "tokens_whole", buffer, m->rows * o->seq_length, &b->fields));
     }
     if (buffer)
         positions(m, here, buffer);

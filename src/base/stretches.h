@@ -35,4 +35,13 @@ static inline int64_t ts_stretches_at(const ts_stretches *p, int64_t i)
         i -= p->piece[k++].n;
     return p->piece[k].begin + i;
 }
+
+/* How many of them stand before `at` of the whole; pieces ascend. */
+static inline int64_t ts_stretches_before(const ts_stretches *p, int64_t at)
+{
+    int64_t n = 0;
+    for (int i = 0; i < p->n && p->piece[i].begin < at; i++)
+        n += p->piece[i].begin + p->piece[i].n < at ? p->piece[i].n : at - p->piece[i].begin;
+    return n;
+}
 #endif

@@ -46,6 +46,12 @@ static inline bool ts_attends(ts_attention_kind k)
 }
 /* A delta rule of either kind. */
 static inline bool ts_is_delta(ts_attention_kind k) { return k == TS_ATTENTION_DELTA || k == TS_ATTENTION_KDA; }
+/* Something goes from token to token: a state, or the last rows of a convolution. */
+static inline bool ts_carries(ts_attention_kind k)
+{
+    return ts_has_mamba(k) || ts_is_delta(k) || k == TS_ATTENTION_CONV || k == TS_ATTENTION_SELECTIVE ||
+           k == TS_ATTENTION_MAMBA3;
+}
 typedef enum ts_mlp_kind {
     TS_MLP_PLAIN, /* fc2(act(fc1 x)) */
     TS_MLP_GATED, /* fc2(act(gate x) * up x) */
@@ -301,8 +307,9 @@ static inline int64_t ts_arch_ngram_tables(const ts_arch *a)
 void ts_arch_set_position(ts_arch *a, ts_position_kind position);
 /* Whether any layer has a rotary embedding. */
 bool ts_arch_rotates(const ts_arch *a);
-/* Whether any layer has attention of this kind, an MLP at all. */
+/* Whether any layer has attention of this kind, carries something, has an MLP at all. */
 bool ts_arch_has(const ts_arch *a, ts_attention_kind kind);
+bool ts_arch_carries(const ts_arch *a);
 bool ts_arch_has_mlp(const ts_arch *a);
 /* Refuses what cannot be (heads that do not divide, sizes out of bounds, ...): TS_ERR_USER naming
  * `file` and the key. Every description is checked before it is built. */

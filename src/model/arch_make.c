@@ -76,6 +76,14 @@ bool ts_arch_has(const ts_arch *a, ts_attention_kind kind)
     return false;
 }
 
+bool ts_arch_carries(const ts_arch *a)
+{
+    for (int64_t i = 0; i < a->n_layers; i++)
+        if (ts_carries(a->layer[i].attention))
+            return true;
+    return false;
+}
+
 int64_t ts_arch_first_use(const ts_arch *a, int64_t layer)
 {
     int64_t i = 0;

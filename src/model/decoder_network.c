@@ -64,6 +64,8 @@ static ts_status make_run(ts_decoder *d, ts_tape *tape, const ts_network_call *c
                      .pos = ts_fields_get(c->fields, "position_ids"),
                      .first_key = ts_fields_get(c->fields, "first_key"),
                      .last_key = ts_fields_get(c->fields, "last_key"),
+                     .first_whole = ts_fields_get(c->fields, "first_whole"),
+                     .ids_whole = ts_fields_get(c->fields, "tokens_whole"),
                      .context = c->context,
                      .joins = c->joins,
                      .n_joins = c->n_joins,
@@ -136,5 +138,7 @@ ts_network ts_decoder_network(ts_decoder *d)
                          .layers = d->arch.n_layers,
                          .width = d->arch.hidden,
                          .streams = d->arch.altup_inputs ? d->arch.altup_inputs : 1,
-                         .predicts = d->arch.mtp_layers };
+                         .predicts = d->arch.mtp_layers,
+                         .reads_whole = ts_arch_carries(&d->arch) || d->arch.ngram_order > 0,
+                         .looks_back = d->arch.ngram_order > 0 };
 }

@@ -9,7 +9,10 @@
  *   tokens        int32 [B * S]
  *   position_ids  int32 [B * S]: position in its document
  *   first_key, last_key   int32 [B * S]: keys that may be seen (packed documents, padding); may be
- *                 missing. Of a sequence that is spread, those of nn/run.h */
+ *                 missing. Of a sequence that is spread, those of nn/run.h
+ *   first_whole   int32 [B * length]: first_key of all rows of sequences that are spread; where a network reads
+ *                 them whole and first_key is not of all rows already
+ *   tokens_whole  int32 [B * length]: of these sequences, where the embedding reads tokens before */
 enum { TS_NETWORK_FIELDS = 12 };
 typedef struct ts_fields {
     int n;
@@ -113,6 +116,8 @@ typedef struct ts_network {
     int64_t layers, width;
     int64_t streams;  /* of that width side by side, in what a pass that goes on elsewhere gives; 0 is 1 */
     int64_t predicts; /* depths of predictions further ahead */
+    bool reads_whole; /* some layers have whole sequences on each process, wherever their rows are */
+    bool looks_back;  /* the embedding reads tokens before, wherever they are */
     const ts_expert_load *load; /* n 0: none; of layers of experts, and the rules of their training */
     const ts_expert_rules *rules;
     const ts_index_training *index; /* of indexers of sparse attention; NULL: none */

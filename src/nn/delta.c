@@ -42,12 +42,13 @@ static ts_status rule(ts_tape *tape, const ts_delta_layer *l, const ts_run *run,
     const ts_scan_kept kept = ts_scan_state_kept(run->state ? run->state[layer] : NULL, run->slot0, run->q_start,
                                                  run->q_len);
     const int64_t keys = l->key_heads, shared = l->heads / keys;
-    const ts_scan_parts parts = { 3, { keys, keys, keys }, { l->K, l->K, shared * l->V } };
-    const ts_conv_op conv = { .w = l->conv_w, .silu = true, .first_key = run->first_key, .kept = kept };
-    const ts_delta_op o = { .B = run->B, .S = ts_scan_rows(run), .heads = ts_spread_units(s, keys) * shared,
-                            .head0 = ts_spread_first_unit(s, keys) * shared, .key_heads = ts_spread_units(s, keys),
+    const ts_spread_share here = ts_spread_share_of(s, keys);
+    const ts_scan_parts parts = { keys, 3, { l->K, l->K, shared * l->V }, { true, true, false } };
+    const ts_conv_op conv = { .w = l->conv_w, .silu = true, .first_key = ts_scan_first_key(run), .kept = kept };
+    const ts_delta_op o = { .B = run->B, .S = ts_scan_rows(run), .heads = ts_spread_here_of(&here, shared),
+                            .head0 = ts_spread_first_of(&here, shared), .key_heads = here.n,
                             .K = l->K, .V = l->V, .eps = 1e-6f, .A_log = l->A_log, .dt_bias = l->dt_bias,
-                            .first_key = run->first_key, .kept = kept };
+                            .first_key = ts_scan_first_key(run), .kept = kept };
     ts_tensor *seen, *decays, *betas, *y;
     TS_TRY(ts_scan_convolve(tape, run, &conv, &parts, qkv, &seen));
     ts_tape_drop(tape, qkv);

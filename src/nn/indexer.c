@@ -47,6 +47,7 @@ static ts_status make(ts_tape *tape, const ts_indexer *x, const ts_indexed *from
     TS_TRY(ts_linear_forward(tape, &x->wk, own, &out->k));
     TS_TRY(ts_op_norm(tape, &x->k_norm.op, out->k, NULL, NULL, &out->k));
     TS_TRY(rotate(tape, x, pos, 1, &out->k));
+    TS_TRY(ts_op_spread_copy(tape, from->spread, from->B, 1, out->k, &out->k));
     TS_TRY(ts_op_router(tape, own, x->weights, NULL, &out->w));
     ts_tape_drop(tape, own);
     ts_tape_drop(tape, own_latent);

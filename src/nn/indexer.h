@@ -38,9 +38,12 @@ typedef struct ts_indexer {
 } ts_indexer;
 
 ts_status ts_indexer_declare(const ts_declarer *d, ts_indexer *x) TS_NODISCARD;
-/* What it reads: positions [T], x [T, hidden], the latent vectors of queries. */
+/* What it reads: positions [T], x [T, hidden], the latent vectors of queries; B sequences, and who share out each (or
+ * NULL): what it makes are queries and weights of the rows here, and keys of all. */
 typedef struct ts_indexed {
     const ts_tensor *pos, *x, *latent;
+    int64_t B;
+    const ts_spread *spread;
     ts_comm *rows; /* who share out the rows of x and latent (sequence parallelism), which are gathered; NULL: nobody */
 } ts_indexed;
 /* What it makes of them; records: for what it learns. */

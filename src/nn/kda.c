@@ -57,13 +57,13 @@ static ts_status rule(ts_tape *tape, const ts_kda_layer *l, const ts_run *run, i
     const ts_spread *s = run->spread;
     const ts_scan_kept kept = ts_scan_state_kept(run->state ? run->state[layer] : NULL, run->slot0, run->q_start,
                                                  run->q_len);
-    const int64_t here = ts_spread_units(s, l->heads);
-    const ts_scan_parts parts = { 3, { l->heads, l->heads, l->heads }, { l->K, l->K, l->V } };
-    const ts_conv_op conv = { .w = l->conv_w, .silu = true, .first_key = run->first_key, .kept = kept };
-    const ts_delta_op o = { .B = run->B, .S = ts_scan_rows(run), .heads = here,
-                            .head0 = ts_spread_first_unit(s, l->heads), .key_heads = here, .K = l->K, .V = l->V,
+    const ts_spread_share here = ts_spread_share_of(s, l->heads);
+    const ts_scan_parts parts = { l->heads, 3, { l->K, l->K, l->V }, { false } };
+    const ts_conv_op conv = { .w = l->conv_w, .silu = true, .first_key = ts_scan_first_key(run), .kept = kept };
+    const ts_delta_op o = { .B = run->B, .S = ts_scan_rows(run), .heads = here.n,
+                            .head0 = here.first, .key_heads = here.n, .K = l->K, .V = l->V,
                             .by_channel = true, .eps = 1e-6f, .A_log = l->A_log, .dt_bias = l->dt_bias,
-                            .first_key = run->first_key, .kept = kept };
+                            .first_key = ts_scan_first_key(run), .kept = kept };
     ts_tensor *seen, *decays, *betas, *y;
     TS_TRY(ts_scan_convolve(tape, run, &conv, &parts, qkv, &seen));
     ts_tape_drop(tape, qkv);

@@ -112,12 +112,12 @@ static ts_dsa_op sparse_of(const pass *p, int64_t width, int64_t keys)
     const ts_indexer *x = &l->indexer;
     return (ts_dsa_op){ .B = p->run->B, .S = p->run->S, .heads = l->n_heads, .width = width,
                         .most = x->topk < keys ? x->topk : keys, .scale = l->scale, .first_key = p->run->first_key,
-                        .index_heads = x->heads, .index_dim = x->dim };
+                        .spread = p->run->spread, .index_heads = x->heads, .index_dim = x->dim };
 }
 
 static ts_status index_rows(const pass *p, bool records, ts_dsa_index *index)
 {
-    const ts_indexed from = { .pos = p->run->pos, .x = p->x, .latent = p->q_latent,
+    const ts_indexed from = { .pos = p->run->pos, .x = p->x, .latent = p->q_latent, .B = p->run->B, .spread = p->run->spread,
                               .rows = ts_shares_rows(p->l->group) ? p->l->group->comm : NULL };
     return ts_indexer_forward(p->tape, &p->l->indexer, &from, records, index);
 }
@@ -136,11 +136,11 @@ static ts_status attend_to_best(const pass *p, ts_tensor *rows, ts_tensor **head
 {
     const ts_latent_layer *l = p->l;
     const ts_indexer *x = &l->indexer;
-    const ts_dsa_op o = sparse_of(p, ts_latent_width(&p->o), p->run->S);
+    const int64_t keys = p->run->spread ? p->run->spread->length : p->run->S;
+    ts_dsa_op o = sparse_of(p, ts_latent_width(&p->o), keys);
     const bool learns = ts_indexer_learns(p->tape, x, p->run), sparsely = learns && x->rules->is_sparse;
     ts_dsa_index index;
     ts_tensor *chosen, *lse = NULL;
-    TS_ASSERT(!p->run->spread, "the indexer reads whole sequences");
     if (x->of) {
         chosen = p->run->lent[x->of - 1];
     } else {
@@ -148,12 +148,14 @@ static ts_status attend_to_best(const pass *p, ts_tensor *rows, ts_tensor **head
         TS_TRY(ts_dsa_select(p->tape, &o, &index, &chosen));
         TS_TRY(lend(p, chosen));
     }
+    TS_TRY(ts_dsa_gather(p->tape, &o, rows, &o.kv));
     TS_TRY(ts_op_dsa(p->tape, &o, rows, chosen, heads, sparsely ? &lse : NULL));
-    if (!learns)
-        return TS_OK;
-    const ts_dsa_lesson lesson = { .weight = p->run->balance * x->rules->coeff / (float)rows->dim[0],
-                                   .group = l->group ? l->group->comm : NULL, .loss = x->rules->loss };
-    return ts_dsa_learn(p->tape, &o, &lesson, rows, sparsely ? chosen : NULL, lse, &index);
+    const ts_dsa_lesson lesson = { .weight = learns ? p->run->balance * x->rules->coeff / (float)(o.B * keys) : 0,
+                                   .group = l->group ? l->group->comm : NULL, .loss = learns ? x->rules->loss : NULL };
+    if (learns)
+        TS_TRY(ts_dsa_learn(p->tape, &o, &lesson, rows, sparsely ? chosen : NULL, lse, &index));
+    ts_tape_drop(p->tape, o.kv);
+    return TS_OK;
 }
 
 /* Each head with keys and values of its own. */

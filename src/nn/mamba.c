@@ -72,20 +72,21 @@ static ts_status scan(ts_tape *tape, const ts_mamba_layer *l, const ts_run *run,
     const ts_spread *s = run->spread;
     const ts_scan_kept kept = ts_scan_state_kept(run->state ? run->state[layer] : NULL, run->slot0, run->q_start,
                                                  run->q_len);
-    const ts_scan_parts parts = { 3, { l->heads, l->groups, l->groups }, { l->P, l->N, l->N } };
-    const ts_conv_op conv = { .w = l->conv_w, .b = l->conv_b, .silu = true, .first_key = run->first_key, .kept = kept };
-    const ts_ssd_op o = { .B = run->B, .S = ts_scan_rows(run), .heads = ts_spread_units(s, l->heads),
-                          .head0 = ts_spread_first_unit(s, l->heads), .groups = ts_spread_units(s, l->groups),
-                          .P = l->P, .N = l->N, .lo = l->dt_min, .hi = l->dt_max > 0 ? l->dt_max : INFINITY,
-                          .A_log = l->A_log, .D = l->D, .dt_bias = l->dt_bias, .first_key = run->first_key,
+    const int64_t each = l->heads / l->groups; /* heads of a group */
+    const ts_spread_share here = ts_spread_share_of(s, l->groups);
+    const ts_scan_parts parts = { l->groups, 3, { each * l->P, l->N, l->N }, { false, true, true } };
+    const ts_conv_op conv = { .w = l->conv_w, .b = l->conv_b, .silu = true, .first_key = ts_scan_first_key(run), .kept = kept };
+    const ts_ssd_op o = { .B = run->B, .S = ts_scan_rows(run), .heads = ts_spread_here_of(&here, each),
+                          .head0 = ts_spread_first_of(&here, each), .groups = here.n, .P = l->P, .N = l->N, .lo = l->dt_min, .hi = l->dt_max > 0 ? l->dt_max : INFINITY,
+                          .A_log = l->A_log, .D = l->D, .dt_bias = l->dt_bias, .first_key = ts_scan_first_key(run),
                           .kept = kept };
     ts_tensor *seen, *steps, *y;
     TS_TRY(ts_scan_convolve(tape, run, &conv, &parts, xbc, &seen));
     ts_tape_drop(tape, xbc);
-    TS_TRY(ts_op_spread_out(tape, s, run->B, l->heads, dt, &steps));
+    TS_TRY(ts_op_spread_out(tape, s, run->B, l->groups, dt, &steps));
     TS_TRY(ts_op_ssd(tape, &o, seen, steps, &y));
     ts_tape_drop(tape, seen);
-    return ts_op_spread_back(tape, s, run->B, l->heads, y, heads);
+    return ts_op_spread_back(tape, s, run->B, l->groups, y, heads);
 }
 
 static ts_status mix(ts_tape *tape, const void *module, const ts_run *run, int64_t layer, ts_tensor *x,

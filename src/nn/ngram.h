@@ -12,7 +12,7 @@
 
 typedef struct ts_ngram_table {
     int64_t rows;
-    ts_param *table;  /* [rows, hidden / tables] */
+    ts_param *table;  /* [rows, hidden / tables], of which each of a group has some rows */
     ts_linear proj;
 } ts_ngram_table;
 
@@ -22,13 +22,14 @@ typedef struct ts_ngram_layer {
     ts_dtype dtype;        /* of activations */
     bool freezes;          /* as ts_embed_op */
     int32_t frozen;
+    ts_comm *group;        /* who share out the rows of tables; NULL: nobody */
     ts_ngram_table *table; /* [ts_ngram_tables], whoever makes the layer gives the room */
 } ts_ngram_layer;
 
 static inline int64_t ts_ngram_tables(const ts_ngram_layer *l) { return l->order ? (l->order - 1) * l->splits : 0; }
 /* "ngram.0.table.weight", "ngram.0.proj.weight", ... */
 ts_status ts_ngram_declare(const ts_declarer *d, ts_ngram_layer *l) TS_NODISCARD;
-/* *x [B * S, hidden], the embedding of tokens ids, becomes y. ends: [n_ends] tokens that end texts. state: what was kept of
+/* *x [B * S, hidden], the embedding of tokens ids (of sequences that are spread: run->ids_whole are all), becomes y. ends: [n_ends] tokens that end texts. state: what was kept of
  * the tokens before, NULL in training. */
 ts_status ts_ngram_forward(ts_tape *tape, const ts_ngram_layer *l, const ts_run *run, ts_layer_state *state,
                            const ts_tensor *ids, const int64_t *ends, int n_ends, ts_tensor **x) TS_NODISCARD;

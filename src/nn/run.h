@@ -49,6 +49,8 @@ typedef struct ts_run {
      * last one matters where a mask lets queries see what comes after them. Where sequences are shared out
      * they are of the queries that attention has here (ts_spread_queries) */
     const ts_tensor *first_key, *last_key;
+    const ts_tensor *first_whole; /* first_key of all rows of the sequences, for layers that read them whole; NULL: first_key is */
+    const ts_tensor *ids_whole;   /* tokens of all of them, for embeddings that read those before; NULL: none does */
     ts_context context;
     /* Dropout: probabilities (0: none) and where in the run this is. */
     float hidden_dropout, attention_dropout;

@@ -30,8 +30,8 @@ static ts_status mix(ts_tape *tape, const void *module, const ts_run *run, int64
     const ts_short_conv_layer *l = module;
     const ts_scan_kept kept = ts_scan_state_kept(run->state ? run->state[layer] : NULL, run->slot0, run->q_start,
                                                  run->q_len);
-    const ts_conv_op conv = { .w = l->conv_w, .b = l->conv_b, .first_key = run->first_key, .kept = kept };
-    const ts_scan_parts parts = { 1, { l->cols }, { 1 } };
+    const ts_conv_op conv = { .w = l->conv_w, .b = l->conv_b, .first_key = ts_scan_first_key(run), .kept = kept };
+    const ts_scan_parts parts = { l->cols, 1, { 1 }, { false } };
     const ts_shown_columns inner = ts_columns_of(&l->out, TS_CUT_ROW), stream = ts_columns_whole(l->out.out);
     ts_tensor *b, *c, *in, *gated, *seen, *made;
     TS_TRY(ts_linear_forward(tape, &l->b, x, &b));

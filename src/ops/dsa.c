@@ -1,6 +1,7 @@
 #include "ops/dsa.h"
 
 #include "ops/columns.h"
+#include "ops/spread_inside.h"
 
 #include <math.h>
 
@@ -22,15 +23,27 @@ static ts_cost cost_of(const ts_dsa_op *o, ts_dtype t, double pairs, double valu
     return (ts_cost){ 2 * n, n * (double)ts_dtype_size(t), t };
 }
 
-static double all_pairs(const ts_dsa_op *o) { return ts_dsa_pairs(o->S, o->S); }
+/* Keys of a sequence that its queries here attend to, at most so many each. */
+static double pairs_here(const ts_dsa_op *o, int64_t most)
+{
+    const ts_stretches at = ts_spread_here(o->spread, o->S);
+    double n = 0;
+    for (int i = 0; i < at.n; i++)
+        n += ts_dsa_pairs(at.piece[i].begin + at.piece[i].n, most) - ts_dsa_pairs(at.piece[i].begin, most);
+    return n;
+}
+
+static int64_t keys_of(const ts_dsa_op *o) { return o->spread ? o->spread->length : o->keys ? o->keys : o->S; }
+static double all_pairs(const ts_dsa_op *o) { return pairs_here(o, o->spread ? o->spread->length : o->S); }
 static double pairs_of(const ts_dsa_op *o, const ts_tensor *chosen)
 {
-    return chosen ? ts_dsa_pairs(o->S, o->most) : all_pairs(o);
+    return chosen ? pairs_here(o, o->most) : all_pairs(o);
 }
 
 static ts_dsa_args args_of(const ts_dsa_op *o, ts_dtype dtype, ts_tensor *chosen)
 {
-    return (ts_dsa_args){ .rows = o->B * o->S, .S = o->S, .keys = o->keys ? o->keys : o->S,
+    return (ts_dsa_args){ .rows = o->B * o->S, .S = o->S, .keys = keys_of(o),
+                          .q_at = o->spread ? ts_spread_here(o->spread, o->S) : (ts_stretches){ 0 },
                           .first_key = o->first_key ? ts_tensor_data(o->first_key) : NULL,
                           .last_key = o->last_key ? ts_tensor_data(o->last_key) : NULL, .most = o->most,
                           .chosen = chosen ? ts_tensor_data(chosen) : NULL, .dtype = dtype, .heads = o->heads,
@@ -38,14 +51,29 @@ static ts_dsa_args args_of(const ts_dsa_op *o, ts_dtype dtype, ts_tensor *chosen
                           .index_dim = o->index_dim, .ik_row = o->index_dim };
 }
 
-/* Of fused rows. */
+/* Of fused rows, or with everyone's keys and values. */
 static ts_dsa_args fused_args(const ts_dsa_op *o, const ts_tensor *rows, ts_tensor *chosen)
 {
     ts_dsa_args a = args_of(o, rows->dtype, chosen);
-    a.q_row = a.k_row = a.v_row = rows->dim[1];
-    a.q_head = a.k_head = a.v_head = 3 * o->width;
-    a.q = at(rows, 0), a.k = at(rows, o->width), a.v = at(rows, 2 * o->width);
+    const ts_tensor *kv = o->kv;
+    a.q_row = rows->dim[1], a.q_head = 3 * o->width, a.q = at(rows, 0);
+    a.k_row = a.v_row = kv ? kv->dim[1] : a.q_row;
+    a.k_head = a.v_head = kv ? o->width : a.q_head;
+    a.k = kv ? at(kv, 0) : at(rows, o->width), a.v = kv ? at(kv, ts_tensor_count(kv) / 2) : at(rows, 2 * o->width);
     return a;
+}
+
+/* As attention knows them: the rows here with all heads. */
+static ts_attention_op attention_of(const ts_dsa_op *o)
+{
+    return (ts_attention_op){ .B = o->B, .S = o->S, .n_q = o->heads, .n_kv = o->heads, .head_dim = o->width };
+}
+
+ts_status ts_dsa_gather(ts_tape *tape, const ts_dsa_op *o, const ts_tensor *rows, ts_tensor **kv)
+{
+    const ts_attention_op as = attention_of(o);
+    *kv = NULL;
+    return o->spread ? ts_spread_gather_keys(tape, &as, o->spread, rows, kv) : TS_OK;
 }
 
 static void put_index(ts_dsa_args *a, const ts_dsa_index *x)
@@ -75,7 +103,7 @@ ts_status ts_dsa_select(ts_tape *tape, const ts_dsa_op *o, const ts_dsa_index *x
 {
     ts_dsa_args a = args_of(o, x->q->dtype, NULL);
     put_index(&a, x);
-    return choose(tape, o, &a, a.keys > o->most ? all_pairs(o) * (double)a.keys / (double)o->S : 0, chosen);
+    return choose(tape, o, &a, a.keys > o->most ? all_pairs(o) * (double)(o->keys ? a.keys : o->S) / (double)o->S : 0, chosen);
 }
 
 /* ---- attention ---- */
@@ -87,20 +115,29 @@ typedef struct dsa_attr {
 
 static ts_status dsa_backward(ts_tape *tape, ts_record *r)
 {
-    const dsa_attr *n = r->attr;
-    const ts_dsa_op *o = &n->o;
-    ts_tensor *rows = r->in[0], *d, *delta;
+    dsa_attr *n = r->attr;
+    ts_dsa_op *o = &n->o;
+    const ts_attention_op as = attention_of(o);
+    ts_tensor *rows = r->in[0], *d, *delta, *dkv = NULL;
+    TS_TRY(ts_dsa_gather(tape, o, rows, &o->kv));
     TS_TRY(ts_tape_new(tape, rows->dtype, rows->dim[0], rows->dim[1], &d));
+    if (o->kv)
+        TS_TRY(ts_tape_new(tape, rows->dtype, o->kv->dim[0], o->kv->dim[1], &dkv));
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, n->lse->dim[0], n->lse->dim[1], &delta));
     ts_dsa_args a = fused_args(o, rows, n->chosen);
     a.o = ts_tensor_data(r->out[0]);
     a.lse = ts_tensor_data(n->lse);
     a.dout = ts_tensor_data(r->out[0]->grad);
     a.delta = ts_tensor_data(delta);
-    a.dq = at(d, 0), a.dk = at(d, o->width), a.dv = at(d, 2 * o->width);
+    a.dq = at(d, 0);
+    a.dk = dkv ? at(dkv, 0) : at(d, o->width), a.dv = dkv ? at(dkv, ts_tensor_count(dkv) / 2) : at(d, 2 * o->width);
     const double pairs = pairs_of(o, n->chosen);
     ts_launch_dsa_dq(tape->dev, &a, a.rows * o->heads, cost_of(o, a.dtype, pairs, 3 * head_values(o)));
-    ts_launch_dsa_dkv(tape->dev, &a, a.rows * o->heads, cost_of(o, a.dtype, pairs, 4 * head_values(o)));
+    ts_launch_dsa_dkv(tape->dev, &a, o->B * a.keys * o->heads, cost_of(o, a.dtype, pairs, 4 * head_values(o)));
+    ts_tape_drop(tape, o->kv);
+    if (dkv)
+        TS_TRY(ts_spread_scatter_keys(tape, &as, o->spread, dkv, d));
+    ts_tape_drop(tape, dkv);
     return ts_tape_accumulate(tape, rows, d);
 }
 
@@ -127,6 +164,7 @@ ts_status ts_op_dsa(ts_tape *tape, const ts_dsa_op *o, ts_tensor *rows, ts_tenso
         return TS_OK;
     ts_record *r;
     TS_TRY(ts_tape_record(tape, &dsa_op, sizeof n, &r));
+    n.o.kv = NULL;
     *(dsa_attr *)r->attr = n;
     r->in[0] = rows;
     r->out[0] = *y;
@@ -166,7 +204,7 @@ static ts_status learn(ts_tape *tape, const ts_dsa_op *o, const ts_dsa_lesson *l
     const double pairs = pairs_of(o, chosen);
     ts_tensor *target, *scores, *loss;
     ts_dsa_args a = fused_args(o, rows, chosen);
-    a.width = chosen ? o->most : o->S;
+    a.width = chosen ? o->most : a.keys;
     a.weight = lesson->weight;
     put_index(&a, x);
     TS_TRY(find_target(tape, o, lesson, &a, pairs, lse, &target));
@@ -176,7 +214,7 @@ static ts_status learn(ts_tape *tape, const ts_dsa_op *o, const ts_dsa_lesson *l
     a.loss = ts_tensor_data(loss);
     a.diq = ts_tensor_data(d[0]), a.dik = ts_tensor_data(d[1]), a.diw = ts_tensor_data(d[2]);
     ts_launch_dsa_loss(tape->dev, &a, a.rows, cost_of(o, a.dtype, pairs, 3 * index_values(o)));
-    ts_launch_dsa_dik(tape->dev, &a, a.rows, cost_of(o, a.dtype, pairs, 2 * index_values(o)));
+    ts_launch_dsa_dik(tape->dev, &a, o->B * a.keys, cost_of(o, a.dtype, pairs, 2 * index_values(o)));
     const ts_col_sum_args sum = { .rows = a.rows, .cols = 1, .ld = 1, .dtype = TS_DTYPE_F32, .dy = a.loss, .db = lesson->loss };
     ts_launch_col_sum(tape->dev, &sum, 1, (ts_cost){ (double)a.rows, 4 * (double)a.rows, TS_DTYPE_F32 });
     return TS_OK;

@@ -1,7 +1,7 @@
 /* Sparse attention with an indexer (formulas: device/kernels/dsa.h), between the projections. */
 #ifndef TS_OPS_DSA_H
 #define TS_OPS_DSA_H
-#include "ops/ops.h"
+#include "ops/spread.h"
 
 typedef struct ts_dsa_op {
     int64_t B, S, heads, width;   /* heads that are here, of queries, keys and values alike */
@@ -12,8 +12,16 @@ typedef struct ts_dsa_op {
      * those of their own rows */
     const ts_tensor *last_key;
     int64_t keys;
+    /* Who share out each sequence, without exchanging heads, or NULL. Keys are those of the whole then: kv is what
+     * ts_dsa_gather makes of the fused rows, and the indexer's keys are of all rows */
+    const ts_spread *spread;
+    ts_tensor *kv;
     int64_t index_heads, index_dim;
 } ts_dsa_op;
+
+/* Keys and then values of everyone's fused rows, which ts_op_dsa and ts_dsa_learn read and ts_op_dsa gathers again for its
+ * backward; NULL where sequences are whole. */
+ts_status ts_dsa_gather(ts_tape *tape, const ts_dsa_op *o, const ts_tensor *rows, ts_tensor **kv) TS_NODISCARD;
 
 /* The indexer's: queries [T, index_heads index_dim], keys [B keys, index_dim], weights of heads fp32 [T, index_heads]. */
 typedef struct ts_dsa_index {
@@ -46,6 +54,6 @@ ts_status ts_dsa_cached(ts_tape *tape, const ts_dsa_op *o, const ts_kv_cache *ca
                         const int32_t *q_len, const ts_tensor *queries, ts_tensor *keys, const ts_dsa_index *x,
                         ts_tensor **chosen, ts_tensor **y) TS_NODISCARD;
 
-/* Keys that the queries of a sequence attend to, all together. */
+/* Keys that the queries of a sequence of S attend to, all together. */
 double ts_dsa_pairs(int64_t S, int64_t most);
 #endif

@@ -30,13 +30,14 @@ static ts_status make(ts_tape *tape, const ts_mamba3_op *o, ts_tensor *const in[
     m->args = (ts_mamba3_args){ .B = o->B, .S = o->S, .heads = H, .groups = o->groups, .P = o->P, .N = o->N,
                                 .angles = o->angles, .dtype = in[0]->dtype, .floor = o->floor, .x = ts_tensor_data(in[0]),
                                 .bc = ts_tensor_data(in[1]), .raw = ts_tensor_data(in[2]),
-                                .dt_bias = ts_param_vector(o->dt_bias), .b_bias = ts_param_vector(o->b_bias),
-                                .c_bias = ts_param_vector(o->c_bias),
+                                .dt_bias = ts_param_vector(o->dt_bias) + o->head0,
+                                .b_bias = ts_param_vector(o->b_bias) + o->head0 * o->N,
+                                .c_bias = ts_param_vector(o->c_bias) + o->head0 * o->N,
                                 .first_key = o->first_key ? ts_tensor_data(o->first_key) : NULL,
                                 .turns = ts_tensor_data(m->turns), .xbc = ts_tensor_data(m->xbc),
                                 .steps = ts_tensor_data(m->steps) };
     m->scan = (ts_ssd_args){ .B = o->B, .S = o->S, .heads = H, .groups = H, .P = o->P, .N = o->N, .dtype = in[0]->dtype,
-                             .xbc = m->args.xbc, .D = ts_param_vector(o->D), .steps = m->args.steps,
+                             .xbc = m->args.xbc, .D = ts_param_vector(o->D) + o->head0, .steps = m->args.steps,
                              .first_key = m->args.first_key };
     if (o->kept.states) {
         ts_tensor *lengths;
@@ -73,7 +74,7 @@ static ts_status scan_back(ts_tape *tape, const ts_mamba3_op *o, ts_tensor *dy, 
     m->scan.parts = m->args.parts = ts_tensor_data(parts), m->scan.sums = ts_tensor_data(sums);
     m->scan.dsteps = ts_tensor_data(dsteps), m->args.dsteps = m->scan.dsteps;
     ts_launch_ssd_bwd(tape->dev, &m->scan, 0, scan_cost(o, m->xbc, 6.75, 3, 2));
-    return ts_scan_give(tape, o->D, 0, sums, H, H);
+    return ts_scan_give(tape, o->D, o->head0, sums, H, H);
 }
 
 static ts_status mamba3_backward(ts_tape *tape, ts_record *r)
@@ -98,9 +99,9 @@ static ts_status mamba3_backward(ts_tape *tape, ts_record *r)
     const ts_copy_cols_args x = { .cols = H * o->P, .x_row = dxbc->dim[1], .y_row = H * o->P, .dtype = dxbc->dtype,
                                   .x = ts_tensor_data(dxbc), .y = ts_tensor_data(d[0]) };
     ts_launch_copy_cols(tape->dev, &x, rows, (ts_cost){ 0, 2 * (double)ts_tensor_bytes(d[0]), dxbc->dtype });
-    TS_TRY(ts_scan_give(tape, o->b_bias, 0, sums, 0, H * N));
-    TS_TRY(ts_scan_give(tape, o->c_bias, 0, sums, H * N, H * N));
-    TS_TRY(ts_scan_give(tape, o->dt_bias, 0, sums, 2 * H * N, H));
+    TS_TRY(ts_scan_give(tape, o->b_bias, o->head0 * N, sums, 0, H * N));
+    TS_TRY(ts_scan_give(tape, o->c_bias, o->head0 * N, sums, H * N, H * N));
+    TS_TRY(ts_scan_give(tape, o->dt_bias, o->head0, sums, 2 * H * N, H));
     for (int i = 0; i < 3; i++)
         TS_TRY(ts_tape_accumulate(tape, r->in[i], d[i]));
     return TS_OK;

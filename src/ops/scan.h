@@ -42,9 +42,9 @@ ts_status ts_op_ssd(ts_tape *tape, const ts_ssd_op *o, ts_tensor *xbc, ts_tensor
                     ts_tensor **y) TS_NODISCARD;
 
 /* See ts_mamba3_args. x [B * S, heads P], bc [B * S, 2 groups N], raw [B * S, 3 heads + angles]; y [B * S, heads P]. Beside a
- * state and a row, angles are kept, in fp32. */
+ * state and a row, angles are kept, in fp32. Heads are the parameters' from head0 on. */
 typedef struct ts_mamba3_op {
-    int64_t B, S, heads, groups, P, N, angles;
+    int64_t B, S, heads, head0, groups, P, N, angles;
     float floor;
     ts_param *D, *dt_bias, *b_bias, *c_bias;
     const ts_tensor *first_key;

@@ -74,15 +74,29 @@ bool ts_spread_has_heads(int64_t n_q, int64_t n_kv, int heads);
 int ts_ring_block(int n, int w, int at, int t);
 int ts_ring_holder(int n, int w, int block, int t);
 
-/* Rows for columns, of what is no attention, where neighbours are all there are. x [B * rows here, units width]: y has all
- * rows of a sequence and this process's units, [B * length, units here width]; and back, `units` of the whole both
- * times. A process has as many as another, or one more: those from ts_spread_first_unit on. s NULL: y is x. */
-int64_t ts_spread_first_unit(const ts_spread *s, int64_t units);
-int64_t ts_spread_units(const ts_spread *s, int64_t units);
+/* Rows for columns, of what is no attention, over all processes, whichever rows each has: x [B * rows here, units
+ * width], y [B * length, columns here], all rows of a sequence in its order with this process's units. Where units are as
+ * many as processes or more, each has as many as another, or one more. Where they are fewer (a divisor then) a unit is
+ * shared out in so many parts, which ts_op_spread_out takes of its columns; ts_op_spread_copy gives the whole unit to all
+ * who have a part, and takes the sum of their gradients. s NULL: y is x. */
+typedef struct ts_spread_share {
+    int64_t first, n;    /* units that are here, or of which one part is */
+    int64_t parts, part; /* of a unit, and which one is here; 1 and 0: all of it */
+} ts_spread_share;
+ts_spread_share ts_spread_share_of(const ts_spread *s, int64_t units);
 ts_status ts_op_spread_out(ts_tape *tape, const ts_spread *s, int64_t B, int64_t units, ts_tensor *x,
                            ts_tensor **y) TS_NODISCARD;
+ts_status ts_op_spread_copy(ts_tape *tape, const ts_spread *s, int64_t B, int64_t units, ts_tensor *x,
+                            ts_tensor **y) TS_NODISCARD;
+/* From what ts_op_spread_out gives; units: of the whole. */
 ts_status ts_op_spread_back(ts_tape *tape, const ts_spread *s, int64_t B, int64_t units, ts_tensor *x,
                             ts_tensor **y) TS_NODISCARD;
+/* Of what each unit has so many of, one after another, how many are here, and the first. */
+static inline int64_t ts_spread_here_of(const ts_spread_share *p, int64_t each) { return p->n * each / p->parts; }
+static inline int64_t ts_spread_first_of(const ts_spread_share *p, int64_t each)
+{
+    return p->first * each + p->part * (each / p->parts);
+}
 
 /* As ts_op_attention of fused rows: o->S rows of each of o->B sequences are here, q [B * S, ...]. The
  * rows of first_key and last_key are those of ts_spread_queries; the keys they name, and the mask, are

@@ -66,7 +66,7 @@ ts_status ts_op_spread_attention(ts_tape *tape, const ts_attention_op *o, const 
     if (s->heads == 1)
         return across(tape, o, s, layer, q, y);
     const ts_head_form f = ts_head_form_of(o, s->heads);
-    const ts_head_form out = { f.groups * f.copies, f.queries / f.copies, 0, f.dim, 1 };
+    const ts_head_form out = { f.groups * f.copies, f.queries / f.copies, 0, f.dim, 1, false };
     const int i = s->comm->rank % s->heads;
     const int64_t begin = ts_head_form_begin(&f, s->heads, i), end = ts_head_form_begin(&f, s->heads, i + 1);
     ts_attention_op some = *o;

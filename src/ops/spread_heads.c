@@ -23,7 +23,7 @@ ts_head_form ts_head_form_of(const ts_attention_op *o, int heads)
     if (o->n_q % heads)
         for (copies = 1; o->n_kv * copies < heads || queries % copies;)
             copies++;
-    return (ts_head_form){ o->n_kv, queries, 2, o->head_dim, copies };
+    return (ts_head_form){ o->n_kv, queries, 2, o->head_dim, copies, false };
 }
 
 int64_t ts_head_form_begin(const ts_head_form *f, int heads, int i)
@@ -45,27 +45,36 @@ typedef struct exchange {
     const ts_spread *s;
     const ts_head_form *f;
     ts_dtype dtype;
+    int n, rank0;         /* neighbours, and which process is the first */
     int64_t B, rows, all; /* rows of a sequence here, and of all neighbours */
     int64_t width;        /* columns of this process's heads */
 } exchange;
 
-static int neighbour(const exchange *e, int i) { return ts_spread_at(e->s) * e->s->heads + i; }
+static ts_stretches pieces_of(const exchange *e, int i) { return ts_spread_rows(e->s, e->s->length, e->rank0 + i); }
 
 static int64_t rows_of(const exchange *e, int i)
 {
-    const ts_stretches p = ts_spread_rows(e->s, e->s->length, neighbour(e, i));
+    const ts_stretches p = pieces_of(e, i);
     return ts_stretches_count(&p);
+}
+
+/* Rows of all neighbours, one behind another, are in order. */
+static bool is_ordered(const exchange *e)
+{
+    return !e->f->whole || !e->s->zigzag || ts_spread_across(e->s) == 1;
 }
 
 static exchange exchange_of(ts_tape *tape, const ts_spread *s, const ts_head_form *f, int64_t B,
                             ts_dtype dtype)
 {
     exchange e = { .tape = tape, .s = s, .f = f, .dtype = dtype, .B = B };
-    const int me = s->comm->rank % s->heads;
-    for (int i = 0; i < s->heads; i++)
+    e.n = f->whole ? s->comm->size : s->heads;
+    e.rank0 = s->comm->rank / e.n * e.n;
+    const int me = s->comm->rank - e.rank0;
+    for (int i = 0; i < e.n; i++)
         e.all += rows_of(&e, i);
     e.rows = rows_of(&e, me);
-    e.width = (ts_head_form_begin(f, s->heads, me + 1) - ts_head_form_begin(f, s->heads, me)) * unit_of(f);
+    e.width = (ts_head_form_begin(f, e.n, me + 1) - ts_head_form_begin(f, e.n, me)) * unit_of(f);
     return e;
 }
 
@@ -107,9 +116,9 @@ static void pack(const exchange *e, const ts_tensor *x, const ts_tensor *packed,
     const ts_head_form *f = e->f;
     const columns whole = { ts_tensor_data(x), width_of(f) };
     const int64_t unit = unit_of(f);
-    for (int i = 0; i < e->s->heads; i++) {
-        const int64_t begin = ts_head_form_begin(f, e->s->heads, i),
-                      end = ts_head_form_begin(f, e->s->heads, i + 1), width = (end - begin) * unit;
+    for (int i = 0; i < e->n; i++) {
+        const int64_t begin = ts_head_form_begin(f, e->n, i), end = ts_head_form_begin(f, e->n, i + 1),
+                      width = (end - begin) * unit;
         const columns part = { from(e, (columns){ ts_tensor_data(packed), width },
                                     e->B * e->rows * begin * unit).at, width };
         if (f->copies == 1) {
@@ -121,16 +130,22 @@ static void pack(const exchange *e, const ts_tensor *x, const ts_tensor *packed,
     }
 }
 
-/* Rows of all neighbours as they come, sequences of each together, and in the order of the sequence. */
+/* Rows of all neighbours as they come, sequences of each together, and in the order of the sequence: of heads that
+ * attention gets, in the order of its queries. */
 static void order(const exchange *e, const ts_tensor *by_rank, const ts_tensor *by_row, bool back)
 {
     int64_t before = 0;
-    for (int i = 0; i < e->s->heads; i++) {
-        const int64_t n = rows_of(e, i) * e->width;
+    for (int i = 0; i < e->n; i++) {
+        const int64_t n = rows_of(e, i);
+        const ts_stretches p = is_ordered(e) ? ts_stretches_one(before, n) : pieces_of(e, i);
         const columns whole = { ts_tensor_data(by_row), e->all * e->width },
-                      part = { ts_tensor_data(by_rank), n }, a = from(e, part, e->B * before),
-                      b = from(e, whole, before);
-        copy(e, back ? b : a, back ? a : b, e->B, n, false);
+                      part = { ts_tensor_data(by_rank), n * e->width };
+        int64_t at = e->B * before * e->width;
+        for (int k = 0; k < p.n; k++) {
+            const columns a = from(e, part, at), b = from(e, whole, p.piece[k].begin * e->width);
+            copy(e, back ? b : a, back ? a : b, e->B, p.piece[k].n * e->width, false);
+            at += p.piece[k].n * e->width;
+        }
         before += n;
     }
 }
@@ -140,10 +155,10 @@ static void count(const exchange *e, int64_t *whole, int64_t *all)
 {
     const int n = e->s->comm->size;
     int64_t at = 0;
-    for (int i = 0; i < e->s->heads; i++) {
-        const int r = neighbour(e, i);
-        const int64_t begin = ts_head_form_begin(e->f, e->s->heads, i),
-                      end = ts_head_form_begin(e->f, e->s->heads, i + 1), unit = unit_of(e->f);
+    for (int i = 0; i < e->n; i++) {
+        const int r = e->rank0 + i;
+        const int64_t begin = ts_head_form_begin(e->f, e->n, i), end = ts_head_form_begin(e->f, e->n, i + 1),
+                      unit = unit_of(e->f);
         whole[r] = e->B * e->rows * (end - begin) * unit, whole[n + r] = e->B * e->rows * begin * unit;
         all[r] = e->B * rows_of(e, i) * e->width, all[n + r] = at;
         at += all[r];
@@ -180,7 +195,7 @@ static ts_status go_out(const exchange *e, const ts_tensor *x, ts_tensor **y)
     TS_TRY(travel(e, packed, rows, false));
     ts_tape_drop(e->tape, packed);
     *y = rows;
-    if (e->B == 1)
+    if (e->B == 1 && is_ordered(e))
         return TS_OK;
     TS_TRY(ts_tape_new(e->tape, e->dtype, e->B * e->all, e->width, y));
     order(e, rows, *y, false);
@@ -192,7 +207,7 @@ static ts_status come_back(const exchange *e, const ts_tensor *y, ts_tensor **x)
 {
     const ts_tensor *rows = y;
     ts_tensor *packed, *parts = NULL;
-    if (e->B > 1) {
+    if (e->B > 1 || !is_ordered(e)) {
         TS_TRY(ts_tape_new(e->tape, e->dtype, e->B * e->all, e->width, &parts));
         order(e, parts, y, true);
         rows = parts;
@@ -210,7 +225,7 @@ static ts_status come_back(const exchange *e, const ts_tensor *y, ts_tensor **x)
 ts_status ts_heads_out(ts_tape *tape, const ts_spread *s, const ts_head_form *f, int64_t B,
                        const ts_tensor *x, ts_tensor **y)
 {
-    if (s->gather_keys && f->behind)
+    if (s->gather_keys && f->behind && !f->whole)
         return ts_heads_out_gathering(tape, s, f, B, x, y);
     const exchange e = exchange_of(tape, s, f, B, x->dtype);
     TS_ASSERT(x->dim[0] == B * e.rows && x->dim[1] == width_of(f), "[%lld, %lld] for %lld heads",
@@ -221,7 +236,7 @@ ts_status ts_heads_out(ts_tape *tape, const ts_spread *s, const ts_head_form *f,
 ts_status ts_heads_back(ts_tape *tape, const ts_spread *s, const ts_head_form *f, int64_t B,
                         const ts_tensor *x, ts_tensor **y)
 {
-    if (s->gather_keys && f->behind)
+    if (s->gather_keys && f->behind && !f->whole)
         return ts_heads_back_gathering(tape, s, f, B, x, y);
     const exchange e = exchange_of(tape, s, f, B, x->dtype);
     TS_ASSERT(x->dim[0] == B * e.all && x->dim[1] == e.width, "[%lld, %lld] for %lld columns here",
@@ -285,33 +300,48 @@ ts_status ts_op_heads_back(ts_tape *tape, const ts_spread *s, const ts_head_form
 
 /* ---- of what is no attention ---- */
 
-static ts_head_form units_of(int64_t units, int64_t width) { return (ts_head_form){ units, 1, 0, width, 1 }; }
-
-static int64_t units_before(const ts_spread *s, int64_t units, int i)
+static int64_t copies_of(const ts_spread *s, int64_t units)
 {
-    const ts_head_form f = units_of(units, 1);
-    return s ? ts_head_form_begin(&f, s->heads, i) : i * units;
+    return s && units < s->comm->size ? s->comm->size / units : 1;
 }
 
-int64_t ts_spread_first_unit(const ts_spread *s, int64_t units)
+ts_spread_share ts_spread_share_of(const ts_spread *s, int64_t units)
 {
-    return units_before(s, units, s ? s->comm->rank % s->heads : 0);
+    const ts_head_form f = { .groups = units, .copies = copies_of(s, units) };
+    const int n = s ? s->comm->size : 1, i = s ? s->comm->rank : 0;
+    const int64_t begin = ts_head_form_begin(&f, n, i), end = ts_head_form_begin(&f, n, i + 1);
+    return (ts_spread_share){ .first = begin / f.copies, .n = f.copies > 1 ? 1 : end - begin,
+                              .parts = f.copies, .part = begin % f.copies };
 }
 
-int64_t ts_spread_units(const ts_spread *s, int64_t units)
+/* Units of so many columns: in parts, where there are several of a unit, or each time as it is. */
+static ts_head_form form_of(const ts_spread *s, int64_t units, int64_t width, bool in_parts)
 {
-    return units_before(s, units, s ? s->comm->rank % s->heads + 1 : 1) - ts_spread_first_unit(s, units);
+    const int64_t copies = copies_of(s, units), parts = in_parts ? copies : 1;
+    TS_ASSERT(width % parts == 0 && (copies == 1 || s->comm->size % units == 0),
+              "%lld units of %lld columns for %d processes", (long long)units, (long long)width, s->comm->size);
+    return (ts_head_form){ .groups = units, .queries = in_parts ? parts : 0, .behind = in_parts ? 0 : 1,
+                           .dim = width / parts, .copies = copies, .whole = true };
 }
 
-ts_status ts_op_spread_out(ts_tape *tape, const ts_spread *s, int64_t B, int64_t units, ts_tensor *x, ts_tensor **y)
+static ts_status go_whole(ts_tape *tape, const ts_spread *s, int64_t B, int64_t units, bool in_parts, ts_tensor *x,
+                          ts_tensor **y)
 {
     *y = x;
     if (!s)
         return TS_OK;
-    TS_ASSERT(ts_spread_across(s) == 1 && x->dim[1] % units == 0, "%lld units in rows of %lld for %d of %d processes",
-              (long long)units, (long long)x->dim[1], s->heads, s->comm->size);
-    const ts_head_form f = units_of(units, x->dim[1] / units);
+    const ts_head_form f = form_of(s, units, x->dim[1] / units, in_parts);
     return ts_op_heads_out(tape, s, &f, B, x, y);
+}
+
+ts_status ts_op_spread_out(ts_tape *tape, const ts_spread *s, int64_t B, int64_t units, ts_tensor *x, ts_tensor **y)
+{
+    return go_whole(tape, s, B, units, true, x, y);
+}
+
+ts_status ts_op_spread_copy(ts_tape *tape, const ts_spread *s, int64_t B, int64_t units, ts_tensor *x, ts_tensor **y)
+{
+    return go_whole(tape, s, B, units, false, x, y);
 }
 
 ts_status ts_op_spread_back(ts_tape *tape, const ts_spread *s, int64_t B, int64_t units, ts_tensor *x, ts_tensor **y)
@@ -319,6 +349,7 @@ ts_status ts_op_spread_back(ts_tape *tape, const ts_spread *s, int64_t B, int64_
     *y = x;
     if (!s)
         return TS_OK;
-    const ts_head_form f = units_of(units, x->dim[1] / ts_spread_units(s, units));
+    const ts_spread_share here = ts_spread_share_of(s, units);
+    const ts_head_form f = form_of(s, units, x->dim[1] / here.n * here.parts, true);
     return ts_op_heads_back(tape, s, &f, B, x, y);
 }

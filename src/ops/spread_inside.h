@@ -17,6 +17,7 @@ static inline int ts_spread_peer(const ts_spread *s, int at)
 typedef struct ts_head_form {
     int64_t groups, queries, behind, dim;
     int64_t copies;
+    bool whole; /* all processes are neighbours, and rows of all stand in the order of the sequence */
 } ts_head_form;
 
 ts_head_form ts_head_form_of(const ts_attention_op *o, int heads);

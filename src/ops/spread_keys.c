@@ -14,7 +14,7 @@ static ts_attention_op op_of(const ts_spread *s, const ts_head_form *f, int64_t 
 /* Queries alone, a group for each that travels. */
 static ts_head_form alone(const ts_head_form *f)
 {
-    return (ts_head_form){ f->groups * f->copies, f->queries / f->copies, 0, f->dim, 1 };
+    return (ts_head_form){ f->groups * f->copies, f->queries / f->copies, 0, f->dim, 1, false };
 }
 
 typedef struct columns {

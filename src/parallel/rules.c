@@ -240,11 +240,24 @@ static ts_status heads_rule(const ts_layout *l, ts_str *say)
     return may_be(say, l, "it", tp_fits_heads, l->heads);
 }
 
-/* Groups stay together, and each process has as many heads of one; those that share out a sequence too. */
-static bool tp_fits_scan(const ts_layout *l, int64_t n) { return l->scan_groups % n == 0; }
-static bool cp_fits_scan(const ts_layout *l, int64_t n) { return tp_fits_scan(l, l->tp * n); }
+/* Groups stay together, and each process has as many heads of one. */
+static bool tp_fits_scan(const ts_layout *l, int64_t n)
+{
+    if (l->scan_common && n > l->scan_groups)
+        return n % l->scan_groups == 0 && l->scan_heads % n == 0;
+    return l->scan_groups % n == 0 && (!l->scan_norms || l->scan_norms % n == 0);
+}
 
-/* Whole sequences of some heads are on each process: that is Ulysses' way. */
+/* Of a process; those of which it has some heads. */
+static int64_t scan_groups_here(const ts_layout *l) { return l->tp > l->scan_groups ? 1 : l->scan_groups / l->tp; }
+
+/* Processes that share out a sequence have some groups each, or as many heads of one. */
+static bool cp_fits_scan(const ts_layout *l, int64_t n)
+{
+    const int64_t groups = scan_groups_here(l), heads = l->scan_heads / l->tp / groups;
+    return n <= groups || (n % groups == 0 && heads % (n / groups) == 0);
+}
+
 static ts_status scan_context_rule(const ts_layout *l, ts_str *say)
 {
     if (l->cp == 1)
@@ -254,16 +267,12 @@ static ts_status scan_context_rule(const ts_layout *l, ts_str *say)
                              "--context-parallel-size %lld: this model has layers that carry a state from token to token "
                              "and whose steps are made of all channels together, so that a sequence is on one process "
                              "(it may be 1)", LL(l->cp));
-    if (l->o->context_algo != TS_CONTEXT_ULYSSES)
-        return ts_str_printf(say,
-                             "--context-parallel-size %lld: this model has layers that carry a state from token to token, "
-                             "for which rows are exchanged for heads: give --context-parallel-algo ulysses_cp_algo",
-                             LL(l->cp));
     if (!tp_fits_scan(l, l->tp) || cp_fits_scan(l, l->cp))
         return TS_OK;
-    TS_TRY(ts_str_printf(say, "--context-parallel-size %lld times " TENSOR " %lld does not divide the %lld groups of heads "
-                              "of the model's layers that carry a state", LL(l->cp), LL(l->tp), LL(l->scan_groups)));
-    return may_be(say, l, "--context-parallel-size", cp_fits_scan, l->scan_groups);
+    TS_TRY(ts_str_printf(say, "--context-parallel-size %lld cannot share out the %lld heads in %lld groups of the model's "
+                              "layers that carry a state, of which " TENSOR " %lld leaves a process %lld groups",
+                         LL(l->cp), LL(l->scan_heads), LL(l->scan_groups), LL(l->tp), LL(scan_groups_here(l))));
+    return may_be(say, l, "it", cp_fits_scan, l->scan_heads / l->tp);
 }
 
 static ts_status scan_rule(const ts_layout *l, ts_str *say)
@@ -277,17 +286,18 @@ static ts_status scan_rule(const ts_layout *l, ts_str *say)
         return ts_str_puts(say, "--tp-2d: this model has layers that carry a state, which are cut by heads alone");
     if (tp_fits_scan(l, l->tp))
         return TS_OK;
-    TS_TRY(ts_str_printf(say, TENSOR " %lld does not divide the %lld groups of heads of the model's layers that carry a state",
-                         LL(l->tp), LL(l->scan_groups)));
-    return may_be(say, l, "it", tp_fits_scan, l->scan_groups);
+    TS_TRY(ts_str_printf(say, TENSOR " %lld does not divide the %lld groups of heads of the model's layers that carry a state%s",
+                         LL(l->tp), LL(l->scan_groups), l->scan_common ? ", nor is it a multiple of them that divides their heads" : ""));
+    return may_be(say, l, "it", tp_fits_scan, l->scan_common ? l->scan_heads : l->scan_groups);
 }
 
 static ts_status index_rule(const ts_layout *l, ts_str *say)
 {
-    if (!l->indexed || l->cp == 1)
+    const int algo = l->o->context_algo;
+    if (!l->indexed || l->cp == 1 || algo == TS_CONTEXT_RING || algo == TS_CONTEXT_GATHER || algo == TS_CONTEXT_ADAPTIVE)
         return TS_OK;
-    return ts_str_puts(say, "--context-parallel-size: the indexer of this model's sparse attention reads whole sequences on "
-                            "each process: leave it out");
+    return ts_str_puts(say, "--context-parallel-algo: the indexer of this model's sparse attention chooses keys for all heads "
+                            "of a row, which are not exchanged: give kvallgather_cp_algo");
 }
 
 static bool tp_fits_mlp(const ts_layout *l, int64_t n)
@@ -356,15 +366,6 @@ static ts_status beside_rule(const ts_layout *l, ts_str *say)
             TS_TRY(ts_str_printf(say, "%s%s %lld: %s, which are not cut or sent to other processes (it may be 1)",
                                  say->len ? "; " : "", cuts[i].option, LL(cuts[i].n), l->beside));
     return TS_OK;
-}
-
-/* Every process that embeds has whole tables and whole sequences. */
-static ts_status ngrams_rule(const ts_layout *l, ts_str *say)
-{
-    if (!l->ngrams || (l->tp == 1 && l->cp == 1))
-        return TS_OK;
-    return ts_str_printf(say, "%s %lld: embeddings of n-grams (--emb-neighbor-num) are made on one process, of whole sequences "
-                              "(it may be 1)", l->tp > 1 ? TENSOR : "--context-parallel-size", LL(l->tp > 1 ? l->tp : l->cp));
 }
 
 static bool tp_fits_rows(const ts_layout *l, int64_t n) { return l->seq_length % n == 0; }
@@ -526,7 +527,7 @@ typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
 
 static rule_fn *const rules[] = { world_rule, expert_rule, expert_rows_rule, gather_rule, way_rule, slices_rule, some_experts_rule,
                                   order_rule, batch_rule, heads_rule, scan_rule, index_rule,
-                                  mlp_rule, experts_rule, vocabulary_rule, norm_rule, beside_rule, ngrams_rule, rows_rule,
+                                  mlp_rule, experts_rule, vocabulary_rule, norm_rule, beside_rule, rows_rule,
                                   overlap_rule, parts_rule, stages_rule,
                                   mesh_rule, mesh_latent_rule, mesh_model_rule, mesh_width_rule, mesh_alone_rule,
                                   mesh_overlap_rule };

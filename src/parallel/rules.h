@@ -16,11 +16,13 @@ typedef struct ts_layout {
     int64_t heads, kv_heads, ffn, hidden, vocab, n_layers; /* of the model; 0: not known, or it has none */
     int64_t expert_ffn, shared_ffn; /* widths of an expert and of the shared one; 0: there are none */
     int64_t scan_heads, scan_groups; /* of its layers that carry a state; 0: none */
+    int64_t scan_norms; /* groups of heads that are normed together; 0: as many as groups, or none */
+    bool scan_common;           /* what heads of a group have in common every process makes, which may be more than groups */
     bool scan_joins;            /* between convolution and scan all of a row's channels are multiplied together */
     const int64_t *empty;       /* [n_empty] layers that are none, as ts_stages_make takes them */
     int64_t n_empty;
     bool tied;                  /* the output layer is the embedding */
-    bool indexed;               /* an indexer reads whole sequences */
+    bool indexed;               /* an indexer chooses keys */
     int64_t mtp_layers;         /* layers behind the last one, which read the embedding too */
     bool latent;                /* attention is */
     bool norm_of_all_heads;     /* of queries and keys, over all heads together */
@@ -28,7 +30,6 @@ typedef struct ts_layout {
      * nothing */
     const char *beside;
     bool by_rows; /* which is of each row by itself, wherever it is */
-    bool ngrams;                /* rows of the embedding are of the tokens before them too (emb_neighbor_num) */
     bool norms_of_heads;        /* likewise, of each head with weights of its own */
     const ts_parallel_options *o;
 } ts_layout;

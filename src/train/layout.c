@@ -90,11 +90,11 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
         l.experts = a->n_experts;
         l.expert_ffn = a->n_experts ? a->expert_ffn : 0, l.shared_ffn = a->n_experts ? a->shared_ffn : 0;
         if (ts_arch_has(a, TS_ATTENTION_MAMBA) || beside)
-            l.scan_heads = a->mamba.heads, l.scan_groups = a->mamba.norm_groups;
+            l.scan_heads = a->mamba.heads, l.scan_groups = a->mamba.groups, l.scan_norms = a->mamba.norm_groups;
         if (ts_arch_has(a, TS_ATTENTION_DELTA) || ts_arch_has(a, TS_ATTENTION_KDA))
             l.scan_heads = a->delta.heads, l.scan_groups = a->delta.key_heads;
         if (ts_arch_has(a, TS_ATTENTION_MAMBA3))
-            l.scan_heads = a->mamba3.heads, l.scan_groups = 1, l.scan_joins = true;
+            l.scan_heads = a->mamba3.heads, l.scan_groups = a->mamba3.groups, l.scan_common = true;
         if (ts_arch_has(a, TS_ATTENTION_SELECTIVE))
             l.scan_heads = l.scan_groups = a->selective.channels, l.scan_joins = true;
         if (ts_arch_has(a, TS_ATTENTION_CONV))
@@ -102,8 +102,8 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
         l.vocab = a->vocab, l.n_layers = a->n_layers, l.tied = a->tied, l.mtp_layers = a->mtp_layers;
         l.latent = a->kv_lora_rank > 0, l.indexed = a->index_heads > 0;
         l.norm_of_all_heads = a->qk_norm == TS_QK_NORM_FULL;
-        l.beside = beside_of(a), l.by_rows = a->hyper_streams > 0 && !ts_arch_has(a, TS_ATTENTION_COMPRESSED);
-        l.ngrams = a->ngram_order > 0;
+        l.beside = beside_of(a);
+        l.by_rows = (a->hyper_streams > 0 || ts_arch_shares_choices(a)) && !ts_arch_has(a, TS_ATTENTION_COMPRESSED);
         l.norms_of_heads = a->qk_norm == TS_QK_NORM_OWN;
     }
     TS_TRY(ts_layout_check(&l));

@@ -9,36 +9,46 @@ typedef struct dsa_case {
     ts_dtype t;
     int64_t B, S, heads, dim, value, index_heads, index_dim, most;
     bool docs, all, shared; /* documents; lists of all keys; one key and value for all heads */
+    int64_t keys;           /* of a sequence of which S rows are here, in two pieces; 0: all are */
 } dsa_case;
 
 static double growth(int64_t n) { return CHECK_U * (16 + 4 * sqrt((double)n)); }
 
+/* Half of the rows stand near the beginning, the others at the end. */
+static ts_stretches places(const dsa_case *c)
+{
+    const int64_t half = c->S / 2;
+    return c->keys ? (ts_stretches){ 2, { { 3, half }, { c->keys - (c->S - half), c->S - half } } }
+                   : ts_stretches_one(0, c->S);
+}
+
 static const int32_t *documents(const dsa_case *c)
 {
+    const ts_stretches at = places(c);
     int32_t *first = check_inout(9, TS_DTYPE_F32, c->B * c->S, 1); /* four bytes as well */
     for (int64_t r = 0; r < c->B * c->S; r++)
-        first[r] = (int32_t)(r % c->S / 7 * 7);
+        first[r] = (int32_t)(ts_stretches_at(&at, r % c->S) / 7 * 7);
     check_touched(first);
     return first;
 }
 
 static ts_dsa_args args_of(const dsa_case *c, const char *kernel)
 {
-    const int64_t T = c->B * c->S, kv = c->shared ? 1 : c->heads;
-    check_case("dsa_%s %s B %lld S %lld heads %lld of %lld and %lld, index %lld of %lld, most %lld%s%s%s", kernel,
+    const int64_t T = c->B * c->S, kv = c->shared ? 1 : c->heads, keys = c->keys ? c->keys : c->S, K = c->B * keys;
+    check_case("dsa_%s %s B %lld S %lld heads %lld of %lld and %lld, index %lld of %lld, most %lld%s%s%s, keys %lld", kernel,
                ts_dtype_name(c->t), (long long)c->B, (long long)c->S, (long long)c->heads, (long long)c->dim,
                (long long)c->value, (long long)c->index_heads, (long long)c->index_dim, (long long)c->most,
-               c->docs ? " documents" : "", c->all ? " all" : "", c->shared ? " one key" : "");
-    return (ts_dsa_args){ .rows = T, .S = c->S, .keys = c->S, .first_key = c->docs ? documents(c) : NULL,
+               c->docs ? " documents" : "", c->all ? " all" : "", c->shared ? " one key" : "", (long long)keys);
+    return (ts_dsa_args){ .rows = T, .S = c->S, .keys = keys, .q_at = c->keys ? places(c) : (ts_stretches){ 0 }, .first_key = c->docs ? documents(c) : NULL,
                           .most = c->most, .dtype = c->t, .heads = c->heads, .dim = c->dim, .value = c->value,
                           .q_row = c->heads * c->dim, .q_head = c->dim, .k_row = kv * c->dim,
                           .k_head = c->shared ? 0 : c->dim, .v_row = kv * c->value,
                           .v_head = c->shared ? 0 : c->value, .scale = 0.3f, .q = check_in(1, c->t, T * c->heads * c->dim, 1),
-                          .k = check_in(2, c->t, T * kv * c->dim, 1), .v = check_in(3, c->t, T * kv * c->value, 1),
+                          .k = check_in(2, c->t, K * kv * c->dim, 1), .v = check_in(3, c->t, K * kv * c->value, 1),
                           .index_heads = c->index_heads, .index_dim = c->index_dim, .ik_row = c->index_dim,
                           .index_scale = 0.2f, .iq = check_in(4, c->t, T * c->index_heads * c->index_dim, 1),
-                          .ik = check_in(5, c->t, T * c->index_dim, 1),
-                          .iw = check_in(6, TS_DTYPE_F32, T * c->index_heads, 1), .width = c->all ? c->S : c->most,
+                          .ik = check_in(5, c->t, K * c->index_dim, 1),
+                          .iw = check_in(6, TS_DTYPE_F32, T * c->index_heads, 1), .width = c->all ? keys : c->most,
                           .weight = 0.7f };
 }
 
@@ -201,17 +211,18 @@ static void backward(const check_env *e, const dsa_case *c)
     a = args_of(c, "dkv");
     make_lists(c, &a);
     put_forward(c, &a);
-    a.dk = check_out(c->t, a.rows * kv * c->dim);
-    a.dv = check_out(c->t, a.rows * kv * c->value);
-    check_kernel(e, TS_KERNEL_dsa_dkv, &a, a.rows * kv);
-    for (int64_t n = 0; n < a.rows * kv; n++) {
-        const int64_t key = n / kv, b = key / c->S, j = key % c->S;
+    const int64_t all = c->B * a.keys * kv;
+    a.dk = check_out(c->t, all * c->dim);
+    a.dv = check_out(c->t, all * c->value);
+    check_kernel(e, TS_KERNEL_dsa_dkv, &a, all);
+    for (int64_t n = 0; n < all; n++) {
+        const int64_t key = n / kv, b = key / a.keys, j = key % a.keys;
         double *d = check_f64(c->dim + c->value);
         for (int64_t i = 0; i < c->S * sums; i++) {
             const int64_t r = b * c->S + i / sums, h = n % kv + i % sums;
             const ts_dsa_list l = ts_dsa_list_of(&a, r);
             double p;
-            if (r < b * c->S + j || ts_dsa_place(&l, j) < 0)
+            if (ts_dsa_place(&l, j) < 0)
                 continue;
             const double ds = ds_of(&a, r, key, h, &p);
             for (int64_t x = 0; x < c->dim; x++)
@@ -314,12 +325,12 @@ static void index_keys(const check_env *e, const dsa_case *c)
     ts_dsa_args a = args_of(c, "dik");
     make_lists(c, &a);
     a.scores = check_inout(15, TS_DTYPE_F32, a.rows * a.width, 1);
-    a.dik = check_out(c->t, a.rows * c->index_dim);
-    check_kernel(e, TS_KERNEL_dsa_dik, &a, a.rows);
-    for (int64_t key = 0; key < a.rows; key++) {
-        const int64_t b = key / c->S, j = key % c->S;
+    a.dik = check_out(c->t, c->B * a.keys * c->index_dim);
+    check_kernel(e, TS_KERNEL_dsa_dik, &a, c->B * a.keys);
+    for (int64_t key = 0; key < c->B * a.keys; key++) {
+        const int64_t b = key / a.keys, j = key % a.keys;
         double *d = check_f64(c->index_dim), size = 0;
-        for (int64_t r = b * c->S + j; r < (b + 1) * c->S; r++) {
+        for (int64_t r = b * c->S; r < (b + 1) * c->S; r++) {
             const ts_dsa_list l = ts_dsa_list_of(&a, r);
             const int64_t i = ts_dsa_place(&l, j);
             for (int64_t g = 0; i >= 0 && g < c->index_heads; g++) {
@@ -343,6 +354,8 @@ void check_dsa(const check_env *e)
         { .t = TS_DTYPE_F16, .B = 2, .S = 11, .heads = 1, .dim = 70, .value = 65, .index_heads = 1, .index_dim = 33, .most = 20 },
         { .t = TS_DTYPE_F32, .B = 1, .S = 21, .heads = 2, .dim = 20, .value = 20, .index_heads = 2, .index_dim = 8, .most = 4, .all = true },
         { .t = TS_DTYPE_F32, .B = 2, .S = 9, .heads = 4, .dim = 18, .value = 18, .index_heads = 4, .index_dim = 6, .most = 3, .docs = true, .shared = true },
+        { .t = TS_DTYPE_F32, .B = 2, .S = 11, .heads = 3, .dim = 12, .value = 9, .index_heads = 2, .index_dim = 10, .most = 5, .keys = 29 },
+        { .t = TS_DTYPE_BF16, .B = 1, .S = 8, .heads = 2, .dim = 16, .value = 16, .index_heads = 2, .index_dim = 8, .most = 4, .all = true, .docs = true, .keys = 20 },
     };
     for (size_t i = 0; i < CHECK_COUNT(cases); i++) {
         const dsa_case *c = &cases[i];

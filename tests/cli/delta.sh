@@ -76,8 +76,7 @@ two() {
     expect 2 "linear_num_value_heads is 5" "$T" pretrain $common $delta --linear-num-value-heads 5
     expect 2 "expected as many of each" "$T" pretrain $common $kimi --linear-num-key-heads 2
     expect 2 "there are none: give --experimental-attention-variant" "$T" pretrain $common --linear-key-head-dim 8
-    expect 2 "--context-parallel-size 2: this model has layers that carry a state" "$T" plan $common $delta \
-        --world-size 2 --context-parallel-size 2
+    expect 2 "cannot share out the 4 heads in 2 groups" "$T" plan $common $delta --world-size 3 --context-parallel-size 3
     have_mpi || finish
     two delta $delta
     two kimi $kimi

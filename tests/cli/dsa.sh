@@ -87,12 +87,18 @@ expect 2 "go by choices of keys of others" "$T" plan $common $sparse 5 --index-t
     --pipeline-model-parallel-size 2 --world-size 2
 if have_mpi; then
     # shellcheck disable=SC2086
-    expect 2 "the indexer of this model's sparse attention reads whole sequences" "$T" plan $common $sparse 5 \
-        --context-parallel-size 2 --world-size 2
+    expect 2 "chooses keys for all heads of a row, which are not exchanged: give kvallgather_cp_algo" "$T" plan $common $sparse 5 \
+        --context-parallel-size 2 --context-parallel-algo ulysses_cp_algo --world-size 2
+    # shellcheck disable=SC2086
+    set -- $sparse 5 --dsa-indexer-loss-coeff 0.1 --index-topk-freq 2 --index-skip-topk-offset 1 --context-parallel-size 2
+    job context 2 "$@"
+    alike context shared 1
+    as_planned context 2 "$@"
     # a loss of the indexer that the norm of gradients is made of
     # shellcheck disable=SC2086
     job strong 1 $sparse 5 --dsa-indexer-loss-coeff 1e6
-    for way in "2 --tensor-model-parallel-size 2" "2 --tensor-model-parallel-size 2 --sequence-parallel" "4 --pipeline-model-parallel-size 2 --use-distributed-optimizer"; do
+    for way in "2 --tensor-model-parallel-size 2" "2 --tensor-model-parallel-size 2 --sequence-parallel" "4 --pipeline-model-parallel-size 2 --use-distributed-optimizer" \
+        "2 --context-parallel-size 2"; do
         # shellcheck disable=SC2086
         set -- $way $sparse 5 --dsa-indexer-loss-coeff 1e6
         n=$1

@@ -4,6 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 needs_mpi
 make_data
+"$T" preprocess --input "$D/numbers.txt" --output-prefix "$D/data" --tokenizer-type NullTokenizer --vocab-size 96 --append-eod \
+    >/dev/null 2>"$D/err" || { cat "$D/err"; exit 1; } # documents that end where the model sees it
 heads="--num-layers 8 --hidden-size 48 --num-attention-heads 8 --num-query-groups 4 --group-query-attention --kv-channels 4
     --ffn-hidden-size 48 --vocab-size 96 --tokenizer-type NullTokenizer --max-position-embeddings 64"
 gated="$heads --position-embedding-type rope --swiglu --normalization RMSNorm --untie-embeddings-and-output-weights
@@ -42,6 +44,9 @@ model() {
         --dsa-indexer-topk 9 --dsa-indexer-loss-coeff 0.3" ;;
     mamba) echo "$gated --reset-attention-mask --hybrid-override-pattern M*-MM*-M --mamba-state-dim 10 --mamba-head-dim 6
         --mamba-num-groups 4" ;;
+    ngrams) echo "$gated --reset-attention-mask --emb-neighbor-num 3 --emb-split-num 2 --ngram-vocab-size-ratio 2.6" ;;
+    mamba3) echo "$gated --reset-attention-mask --hybrid-override-pattern M*-MM*-M --mamba-version 3 --mamba-state-dim 12
+        --mamba-head-dim 6 --mamba-num-groups 2" ;;
     delta) echo "$gated --reset-attention-mask --attention-output-gate --experimental-attention-variant gated_delta_net
         --linear-attention-freq 2 --linear-num-key-heads 4 --linear-num-value-heads 8 --linear-key-head-dim 6
         --linear-value-head-dim 5 --linear-conv-kernel-dim 4" ;;
@@ -84,7 +89,7 @@ reference() {
         case $1 in
         --seq-length | --global-batch-size | --micro-batch-size | --quant-states | --optimizer | --exp-avg*-dtype | --main-params-dtype | --muon-[a-z]*-mode | --muon-fp32-matmul-prec | --qk-clip-threshold | --apollo-rank)
             kept="$kept $1 $2" one=$one$1-$2 ;;
-        --use-precision-aware-optimizer | --muon-* | --qk-clip | --use-apollo) kept="$kept $1" one=$one$1 ;;
+        --use-precision-aware-optimizer | --muon-* | --qk-clip | --use-apollo | --reset-attention-mask | --dsa-indexer-use-sparse-loss) kept="$kept $1" one=$one$1 ;;
         esac
         shift
     done

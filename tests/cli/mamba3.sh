@@ -39,9 +39,9 @@ paste "$D/new" "$D/scores" | awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > 1e-4
     expect 2 "--mamba-rope-fraction 1 contradicts" "$T" pretrain $common --load "$D/ck" --mamba-rope-fraction 1
     expect 2 "--mamba-state-dim 16 contradicts" "$T" pretrain $common --load "$D/ck" --mamba-state-dim 16
     expect 2 "expected 0.5 or 1" "$T" pretrain $common --mamba-rope-fraction 0.7
-    expect 2 "--tensor-model-parallel-size 2 does not divide" "$T" plan $common --world-size 2 --tensor-model-parallel-size 2
-    expect 2 "--context-parallel-size 2: this model has layers that carry a state" "$T" plan $common --world-size 2 \
-        --context-parallel-size 2
+    expect 2 "nor is it a multiple of them that divides their heads" "$T" plan $common --world-size 3 --tensor-model-parallel-size 3 \
+        --unaligned-linear
+    expect 2 "cannot share out the 8 heads in 2 groups" "$T" plan $common --world-size 3 --context-parallel-size 3
 }
 
 # a folder of such layers alone
@@ -56,11 +56,23 @@ expect 0 "" "$T" convert --load-dir "$D/folder" --save-dir "$D/converted"
 same "$D/hf/model.safetensors" "$D/converted/model.safetensors"
 
 have_mpi || finish
+job folder-two 2 --data-path "$D/small_text_document" --tensor-model-parallel-size 2
+alike folder-two folder 1
 common="$hybrid --split 100,0,0 --seq-length 80 --micro-batch-size 2 --global-batch-size 4 --lr 1e-2 --eval-iters 0
     --train-iters 4 --seed 5 --log-params-norm --reset-attention-mask --data-path $D/data_text_document"
 job shared 2 --use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params
 alike shared whole 1
 as_planned shared 2 --use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params
+# more processes than groups: B and C are of one for two of them
+for way in "4 --tensor-model-parallel-size 4 --sequence-parallel" "4 --tensor-model-parallel-size 2 --context-parallel-size 2"; do
+    # shellcheck disable=SC2086
+    set -- $way
+    n=$1
+    shift
+    job many "$n" "$@"
+    alike many whole 1
+    as_planned many "$n" "$@"
+done
 job stages 2 --pipeline-model-parallel-size 2
 alike stages whole 1
 as_planned stages 2 --pipeline-model-parallel-size 2

@@ -46,10 +46,6 @@ paste "$D/new" "$D/scores" | awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > 1e-4
     expect 2 "a multiple of the 6 tables" "$T" pretrain $common --emb-split-num 3
     expect 2 "embeddings of tokens, not of n-grams" "$T" pretrain $common --mtp-num-layers 1
     expect 2 "n-grams that have embeddings" "$T" pretrain $common --save-hf "$D/hf"
-    for cut in tensor-model context; do
-        expect 2 "--$cut-parallel-size 2: embeddings of n-grams (--emb-neighbor-num) are made on one process" \
-            "$T" plan $common --world-size 2 --$cut-parallel-size 2
-    done
 }
 
 # a folder of LongCat-Flash-Lite's kind: trained and written
@@ -74,6 +70,9 @@ common=$options
 job shared 2 --use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params
 alike shared whole 1
 as_planned shared 2 --use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params
+job tables 4 --tensor-model-parallel-size 2 --context-parallel-size 2
+alike tables whole 1
+as_planned tables 4 --tensor-model-parallel-size 2 --context-parallel-size 2
 job stages 2 --pipeline-model-parallel-size 2 --use-distributed-optimizer
 alike stages whole 1
 as_planned stages 2 --pipeline-model-parallel-size 2 --use-distributed-optimizer

@@ -5,7 +5,8 @@
  *   chosen(t): the `most` keys with the largest I that t may see, of equal ones the first; all where there are no more
  *   s(t, h, j) = scale * q(t, h) . k(j, h),   p = softmax over chosen(t),   o = p v,   lse = log sum exp(s)
  *
- * Row t is query t mod S of sequence t / S and stands at key pos = q_start[b] + t mod S (q_start NULL: 0). It sees keys
+ * Row t is query t mod S of sequence t / S and stands at key pos = q_start[b] + t mod S (q_start NULL: 0), or where q_at
+ * says that number t mod S of a sequence stands. It sees keys
  * [first_key[t], pos] (NULL: from 0), or, where last_key says so, up to last_key[t]: keys then stand for something else
  * than rows, and key j is seen by none before row j. Rows behind q_len[b] (NULL: S) see no key, get o = 0, lse = -inf, and
  * give no gradient. Key j of sequence b is row b * keys + j of k, v and ik. Lists are of keys within a sequence, ascending;
@@ -20,6 +21,7 @@
 #ifndef TS_DEVICE_KERNELS_DSA_H
 #define TS_DEVICE_KERNELS_DSA_H
 #include "base/dtype.h"
+#include "base/stretches.h"
 
 #include <stddef.h>
 
@@ -28,6 +30,7 @@ enum { TS_DSA_MOST_DIM = 2048, TS_DSA_MOST_INDEX = 512 }; /* widths of heads tha
 typedef struct ts_dsa_args {
     int64_t rows, S, keys;
     const int32_t *first_key, *last_key, *q_start, *q_len;
+    ts_stretches q_at;                  /* n 0: rows stand one after another; not with q_start, q_len, last_key */
     int64_t most;                       /* 0: no list is shorter than what is seen */
     int32_t *chosen;                    /* [rows, most]; dsa_select writes it */
     float *best;                        /* [rows, most] work space of dsa_select */
@@ -68,12 +71,19 @@ typedef struct ts_dsa_list {
 
 static inline ts_dsa_list ts_dsa_seen(const ts_dsa_args *a, int64_t row)
 {
-    const int64_t b = row / a->S, i = row % a->S, pos = (a->q_start ? a->q_start[b] : 0) + i;
+    const int64_t b = row / a->S, i = row % a->S;
+    const int64_t pos = a->q_at.n ? ts_stretches_at(&a->q_at, i) : (a->q_start ? a->q_start[b] : 0) + i;
     const int64_t first = a->first_key ? a->first_key[row] : 0;
     ts_dsa_list l = { .sequence = b, .first = first, .n = (a->last_key ? a->last_key[row] : pos) + 1 - first };
     if (l.n < 0 || (a->q_len && i >= a->q_len[b]))
         l.n = 0;
     return l;
+}
+
+/* The first row of sequence b that may see its key j. */
+static inline int64_t ts_dsa_first_row(const ts_dsa_args *a, int64_t b, int64_t j)
+{
+    return b * a->S + (a->q_at.n ? ts_stretches_before(&a->q_at, j) : j);
 }
 
 static inline ts_dsa_list ts_dsa_list_of(const ts_dsa_args *a, int64_t row)

@@ -14,6 +14,7 @@ static const ts_name_row names[] = {
     { .name = "mixer.in_proj_x", .hf_name = "backbone.layers.*.mixer.in_proj", .part = TS_PART_MORE },
     { .name = "mixer.in_proj_bc", .hf_name = "backbone.layers.*.mixer.in_proj", .part = TS_PART_MORE },
     { .name = "mixer.in_proj_steps", .hf_name = "backbone.layers.*.mixer.in_proj", .part = TS_PART_MORE },
+    { .name = "mixer.in_proj_angles", .hf_name = "backbone.layers.*.mixer.in_proj", .part = TS_PART_MORE },
     { .name = "mixer.B_norm", .hf_name = "backbone.layers.*.mixer.B_norm" },
     { .name = "mixer.C_norm", .hf_name = "backbone.layers.*.mixer.C_norm" },
     { .name = "mixer.norm", .hf_name = "backbone.layers.*.mixer.norm" },

@@ -137,13 +137,24 @@ static ts_stretches queries_here(const ts_lm_objective *o)
     return ts_spread_queries(o->spread, o->seq_length, o->spread ? o->spread->comm->rank : 0);
 }
 
+/* Documents are told of all rows beside those of the queries. */
+static bool tells_whole(const ts_lm_objective *o)
+{
+    const ts_stretches at = queries_here(o);
+    return o->has_segments && o->network.reads_whole && ts_stretches_count(&at) < o->seq_length;
+}
+
+/* Tokens too. */
+static bool looks_back(const ts_lm_objective *o) { return o->spread && o->network.looks_back; }
+
 /* Values that upload needs room for on the host: four arrays of the rows of a micro-batch, or one of its
- * queries. */
+ * queries, or of all rows. */
 static int64_t room(const ts_lm_objective *o, const ts_micro_batch *m)
 {
     const ts_stretches at = queries_here(o);
-    const int64_t rows = 4 * rows_here(o), queries = ts_stretches_count(&at);
-    return m->rows * (o->has_segments && queries > rows ? queries : rows);
+    const int64_t rows = 4 * rows_here(o), whole = looks_back(o) || tells_whole(o) ? o->seq_length : 0,
+                  told = o->has_segments ? ts_stretches_count(&at) : 0, most = whole > told ? whole : told;
+    return m->rows * (most > rows ? most : rows);
 }
 
 /* Predictions further ahead whose losses this pass takes. */
@@ -181,11 +192,19 @@ static ts_status upload_told(const ts_lm_objective *o, ts_tape *tape, const ts_m
     return TS_OK;
 }
 
+static ts_status upload_first_keys(ts_tape *tape, const char *name, const ts_micro_batch *m, const ts_stretches *at,
+                                   int32_t *buffer, ts_fields *f)
+{
+    if (buffer)
+        first_keys(m, at, buffer);
+    return upload_field(tape, name, buffer, m->rows * ts_stretches_count(at), f);
+}
+
 /* buffer NULL: nothing is computed, and the tensors are made alone. */
 static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m,
                         int32_t *buffer, lm_batch *b)
 {
-    const ts_stretches *here = &o->base.here, at = queries_here(o);
+    const ts_stretches *here = &o->base.here, at = queries_here(o), whole = ts_stretches_one(0, o->seq_length);
     const int64_t n = m->rows * rows_here(o);
     *b = (lm_batch){ 0 };
     TS_TRY(spread_of(o, tape, m, &b->spread));
@@ -193,17 +212,19 @@ static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_
         if (buffer)
             tokens(m, here, o->seq_length, 0, buffer);
         TS_TRY(upload_field(tape, "tokens", buffer, n, &b->fields));
+        if (looks_back(o) && buffer)
+            tokens(m, &whole, o->seq_length, 0, buffer);
+        if (looks_back(o))
+            TS_TRY(upload_field(tape, "tokens_whole", buffer, m->rows * o->seq_length, &b->fields));
     }
     if (buffer)
         positions(m, here, buffer);
     TS_TRY(upload_field(tape, "position_ids", buffer, n, &b->fields));
     if (ts_objective_ends(&o->base, m->part))
         TS_TRY(upload_told(o, tape, m, buffer, b));
-    if (!o->has_segments)
-        return TS_OK;
-    if (buffer)
-        first_keys(m, &at, buffer);
-    return upload_field(tape, "first_key", buffer, m->rows * ts_stretches_count(&at), &b->fields);
+    if (o->has_segments)
+        TS_TRY(upload_first_keys(tape, "first_key", m, &at, buffer, &b->fields));
+    return tells_whole(o) ? upload_first_keys(tape, "first_whole", m, &whole, buffer, &b->fields) : TS_OK;
 }
 
 /* What the teacher makes of the micro-batch; nothing of it is kept for a backward pass, and nobody looks. */

@@ -134,7 +134,7 @@ INLINE void dkv_items(const ts_dsa_args *a, int64_t begin, int64_t end, ts_dtype
         const int64_t h = n % heads, key = n / heads, b = key / a->keys, j = key % a->keys;
         clear(dk, a->dim);
         clear(dv, a->value);
-        for (int64_t row = b * a->S + j; row < (b + 1) * a->S; row++) {
+        for (int64_t row = ts_dsa_first_row(a, b, j); row < (b + 1) * a->S; row++) {
             const ts_dsa_list l = ts_dsa_list_of(a, row);
             for (int64_t i = 0; ts_dsa_place(&l, j) >= 0 && i < summed; i++)
                 pull_back(a, row, key, h + i, dk, dv, t);

@@ -149,7 +149,7 @@ INLINE void dik_items(const ts_dsa_args *a, int64_t begin, int64_t end, ts_dtype
     for (int64_t key = begin; key < end; key++) {
         const int64_t b = key / a->keys, j = key % a->keys;
         clear(dik, a->index_dim);
-        for (int64_t row = b * a->S + j; row < (b + 1) * a->S; row++) {
+        for (int64_t row = ts_dsa_first_row(a, b, j); row < (b + 1) * a->S; row++) {
             const ts_dsa_list l = ts_dsa_list_of(a, row);
             const int64_t i = ts_dsa_place(&l, j);
             const vs d = i < 0 ? 0 : (vs)a->scores[row * a->width + i];

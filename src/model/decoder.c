@@ -545,7 +545,7 @@ static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
     TS_TRY(ts_decoder_pass(d, tape, span->ids, x, &run));
     if (d->altup.inputs)
         TS_TRY(ts_altup_widen(tape, &d->altup, x, &x));
-    if (d->hyper.op.streams)
+    if (d->hyper.op.streams && x->dim[1] == d->hyper.width) /* from another stage they come as they are */
         TS_TRY(ts_hyper_widen(tape, &d->hyper, x, &x));
     TS_TRY(ts_decoder_layers(d, tape, run, plan, span, &x, &res));
     ts_device_part(d->dev, "final norm", -1);

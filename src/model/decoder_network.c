@@ -83,7 +83,7 @@ static ts_status forward(void *self, ts_tape *tape, const ts_network_call *c, ts
 {
     ts_run *run;
     TS_TRY(make_run(self, tape, c, c->first, c->last, &run));
-    const ts_decoder_span span = { .ids = c->stream ? NULL : ts_fields_get(c->fields, "tokens"),
+    const ts_decoder_span span = { .ids = ts_fields_get(c->fields, "tokens"),
                                    .stream = c->stream,
                                    .first = c->first,
                                    .last = c->last,
@@ -127,5 +127,7 @@ ts_network ts_decoder_network(ts_decoder *d)
                          .index = &d->index,
                          .layers = d->arch.n_layers,
                          .width = d->arch.hidden,
+                         .streams = d->arch.hyper_streams ? d->arch.hyper_streams : 1,
+                         .reads_tokens = ts_arch_hashes(&d->arch),
                          .predicts = d->arch.mtp_layers };
 }

@@ -86,6 +86,8 @@ typedef struct ts_network {
     ts_param_set *params;
     ts_dtype compute; /* of activations */
     int64_t layers, width;
+    int64_t streams;   /* of that width side by side, in what a pass that goes on elsewhere gives; 0 is 1 */
+    bool reads_tokens; /* passes that begin with a stream read them too */
     int64_t predicts; /* depths of predictions further ahead */
     const ts_expert_load *load; /* n 0: none; of layers of experts, and the rules of their training */
     const ts_expert_rules *rules;

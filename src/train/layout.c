@@ -49,12 +49,6 @@ static const char *beside_of(const ts_arch *a)
 {
     if (a->per_layer_width)
         return "layers of this model read per-layer embeddings (hidden_size_per_layer_input)";
-    if (ts_arch_has(a, TS_ATTENTION_COMPRESSED))
-        return "heads of this model share keys that stand for several tokens (compress_rates, --compress-ratios)";
-    if (ts_arch_hashes(a))
-        return "layers of this model choose experts by tokens (hash_moe, --n-hash-layers)";
-    if (a->hyper_streams)
-        return "the residual of this model is several streams (--enable-hyper-connections)";
     if (ts_arch_has_shortcuts(a))
         return "what experts of this model make joins the stream a layer later (zero_expert_num, LongCat-Flash)";
     if (ts_arch_has(a, TS_ATTENTION_HYBRID))
@@ -106,9 +100,10 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
         if (ts_arch_has(a, TS_ATTENTION_CONV))
             l.scan_heads = l.scan_groups = a->hidden;
         l.vocab = a->vocab, l.n_layers = a->n_layers, l.tied = a->tied, l.mtp_layers = a->mtp_layers;
-        l.latent = a->kv_lora_rank > 0, l.indexed = a->index_heads > 0;
+        l.head_groups = ts_arch_has(a, TS_ATTENTION_COMPRESSED) ? a->out_groups : 0;
+        l.latent = a->kv_lora_rank > 0, l.indexed = a->index_heads > 0 && !l.head_groups;
         l.norm_of_all_heads = a->qk_norm == TS_QK_NORM_FULL;
-        l.beside = beside_of(a), l.by_rows = a->hyper_streams > 0 && !ts_arch_has(a, TS_ATTENTION_COMPRESSED);
+        l.beside = beside_of(a);
         l.joined = ts_arch_has_joined(a), l.ngrams = a->ngram_order > 0;
         l.norms_of_heads = a->qk_norm == TS_QK_NORM_OWN;
     }

@@ -189,7 +189,7 @@ static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_
     const int64_t n = m->rows * rows_here(o);
     *b = (lm_batch){ 0 };
     TS_TRY(spread_of(o, tape, m, &b->spread));
-    if (m->part == 0) {
+    if (m->part == 0 || o->network.reads_tokens) {
         if (buffer)
             tokens(m, here, o->seq_length, 0, buffer);
         TS_TRY(upload_field(tape, "tokens", buffer, n, &b->fields));
@@ -315,13 +315,14 @@ static ts_status forward(ts_objective *base, ts_tape *tape, const ts_micro_batch
     return st == TS_OK ? run(o, tape, m, &b, out) : st;
 }
 
-/* The stream, or the rows of it that are here. */
+/* The stream, or the rows of it that are here; all streams where there are several. */
 static void passes(const ts_objective *base, int64_t part, int64_t samples, ts_passed_shapes *out)
 {
     const ts_lm_objective *o = (const ts_lm_objective *)(const void *)base;
     const int64_t rows = samples * rows_here(o) / (o->rows_shared ? o->rows_shared : 1);
+    const int64_t width = o->network.width * (o->network.streams ? o->network.streams : 1);
     (void)part;
-    *out = (ts_passed_shapes){ 1, { { o->network.compute, { rows, o->network.width }, true } } };
+    *out = (ts_passed_shapes){ 1, { { o->network.compute, { rows, width }, true } } };
 }
 
 static ts_status prepare(ts_objective *base)

@@ -29,9 +29,6 @@ expect 2 "at most 160 of their product" "$T" pretrain $common --mhc-sinkhorn-ite
 expect 2 "no layers that predict further tokens (--mtp-num-layers)" "$T" pretrain $common --mtp-num-layers 1
 # shellcheck disable=SC2086
 expect 2 "has another streams of hyper-connections" "$T" pretrain $common --save-hf "$D/hf"
-# shellcheck disable=SC2086
-expect 2 "--tensor-model-parallel-size 2: the residual of this model is several streams (--enable-hyper-connections)" \
-    "$T" plan $common --tensor-model-parallel-size 2 --world-size 2
 if have_mpi; then
     job many 2 --use-distributed-optimizer
     alike many one 1

@@ -89,7 +89,7 @@ static const ts_name_row *names_of(const ts_arch *a) { return a->experts_stacked
 static const ts_name_other others[] = {
     { "model.embed_tokens", "embed", false },
     { ".attn.norm.", ".attn.kv_norm.", false },
-    { "model.hc_head.", "", false },
+    { "model.hc_head.hc_", "hc_head_", false },
     { 0 },
 };
 

@@ -131,7 +131,8 @@ typedef struct ts_decoder_span {
     ts_tensor *stream;
     int64_t first, last;
     bool goes_on;
-    ts_tensor **behind; /* receives what the final norm gave, its rows that are here; NULL: not wanted */
+    ts_tensor **behind; /* receives what the final norm gave, or all of several streams before it, the rows that are here;
+                           NULL: not wanted */
 } ts_decoder_span;
 /* *out [B * S, hidden]. recompute may be NULL. */
 ts_status ts_decoder_run(ts_decoder *d, ts_tape *tape, const ts_run *run,

@@ -227,7 +227,7 @@ ts_status ts_weights_settle_names(const ts_family *f, const ts_st_dir *dir, ts_a
 static bool holds_depth(const ts_family *f, const ts_arch *a, const ts_st_dir *dir, const ts_name_map *map, int64_t k)
 {
     char name[NAME];
-    snprintf(name, sizeof name, "mtp.layers.%lld.eh_proj.weight", (long long)k);
+    snprintf(name, sizeof name, "mtp.layers.%lld.enorm.weight", (long long)k);
     for (size_t i = 0; i < map->n_pieces; i++)
         if (!strcmp(map->piece[i].name, name))
             return ts_weights_find(f, a, dir, map->piece[i].hf_name);

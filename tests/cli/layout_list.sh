@@ -53,6 +53,7 @@ model() {
     step) echo "--model-config $D/step.json --tokenizer-type NullTokenizer --vocab-size 96 --moe-aux-loss-coeff 0.02" ;;
     streams) echo "$gated --enable-hyper-connections --num-residual-streams 3 --mhc-sinkhorn-iterations 6" ;;
     hashed) echo "$gated $experts --moe-layer-freq 1 --n-hash-layers 6" ;;
+    v4-ahead) echo "$(model v4) --mtp-num-layers 2 --mtp-loss-scaling-factor 2" ;;
     v4) echo "${latent%% --multi*} $experts --num-query-groups 1 --kv-channels 12 --moe-layer-freq 1 --moe-router-score-function sqrtsoftplus
         --moe-router-enable-expert-bias --reset-attention-mask --enable-mhc --hc-mult 3 --mhc-sinkhorn-iterations 4
         --q-lora-rank 20 --qk-pos-emb-head-dim 4 --sliding-window-size 5 --o-groups 4 --o-lora-rank 6 --index-n-heads 2

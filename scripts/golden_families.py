@@ -258,6 +258,12 @@ CASES = {
                                             "compress_ratios": [0, 4, 128], "num_hash_layers": 1, "index_topk": 2, "scoring_func": "sigmoid", "rope_parameters": dict(
                                                 rope_type="yarn", factor=4.0, original_max_position_embeddings=8, beta_fast=4.0)}, 4,
                             dict(seed=602, stacked=True, dtype="bfloat16")),
+    # as it is published: FP8 with scales of 128 x 128 values, of which some matrices have several, and experts in FP4
+    "deepseek_v4-fp8": ("deepseek_v4", {**no(DEEPSEEK_V4, "compress_rates", "layer_types", "mlp_layer_types", "compress_rope_theta"), "num_hidden_layers": 2,
+                                        "compress_ratios": [4, 0], "num_hash_layers": 1, "index_topk": 2, "hidden_size": 160, "moe_intermediate_size": 64,
+                                        "q_lora_rank": 136, "n_routed_experts": 3, "num_experts_per_tok": 2, "hc_mult": 2, "rope_parameters": dict(
+                                            rope_type="yarn", factor=4.0, original_max_position_embeddings=8, beta_fast=4.0)}, 4,
+                        dict(seed=603, dtype="bfloat16", published=True)),
     "hunyuan_large": ("hunyuan_v1_moe", {**MOE, "head_dim": 8, "num_hidden_layers": 4, "num_experts": 5, "moe_topk": 1, "tie_word_embeddings": True, "rope_parameters": dict(
         rope_type="dynamic", rope_theta=10000.0, alpha=50.0, factor=1.0)}, 4, dict(seed=505, renamed="hunyuan_large", shares_keys=2)),
     "longcat_flash": ("longcat_flash", {**no(LATENT, "intermediate_size", "num_hidden_layers"), "head_dim": 4, "num_layers": 2, "ffn_hidden_size": 32, "q_lora_rank": 10, "moe_topk": 4,
@@ -663,6 +669,8 @@ def filled(name, model):
                     b.copy_(b.to(getattr(torch, how["dtype"])).float())
     if how.get("packed"):
         pack(model, generator)
+    if how.get("published"):
+        narrow(model)
     if how.get("scales"):
         scale(model, *how["scales"])
     if how.get("unit_head"):
@@ -685,6 +693,63 @@ def pack(model, generator):
         values = values * torch.exp2(scales.float() - 127)[..., None]
         p.data.copy_(values.flatten(-2).transpose(1, 2))
         p.packed = dict(blocks=blocks, scales=scales)
+
+
+IN_FP8 = re.compile(r"(wq_a|wq_b|attn\.wkv|wo_a|wo_b|shared_experts\.w[123])\.weight$")  # by the names of files
+MODULES_IN_FP8 = re.compile(r"(q_a_proj|q_b_proj|self_attn\.kv_proj|o_a_proj|o_b_proj|shared_experts\.\w+_proj)\.weight$")
+IN_FP4 = re.compile(r"experts\.(\d+\.w[123]\.weight|gate_up_proj|down_proj)$")
+
+
+def in_blocks(w, high, wide, largest):
+    """w as [blocks, high, blocks, wide], and each block's power of two, as scales are stored."""
+    rows, cols = w.shape
+    padded = torch.zeros(-(-rows // high) * high, -(-cols // wide) * wide)
+    padded[:rows, :cols] = w
+    b = padded.reshape(padded.shape[0] // high, high, padded.shape[1] // wide, wide)
+    return b, torch.exp2(torch.ceil(torch.log2(b.abs().amax((1, 3), keepdim=True).clamp(min=1e-30) / largest)))
+
+
+def coded(w, four):
+    """Bytes and scales of a matrix, and the values that these are."""
+    b, scale = in_blocks(w, 1, 32, 6.0) if four else in_blocks(w, 128, 128, 448.0)
+    whole = lambda t: t.flatten(2, 3).flatten(0, 1)[:w.shape[0], :w.shape[1]].contiguous()
+    scales = scale[:, 0, :, 0].to(torch.float8_e8m0fnu)
+    if not four:
+        codes = (b / scale).to(torch.float8_e4m3fn)
+        return whole(codes), scales, whole(codes.float() * scale)
+    codes = (whole(b / scale)[..., None] - E2M1).abs().argmin(-1).to(torch.uint8)
+    values = whole(in_blocks(E2M1[codes.long()], 1, 32, 6.0)[0] * scale)
+    return (codes[:, ::2] | codes[:, 1::2] << 4).view(torch.int8), scales, values
+
+
+@torch.no_grad()
+def narrow(model):
+    """Matrices of values that FP8 and FP4 have; blocks differ in their scales."""
+    for n, p in model.named_parameters():
+        if MODULES_IN_FP8.search(n):
+            p[:, 128:] *= 5
+            p[128:] *= 0.3
+            p.copy_(coded(p, False)[2])
+        elif IN_FP4.search(n):
+            p *= torch.exp2(torch.arange(p.shape[-1]) // 32 % 3)
+            for w in p:
+                w.copy_(coded(w, True)[2])
+
+
+def published(config, tensors):
+    """The folder as DeepSeek has it."""
+    out = {}
+    for n, t in tensors.items():
+        for a, b in (("model.hc_head.hc_", "hc_head_"), ("model.embed_tokens", "embed"), (".attn.norm.", ".attn.kv_norm."), ("model.", "")):
+            n = n.replace(a, b)
+        if IN_FP8.search(n) or IN_FP4.search(n):
+            codes, scales, values = coded(t.float(), not IN_FP8.search(n))
+            assert torch.equal(values, t.float()), n
+            out[n], out[n.replace(".weight", ".scale")] = codes, scales
+        else:
+            out[n] = t
+    quantised = dict(activation_scheme="dynamic", fmt="e4m3", quant_method="fp8", scale_fmt="ue8m0", weight_block_size=[128, 128])
+    return {**config, "expert_dtype": "fp4", "quantization_config": quantised}, out
 
 
 def mixes(model):
@@ -769,6 +834,8 @@ def write_model(folder, name, model):
     if how.get("renamed"):
         config, tensors = RENAMED[how["renamed"]](config, tensors)
     order = {k: list(t.shape) for k, t in tensors.items()}
+    if how.get("published"):
+        config, tensors = published(config, tensors)
     if how.get("old_gpt2"):  # as OpenAI's first files: no prefix, buffers of masks, the output layer beside its twin
         tensors = {k.removeprefix("transformer."): t for k, t in tensors.items()}
         for i in range(model.config.n_layer):
@@ -969,6 +1036,8 @@ def check_folder(folder, name, logits, model):
         return  # transformers 5.24 asks for weights of experts that compute nothing
     if CASES[name][3].get("packed"):
         return check_packed(folder, model)
+    if CASES[name][3].get("published"):
+        return check_published(folder, file_tensors(model, CASES[name][3]))
     back = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
     off = (back(torch.tensor(json.loads((folder / "golden.json").read_text())["tokens"])).logits[0] - logits).abs().max().item()
     assert off < 1e-5, f"{name}: transformers reads another model from {folder}, off by {off}"
@@ -982,6 +1051,30 @@ def check_packed(folder, model):
     for n, p in model.named_parameters():
         t = convert_moe_packed_tensors(files[n + "_blocks"], files[n + "_scales"], dtype=torch.float32) if n + "_blocks" in files else files[n]
         assert torch.equal(t, p), n
+
+
+def check_published(folder, tensors):
+    """transformers makes of codes and scales the values that the model has."""
+    from safetensors.torch import load_file
+    from transformers.integrations.finegrained_fp8 import Fp8Dequantize
+    files, n = load_file(folder / "model.safetensors"), 0
+
+    def dequantised(codes, scales):  # it asks for grids that divide a matrix evenly: codes are filled up with zeros
+        side = (1, 32) if codes.dtype == torch.int8 else (128, 128)
+        rows, cols = codes.shape[0], codes.shape[1] * (2 if codes.dtype == torch.int8 else 1)
+        full = torch.zeros(scales.shape[0] * side[0], scales.shape[1] * side[1] * codes.shape[1] // cols, dtype=torch.uint8)
+        full[:codes.shape[0], :codes.shape[1]] = codes.view(torch.uint8)
+        return Fp8Dequantize(None)._dequantize_one(full.view(codes.dtype), scales, output_dtype=torch.float32)[:rows, :cols]
+
+    _, again = published({}, tensors)
+    for k, t in zip([k for k in again if not k.endswith(".scale")], tensors.values()):
+        scales = files.get(k.replace(".weight", ".scale")) if k.endswith(".weight") else None
+        if scales is None:
+            assert torch.equal(files[k], t), k
+            continue
+        assert torch.equal(dequantised(files[k], scales), t.float()), k
+        n += 1
+    assert n > 10
 
 
 def rounded(v):

@@ -57,7 +57,7 @@ bool ts_st_dir_has_index(const ts_st_dir *dir); /* its shards are those that an 
 /* Copies elements [first, first + n) converted to float32. Only from F64, F32, F16 and BF16:
  * another type is TS_ERR_USER with file and tensor. The range must lie inside (asserted). */
 ts_status ts_st_read_f32(const ts_st_tensor *t, int64_t first, int64_t n, float *out) TS_NODISCARD;
-/* The same of numbers that may be I64 too: those that a float holds come out as they are. */
+/* The same of numbers that may be I64 or I32 too: those that a float holds come out as they are. */
 ts_status ts_st_read_whole(const ts_st_tensor *t, int64_t first, int64_t n, float *out) TS_NODISCARD;
 /* The same for rows [r0, r1) of the first dimension: out is [r1 - r0, the rest]. */
 ts_status ts_st_read_rows_f32(const ts_st_tensor *t, int64_t r0, int64_t r1,

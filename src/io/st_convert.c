@@ -127,11 +127,19 @@ ts_status ts_st_read_whole(const ts_st_tensor *t, int64_t first, int64_t n, floa
 {
     TS_ASSERT(first >= 0 && n >= 0 && first <= t->elements && n <= t->elements - first,
               "%s: elements [%lld, +%lld) of %lld", t->name, (long long)first, (long long)n, (long long)t->elements);
-    if (t->dtype != TS_ST_I64)
+    if (t->dtype != TS_ST_I64 && t->dtype != TS_ST_I32)
         return ts_st_read_f32(t, first, n, out);
+    const size_t item = (size_t)ts_st_dtype_bits(t->dtype) / 8;
     for (int64_t i = 0; i < n; i++) {
+        const unsigned char *at = (const unsigned char *)t->data + (size_t)(first + i) * item;
+        int32_t narrow;
         int64_t v;
-        memcpy(&v, (const unsigned char *)t->data + 8 * (first + i), sizeof v);
+        if (t->dtype == TS_ST_I32) {
+            memcpy(&narrow, at, sizeof narrow);
+            v = narrow;
+        } else {
+            memcpy(&v, at, sizeof v);
+        }
         out[i] = (float)v;
     }
     return TS_OK;

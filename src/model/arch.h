@@ -225,8 +225,10 @@ typedef struct ts_arch {
     ts_mamba3_arch mamba3;
     ts_selective_arch selective;
     ts_delta_arch delta;
-    /* Layers behind the last one that predict further tokens (model/mtp.h), each of the last one's kind. */
+    /* Layers behind the last one that predict further tokens (model/mtp.h), each of the last one's kind, but that they
+     * compress no keys and choose no experts by tokens; has_ahead: layer[n_layers] says what that is. */
     int64_t mtp_layers;
+    bool has_ahead;
     ts_short_conv_arch short_conv;
     bool bias_qkv, bias_down, bias_proj, bias_fc1, bias_fc2, bias_head;
     /* Mixtures of experts (nn/experts.h); n_experts 0: no layer is one */
@@ -291,12 +293,14 @@ void ts_arch_deinit(ts_arch *a);
 ts_status ts_arch_copy(const ts_arch *a, ts_arch *out) TS_NODISCARD;
 /* Makes layer[] of n_layers entries as the model's fields say, with this window. */
 ts_status ts_arch_layers(ts_arch *a, int64_t window) TS_NODISCARD;
+/* A copy with has_ahead; for decoders. */
+ts_status ts_arch_copy_ahead(const ts_arch *a, ts_arch *out) TS_NODISCARD;
 /* Layers of every kind: those that predict further tokens come behind the model's own. */
 static inline int64_t ts_arch_blocks(const ts_arch *a) { return a->n_layers + a->mtp_layers; }
 /* What block i is, counted so. */
 static inline const ts_layer_arch *ts_arch_block(const ts_arch *a, int64_t i)
 {
-    return &a->layer[i < a->n_layers ? i : a->n_layers - 1];
+    return &a->layer[i < a->n_layers ? i : a->n_layers - !a->has_ahead];
 }
 /* Tables of n-grams; 0: there are none. */
 static inline int64_t ts_arch_ngram_tables(const ts_arch *a)

@@ -438,12 +438,10 @@ static ts_status check_hyper(const ts_arch *a, const char *file)
                         "%s: %lld streams (--num-residual-streams) and %lld turns (--mhc-sinkhorn-iterations): expected at "
                         "least 2 and 1, and at most %d of their product", file, (long long)a->hyper_streams,
                         (long long)a->hyper_turns, (int)TS_HYPER_SUMS);
-    if (a->altup_inputs || a->per_layer_width || a->layer_scalar || a->parallel_residual || a->mtp_layers ||
-        ts_arch_has_shortcuts(a))
+    if (a->altup_inputs || a->per_layer_width || a->layer_scalar || a->parallel_residual || ts_arch_has_shortcuts(a))
         return ts_error(TS_ERR_USER,
                         "%s: hyper-connections (--enable-hyper-connections) are of layers with attention and MLP one after "
-                        "the other and nothing beside them: no layers that predict further tokens (--mtp-num-layers), no "
-                        "parallel residual, no per-layer embeddings and no experts beside an MLP", file);
+                        "the other and nothing beside them: no parallel residual, no per-layer embeddings and no experts beside an MLP", file);
     return TS_OK;
 }
 

@@ -19,15 +19,30 @@ void ts_arch_deinit(ts_arch *a)
     a->n_layers = 0;
 }
 
-ts_status ts_arch_copy(const ts_arch *a, ts_arch *out)
+/* With room for more layers behind them. */
+static ts_status copy(const ts_arch *a, int64_t more, ts_arch *out)
 {
     ts_layer_arch *layer = NULL;
     if (a->layer) {
-        TS_TRY(ts_alloc(&layer, (size_t)a->n_layers, sizeof *layer));
+        TS_TRY(ts_alloc(&layer, (size_t)(a->n_layers + more), sizeof *layer));
         memcpy(layer, a->layer, (size_t)a->n_layers * sizeof *layer);
     }
     *out = *a;
     out->layer = layer;
+    out->has_ahead = more > 0;
+    return TS_OK;
+}
+
+ts_status ts_arch_copy(const ts_arch *a, ts_arch *out) { return copy(a, 0, out); }
+
+ts_status ts_arch_copy_ahead(const ts_arch *a, ts_arch *out)
+{
+    TS_TRY(copy(a, 1, out));
+    ts_layer_arch *l = &out->layer[a->n_layers];
+    *l = out->layer[a->n_layers - 1];
+    l->hashed = 0;
+    if (l->attention == TS_ATTENTION_COMPRESSED)
+        l->compress = 0, l->sparse = 0, l->rope = 0;
     return TS_OK;
 }
 

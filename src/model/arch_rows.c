@@ -197,6 +197,7 @@ const ts_field_row ts_arch_rows[] = {
       .option = "moe-router-enable-expert-bias"),
     F(BOOL, experts_stacked, .apart = true), /* of files */
     F(BOOL, other_names, .apart = true),     /* likewise */
+    F(BOOL, has_ahead, .apart = true),       /* of copies */
     F(BOOL, norm_bias, .shapes = true, .words = "bias of norms"),
     F(BOOL, norm_bare, .shapes = true, .later = true, .words = "norms without weights"),
     F(BOOL, pre_norm, .def = true, .shapes = true, .words = "norms before attention and MLP"),

@@ -158,10 +158,12 @@ static ts_status make_slopes(ts_decoder *d)
 
 ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx)
 {
-    ts_decoder d = { .arch = *a };
+    ts_decoder d = { 0 };
     const ts_declarer all = { .list = list, .ctx = ctx };
-    TS_TRY(ts_alloc(&d.block, (size_t)ts_arch_blocks(a), sizeof *d.block));
-    ts_status st = ts_alloc(&d.mtp, (size_t)a->mtp_layers, sizeof *d.mtp);
+    TS_TRY(ts_arch_copy_ahead(a, &d.arch));
+    ts_status st = ts_alloc(&d.block, (size_t)ts_arch_blocks(a), sizeof *d.block);
+    if (st == TS_OK)
+        st = ts_alloc(&d.mtp, (size_t)a->mtp_layers, sizeof *d.mtp);
     if (st == TS_OK)
         st = ts_decoder_ngram(&d, &d.ngram);
     if (st == TS_OK)
@@ -169,6 +171,7 @@ ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx)
     ts_free(&d.ngram.table);
     ts_free(&d.mtp);
     ts_free(&d.block);
+    ts_arch_deinit(&d.arch);
     return st;
 }
 
@@ -222,7 +225,7 @@ ts_status ts_decoder_create_stage(ts_device *dev, const ts_arch *arch, ts_dtype 
     d->vocabulary.x = d->vocabulary.y = NULL;
     ts_status st = ts_param_set_init(&d->params, dev);
     if (st == TS_OK)
-        st = ts_arch_copy(arch, &d->arch);
+        st = ts_arch_copy_ahead(arch, &d->arch);
     if (st == TS_OK)
         st = ts_alloc(&d->block, (size_t)ts_arch_blocks(arch), sizeof *d->block);
     if (st == TS_OK)
@@ -287,8 +290,6 @@ static void drop_tables(ts_decoder *d, int i)
     ts_storage_release(&d->q_cos[i]);
     ts_storage_release(&d->q_sin[i]);
 }
-
-/* ---- indexers ---- */
 
 ts_status ts_decoder_train_indexers(ts_decoder *d, const ts_index_rules *rules)
 {
@@ -579,12 +580,13 @@ static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
     TS_TRY(ts_decoder_pass(d, tape, span, x, &run));
     if (d->altup.inputs && x->dim[1] == d->altup.width) /* from another stage they come as they are */
         TS_TRY(ts_altup_widen(tape, &d->altup, x, &x));
-    if (d->hyper.op.streams)
+    if (d->hyper.op.streams && x->dim[1] == d->hyper.width) /* from another stage they come as they are */
         TS_TRY(ts_hyper_widen(tape, &d->hyper, x, &x));
     TS_TRY(ts_decoder_layers(d, tape, run, plan, span, &x, &res));
     ts_device_part(d->dev, "final norm", -1);
     if (ends && d->altup.inputs)
         TS_TRY(ts_altup_narrow(tape, &d->altup, x, &x));
+    ts_tensor *const streams = x;
     if (ends && d->hyper.op.streams)
         TS_TRY(ts_hyper_read(tape, &d->hyper, x, &x, NULL));
     if (ends && d->final_norm.present) {
@@ -597,7 +599,7 @@ static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
     if (span->hands_on && !ends)
         TS_TRY(ts_decoder_hand_on(d, tape, span, run));
     if (span->behind)
-        *span->behind = x;
+        *span->behind = d->hyper.op.streams ? streams : x;
     return ends && d->group.sequence ? ts_op_group_gather(tape, d->group.comm, x, out) : TS_OK;
 }
 

@@ -130,8 +130,8 @@ ts_status ts_decoder_init(ts_decoder *d, uint64_t seed, double std) TS_NODISCARD
 ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len) TS_NODISCARD;
 
 /* Which layers run, [first, last), and what from: ids int32 [B * S], which are embedded (first is 0);
- * or with ids NULL a stream [B * S, hidden] as it is, embeddings or what a run that ended at `first`
- * gave (with sequence parallelism the rows that are here: run->row0 says which). A run to the last layer
+ * or a stream [B * S, hidden] as it is, embeddings or what a run that ended at `first` gave, with ids only for
+ * layers that read them; of several streams all (with sequence parallelism the rows that are here: run->row0 says which). A run to the last layer
  * that does not go on elsewhere ends with the final norm and has all rows. */
 struct ts_decoder_span {
     const ts_tensor *ids;
@@ -140,7 +140,8 @@ struct ts_decoder_span {
     bool goes_on;
     const ts_passed *beside; /* as in ts_network_call, like the next */
     ts_passed *hands_on;
-    ts_tensor **behind; /* receives what the final norm gave, its rows that are here; NULL: not wanted */
+    ts_tensor **behind; /* receives what the final norm gave, or all of several streams before it, the rows that are here;
+                           NULL: not wanted */
 };
 /* *out [B * S, hidden]. recompute may be NULL. */
 ts_status ts_decoder_run(ts_decoder *d, ts_tape *tape, const ts_run *run,

@@ -85,7 +85,7 @@ static ts_status forward(void *self, ts_tape *tape, const ts_network_call *c, ts
 {
     ts_run *run;
     TS_TRY(make_run(self, tape, c, c->first, c->last, &run));
-    const ts_decoder_span span = { .ids = c->stream ? NULL : ts_fields_get(c->fields, "tokens"),
+    const ts_decoder_span span = { .ids = ts_fields_get(c->fields, "tokens"),
                                    .stream = c->stream,
                                    .first = c->first,
                                    .last = c->last,
@@ -137,7 +137,8 @@ ts_network ts_decoder_network(ts_decoder *d)
                          .index = &d->index,
                          .layers = d->arch.n_layers,
                          .width = d->arch.hidden,
-                         .streams = d->arch.altup_inputs ? d->arch.altup_inputs : 1,
+                         .streams = d->arch.hyper_streams ? d->arch.hyper_streams : d->arch.altup_inputs,
+                         .reads_tokens = ts_arch_hashes(&d->arch),
                          .predicts = d->arch.mtp_layers,
                          .reads_whole = ts_arch_carries(&d->arch) || d->arch.ngram_order > 0,
                          .looks_back = d->arch.ngram_order > 0 };

@@ -40,7 +40,8 @@
  *   C_norm,norm,out_proj}.weight
  *   mixer.conv1d.weight  [heads head_dim + 2 groups state, width]  mixer.conv1d.bias  mixer.norm.weight
  *   self_attention.core_attention.indexer.{linear_wq_b,linear_wk,k_norm,linear_weights_proj} (nn/indexer.h)
- *   mtp.layers.<k>.{enorm,hnorm,eh_proj,final_layernorm}.weight, mtp.layers.<k>.transformer_layer. + what a layer has
+ *   mtp.layers.<k>.{enorm,hnorm,eh_proj,final_layernorm}.weight, mtp.layers.<k>.transformer_layer. + what a layer has;
+ *   of several streams e_proj and h_proj, and hyper_head.*, in the place of eh_proj
  *   (model/mtp.h); files count these layers behind the others
  *   decoder.final_layernorm.{weight,bias}    output_layer.{weight,bias}  [vocab, hidden] */
 
@@ -128,8 +129,8 @@ typedef struct ts_name_row {
     ts_name_part part;
     bool transposed;
 } ts_name_row;
-/* Rows of layers that begin so are of those that predict further tokens alone, which are then counted from 0 and have no
- * others. */
+/* Rows of layers that begin with "mtp." are of those that predict further tokens alone, which are then counted from 0 and
+ * have no others. If they begin so, no key of config.json need tell of these layers. */
 #define TS_NAMES_FURTHER "mtp.layers.*."
 
 

@@ -32,7 +32,7 @@ static const char *expert_star(const ts_name_row *row)
     return layer ? strchr(layer + 1, '*') : NULL;
 }
 
-static bool is_further(const ts_name_row *row) { return !strncmp(row->hf_name, TS_NAMES_FURTHER, strlen(TS_NAMES_FURTHER)); }
+static bool is_further(const ts_name_row *row) { return !strncmp(row->hf_name, "mtp.", 4) && strchr(row->hf_name, '*'); }
 
 /* The number that a sign of a row's name stands for: see ts_name_row. */
 static long long number_of(const target *t, const char *sign)

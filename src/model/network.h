@@ -114,7 +114,8 @@ typedef struct ts_network {
     ts_param_set *params;
     ts_dtype compute; /* of activations */
     int64_t layers, width;
-    int64_t streams;  /* of that width side by side, in what a pass that goes on elsewhere gives; 0 is 1 */
+    int64_t streams;   /* of that width side by side, in what a pass that goes on elsewhere gives; 0 is 1 */
+    bool reads_tokens; /* passes that begin with a stream read them too */
     int64_t predicts; /* depths of predictions further ahead */
     bool reads_whole; /* some layers have whole sequences on each process, wherever their rows are */
     bool looks_back;  /* the embedding reads tokens before, wherever they are */

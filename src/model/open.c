@@ -1,6 +1,7 @@
 #include "model/open.h"
 
 #include "base/file.h"
+#include "model/weights_scaled.h"
 
 #include <math.h>
 
@@ -44,6 +45,8 @@ static ts_dtype value_type(const ts_model_use *use, ts_st_dtype file)
 
 static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
 {
+    /* what is read is unpacked, and so is what is written from it */
+    static const char *const packed[] = { "quantization_config", "expert_dtype" };
     ts_arch a;
     ts_st_dir *dir = NULL;
     ts_arch_init(&a);
@@ -52,8 +55,8 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
         st = ts_strdup(folder, &m->folder);
     if (st == TS_OK)
         st = ts_st_dir_open(folder, NULL, &dir);
-    if (st == TS_OK) /* what is read is unpacked, and so is what is written from it */
-        json_object_del(m->config, "quantization_config");
+    for (size_t i = 0; st == TS_OK && i < sizeof packed / sizeof *packed; i++)
+        json_object_del(m->config, packed[i]);
     if (st == TS_OK)
         st = ts_weights_settle_tie(m->family, dir, folder, &a, m->config);
     if (st == TS_OK)
@@ -157,6 +160,25 @@ static ts_status look_in_checkpoint(const ts_model *m, const char *folder, int64
     return st;
 }
 
+/* The same of one in few bits, that is whole. */
+static ts_status tell_not_finite_code(const ts_st_dir *dir, const ts_st_tensor *t, const ts_name_tensor *want, ts_str *why)
+{
+    ts_scaled s;
+    float *row = NULL;
+    TS_TRY(ts_scaled_find(dir, t, want, &s));
+    TS_TRY(ts_alloc(&row, (size_t)want->dim[1], sizeof *row));
+    ts_status st = TS_OK;
+    for (int64_t r = 0; st == TS_OK && !why->len && r < want->dim[0]; r++) {
+        ts_scaled_row(&s, r, row);
+        for (int64_t i = 0; st == TS_OK && !why->len && i < want->dim[1]; i++)
+            if (!isfinite(row[i]))
+                st = ts_str_printf(why, "%s: tensor %s with its scales holds nan at element %lld of row %lld", t->path, t->name,
+                                   (long long)i, (long long)r);
+    }
+    ts_free(&row);
+    return st;
+}
+
 static ts_status look_in_folder(const ts_model *m, const char *folder, ts_str *why)
 {
     const ts_arch *a = &m->decoder->arch;
@@ -165,8 +187,10 @@ static ts_status look_in_folder(const ts_model *m, const char *folder, ts_str *w
     ts_status st = ts_family_names(m->family, a, &map);
     if (st == TS_OK)
         st = ts_st_dir_open(folder, NULL, &dir);
-    for (size_t i = 0; st == TS_OK && !why->len && i < map.n_tensors; i++)
-        st = tell_not_finite(ts_weights_find(m->family, a, dir, map.tensor[i].hf_name), why);
+    for (size_t i = 0; st == TS_OK && !why->len && i < map.n_tensors; i++) {
+        const ts_st_tensor *t = ts_weights_find(m->family, a, dir, map.tensor[i].hf_name);
+        st = t && ts_scaled_is(t) ? tell_not_finite_code(dir, t, &map.tensor[i], why) : tell_not_finite(t, why);
+    }
     ts_st_dir_destroy(&dir);
     ts_name_map_deinit(&map);
     return st;

@@ -10,7 +10,7 @@ ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **fami
     const json_t *s = ts_checkpoint_state(ck), *c = json_object_get(s, "config"),
                  *own = json_object_get(s, "arch");
     bool frozen;
-    static const char further[] = "mtp.layers.0.eh_proj.weight";
+    static const char further[] = "mtp.layers.0.enorm.weight";
     *family = NULL;
     *config = NULL;
     if (json_is_object(own)) {

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "model/weights_packed.h"
+#include "model/weights_scaled.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -115,8 +116,11 @@ static ts_status check_tensor(const ts_family *f, const ts_arch *a, const ts_st_
     char head[NAME];
     const ts_st_tensor *t = ts_weights_find(f, a, dir, want->hf_name);
     ts_packed packed;
+    ts_scaled scaled;
     if (!t && ts_packed_find(f, dir, want->hf_name, &packed))
         return ts_packed_check(&packed, folder, want);
+    if (t && ts_scaled_is(t))
+        return ts_scaled_find(dir, t, want, &scaled);
     if (!t)
         return ts_error(TS_ERR_USER, "%s: tensor %s is in none of the .safetensors files%s", folder,
                         want->hf_name,
@@ -129,8 +133,9 @@ static ts_status check_tensor(const ts_family *f, const ts_arch *a, const ts_st_
         same = t->shape[i] == want->dim[i];
     if (!same)
         return wrong_shape(t, want);
-    if (t->dtype == TS_ST_I64 && !want->is_choice)
-        return ts_error(TS_ERR_USER, "%s: tensor %s is I64, expected F64, F32, F16 or BF16", t->path, t->name);
+    if ((t->dtype == TS_ST_I64 || t->dtype == TS_ST_I32) && !want->is_choice)
+        return ts_error(TS_ERR_USER, "%s: tensor %s is %s, expected F64, F32, F16 or BF16", t->path, t->name,
+                        ts_st_dtype_name(t->dtype));
     return want->is_choice ? check_choices(t, a->n_experts) : TS_OK;
 }
 
@@ -222,7 +227,7 @@ ts_status ts_weights_settle_names(const ts_family *f, const ts_st_dir *dir, ts_a
 static bool holds_depth(const ts_family *f, const ts_arch *a, const ts_st_dir *dir, const ts_name_map *map, int64_t k)
 {
     char name[NAME];
-    snprintf(name, sizeof name, "mtp.layers.%lld.eh_proj.weight", (long long)k);
+    snprintf(name, sizeof name, "mtp.layers.%lld.enorm.weight", (long long)k);
     for (size_t i = 0; i < map->n_pieces; i++)
         if (!strcmp(map->piece[i].name, name))
             return ts_weights_find(f, a, dir, map->piece[i].hf_name);
@@ -348,26 +353,51 @@ static ts_status load_transposed(const ts_name_piece *piece, const ts_st_tensor 
     return st;
 }
 
-/* Files hold the rows in MXFP4. */
-static ts_status load_packed(const ts_name_piece *piece, const ts_packed *packed, ts_param *p, float *buffer)
+/* How files hold a tensor: as it is, in few bits with scales beside it, or in MXFP4 (t NULL). */
+typedef struct held {
+    const ts_st_tensor *t;
+    ts_scaled scaled; /* codes NULL: not so */
+    ts_packed packed;
+} held;
+
+static ts_status find_held(const ts_decoder *d, const ts_family *f, const ts_st_dir *dir, const ts_name_map *map,
+                           const ts_name_tensor *want, held *out)
 {
-    const int64_t out = packed->scales->shape[1];
+    *out = (held){ .t = ts_weights_find(f, &d->arch, dir, want->hf_name) };
+    if (out->t && ts_scaled_is(out->t) && map->piece[want->first_piece].transposed)
+        return ts_error(TS_ERR_USER, "%s: tensor %s is %s with scales, which are not read of matrices that stand transposed",
+                        out->t->path, out->t->name, ts_st_dtype_name(out->t->dtype));
+    if (out->t && ts_scaled_is(out->t))
+        return ts_scaled_find(dir, out->t, want, &out->scaled);
+    if (!out->t)
+        ts_packed_find(f, dir, want->hf_name, &out->packed);
+    return TS_OK;
+}
+
+/* Rows that are unpacked one after another. */
+static ts_status load_codes(const ts_name_piece *piece, const held *h, ts_param *p, float *buffer)
+{
+    const int64_t out = h->t ? 0 : h->packed.scales->shape[1];
     for (int64_t r = 0; r < piece->rows; r++) {
-        ts_packed_row(packed, piece->matrix * out + piece->hf_row + r * piece->step, buffer);
+        const int64_t row = piece->matrix * out + piece->hf_row + r * piece->step;
+        if (h->t)
+            ts_scaled_row(&h->scaled, row, buffer);
+        else
+            ts_packed_row(&h->packed, row, buffer);
         TS_TRY(put_rows(p, piece->row + r, 1, buffer));
     }
     return TS_OK;
 }
 
-static ts_status load_tensor(ts_decoder *d, const ts_name_map *map, const ts_name_tensor *tensor,
-                             const ts_st_tensor *t, const ts_packed *packed, float *buffer)
+static ts_status load_tensor(ts_decoder *d, const ts_name_map *map, const ts_name_tensor *tensor, const held *h, float *buffer)
 {
+    const ts_st_tensor *t = h->t;
     for (size_t i = tensor->first_piece; i < tensor->first_piece + tensor->n_pieces; i++) {
         const ts_name_piece *piece = &map->piece[i];
         ts_param *p = ts_param_find(&d->params, piece->name);
         if (!p) /* on another stage */
             continue;
-        TS_TRY(!t ? load_packed(piece, packed, p, buffer)
+        TS_TRY(!t || h->scaled.codes ? load_codes(piece, h, p, buffer)
                   : (piece->transposed  ? load_transposed
                      : piece->step != 1 ? load_spread
                                         : load_rows)(piece, t, p, buffer));
@@ -377,15 +407,16 @@ static ts_status load_tensor(ts_decoder *d, const ts_name_map *map, const ts_nam
 
 static bool is_mapped(const ts_family *f, const ts_name_map *map, const char *name)
 {
-    char stem[TS_PACKED_NAME];
-    if (ts_packed_stem(name, stem))
-        name = stem;
+    char packed[TS_PACKED_NAME], scaled[TS_FAMILY_NAME];
+    if (ts_packed_stem(name, packed))
+        name = packed;
+    const char *codes = ts_scaled_stem(name, scaled) ? scaled : name;
     char alias[TS_FAMILY_NAME];
     for (size_t i = 0; i < map->n_tensors; i++) {
         const char *own = map->tensor[i].hf_name;
-        bool is = !strcmp(own, name);
+        bool is = !strcmp(own, name) || !strcmp(own, codes);
         for (int k = 0; !is && ts_family_alias(f, own, k, alias); k++)
-            is = !strcmp(alias, name);
+            is = !strcmp(alias, name) || !strcmp(alias, codes);
         if (is)
             return true;
     }
@@ -451,11 +482,9 @@ ts_status ts_weights_load(ts_decoder *d, const ts_family *family, const ts_st_di
     for (size_t i = 0; i < map.n_tensors; i++) {
         if (map.tensor[i].is_copy)
             continue;
-        const ts_st_tensor *t = ts_weights_find(family, &d->arch, dir, map.tensor[i].hf_name);
-        ts_packed packed = { 0 };
-        if (!t)
-            ts_packed_find(family, dir, map.tensor[i].hf_name, &packed);
-        TS_TRY_TO(done, st, load_tensor(d, &map, &map.tensor[i], t, &packed, buffer));
+        held h;
+        TS_TRY_TO(done, st, find_held(d, family, dir, &map, &map.tensor[i], &h));
+        TS_TRY_TO(done, st, load_tensor(d, &map, &map.tensor[i], &h, buffer));
     }
     TS_TRY_TO(done, st, report(d, family, dir, folder, mtp_layers));
     ts_param_set_changed(&d->params);

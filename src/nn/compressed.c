@@ -3,6 +3,7 @@
 #include "nn/show.h"
 #include "ops/dsa.h"
 #include "ops/experts.h"
+#include "ops/group.h"
 
 /* ---- parameters ---- */
 
@@ -10,6 +11,8 @@ static ts_status declare_compressor(const ts_declarer *d, ts_compressor *c)
 {
     const ts_declarer in = ts_declare_in(d, "compressor");
     const ts_param_spec bias = { .place = ts_place_whole(c->rate, c->kv.out), .start = TS_START_CONSTANT, .is_vectors = true };
+    c->kv.parts.slots = c->gate.parts.slots = ts_shares_rows(d->group);
+    c->norm.sees_all = true;
     TS_TRY(ts_declare(&in, "position_bias", &bias, &c->op.bias));
     TS_TRY(ts_linear_declare(&in, "linear_kv", &c->kv));
     TS_TRY(ts_linear_declare(&in, "linear_gate", &c->gate));
@@ -26,12 +29,30 @@ static ts_status declare_indexer(const ts_declarer *d, ts_compressed_layer *l)
     return ts_declare(&weights, "weight", &w, &l->weights);
 }
 
+/* Groups of heads are shared out, each with its part of the output projection. What is made of rows for all heads, the
+ * latent vector, keys and entries, every process makes of the rows that it has. */
+static void share(const ts_declarer *d, ts_compressed_layer *l, ts_param_spec *sinks, ts_param_spec *blocks)
+{
+    const int64_t heads = l->n_heads / l->groups;
+    const ts_tensor_group *g = l->group = d->group;
+    if (!g)
+        return;
+    TS_ASSERT(!g->x && g->comm->size <= l->groups, "%lld groups of heads on %d processes", (long long)l->groups, g->comm->size);
+    l->q_down.parts.slots = l->kv.parts.slots = ts_shares_rows(g);
+    ts_linear_share(d, &l->q, TS_CUT_COLUMN, 1, heads * l->dim);
+    ts_linear_share(d, &l->proj, TS_CUT_ROW, 1, l->rank);
+    ts_place_cut_even(&sinks->place, 0, TS_AXIS_TENSOR, g->comm->size, g->comm->rank, 1, heads);
+    ts_place_cut_even(&blocks->place, 0, TS_AXIS_TENSOR, g->comm->size, g->comm->rank, 1, 1);
+    l->groups = l->proj.span[0].n / l->rank;
+    l->n_heads = l->groups * heads;
+}
+
 ts_status ts_compressed_declare(const ts_declarer *d, ts_compressed_layer *l)
 {
     const ts_declarer groups = ts_declare_in(d, "linear_groups_proj");
-    const ts_param_spec sinks = { .place = ts_place_whole(l->n_heads, 0), .start = TS_START_CONSTANT },
-                        blocks = { .place = ts_place_stack(l->groups, l->rank, l->n_heads / l->groups * l->dim) };
-    TS_ASSERT(!d->group, "heads that share one key are on one process");
+    ts_param_spec sinks = { .place = ts_place_whole(l->n_heads, 0), .start = TS_START_CONSTANT },
+                  blocks = { .place = ts_place_stack(l->groups, l->rank, l->n_heads / l->groups * l->dim) };
+    share(d, l, &sinks, &blocks);
     TS_TRY(ts_declare(d, "core_attention.softmax_offset", &sinks, &l->sinks));
     TS_TRY(ts_linear_declare(d, "linear_q_down_proj", &l->q_down));
     TS_TRY(ts_norm_declare(d, "q_layernorm", &l->q_norm));
@@ -82,11 +103,13 @@ typedef struct pass {
     ts_compress_plan plan;
 } pass;
 
-static ts_status show(const pass *p, const char *part, int64_t cols, ts_tensor *t)
+static ts_status show(const pass *p, const char *part, ts_shown_columns columns, ts_tensor *t)
 {
-    const ts_shown_columns columns = ts_columns_whole(cols);
     return ts_show(p->tape, p->run, p->layer, "self_attention", part, &columns, t);
 }
+
+/* Whose rows of the stream are parts of all; NULL: they are all here. */
+static ts_comm *rows_of(const pass *p) { return ts_shares_rows(p->l->group) ? p->l->group->comm : NULL; }
 
 /* Heads of dim values, whose ends are rotated by these positions. */
 static ts_status rotate(const pass *p, int64_t heads, int64_t dim, const ts_tensor *pos, ts_tensor **t)
@@ -154,6 +177,8 @@ static ts_status make_entries(const pass *p, const ts_compressor *c, int kv_kind
     ts_tensor *kv, *gate;
     TS_TRY(ts_linear_forward(p->tape, &c->kv, p->x, &kv));
     TS_TRY(ts_linear_forward(p->tape, &c->gate, p->x, &gate));
+    TS_TRY(ts_op_group_gather(p->tape, rows_of(p), kv, &kv));
+    TS_TRY(ts_op_group_gather(p->tape, rows_of(p), gate, &gate));
     TS_TRY(extend(p, kv_kind, &kv));
     TS_TRY(extend(p, kv_kind + 1, &gate));
     TS_TRY(ts_op_compress(p->tape, &c->op, &p->plan, kv, gate, entries));
@@ -183,14 +208,17 @@ static ts_status choose(const pass *p, int64_t n, ts_tensor **chosen)
                           .index_heads = l->index_heads, .index_dim = l->index.op.dim };
     const bool all = n <= l->topk && !p->run->first_key;
     ts_dsa_index x;
+    ts_tensor *latent;
     if (all && !p->state)
         return TS_OK;
     TS_TRY(make_entries(p, &l->index, INDEX_KV, INDEX, &x.k));
     if (all)
         return TS_OK;
-    TS_TRY(ts_linear_forward(p->tape, &l->wq_b, p->latent, &x.q));
+    TS_TRY(ts_op_group_gather(p->tape, rows_of(p), p->latent, &latent));
+    TS_TRY(ts_linear_forward(p->tape, &l->wq_b, latent, &x.q));
     TS_TRY(rotate(p, l->index_heads, l->index.op.dim, p->run->pos, &x.q));
     TS_TRY(ts_op_router(p->tape, p->x, l->weights, NULL, &x.w));
+    TS_TRY(ts_op_group_gather(p->tape, rows_of(p), x.w, &x.w));
     return ts_dsa_select(p->tape, &o, &x, chosen);
 }
 
@@ -210,7 +238,7 @@ static ts_status make_queries(pass *p, ts_tensor **q)
     TS_TRY(ts_linear_forward(p->tape, &l->q_down, p->x, &p->latent));
     TS_TRY(ts_op_norm(p->tape, &l->q_norm.op, p->latent, NULL, NULL, &p->latent));
     TS_TRY(ts_linear_forward(p->tape, &l->q, p->latent, q));
-    TS_TRY(show(p, "linear_q_up_proj", l->q.out, *q));
+    TS_TRY(show(p, "linear_q_up_proj", ts_columns_of(&l->q, TS_CUT_COLUMN), *q));
     TS_TRY(ts_op_rope(p->tape, &norm, *q, q));
     return rotate(p, l->n_heads, l->dim, p->run->pos, q);
 }
@@ -240,10 +268,12 @@ static ts_status attend_to_keys(pass *p, ts_tensor *q, ts_tensor **heads)
     const int64_t before = p->state ? l->window - 1 : 0;
     ts_shared_keys_op o = { .B = p->run->B, .S = p->run->S, .heads = l->n_heads, .dim = l->dim, .scale = l->scale,
                             .mask = ts_mask_causal(l->window), .sinks = l->sinks };
+    ts_comm *group = l->group ? l->group->comm : NULL;
     ts_tensor *kv, *entries = NULL;
     TS_TRY(ts_linear_forward(p->tape, &l->kv, p->x, &kv));
-    TS_TRY(show(p, "linear_kv_proj", l->dim, kv));
+    TS_TRY(show(p, "linear_kv_proj", ts_columns_whole(l->dim), kv));
     TS_TRY(ts_op_norm(p->tape, &l->kv_norm.op, kv, NULL, NULL, &kv));
+    TS_TRY(rows_of(p) ? ts_op_group_collect(p->tape, group, kv, &kv) : ts_op_group_copy(p->tape, group, kv, &kv));
     TS_TRY(rotate(p, 1, l->dim, p->run->pos, &kv));
     TS_TRY(extend(p, KEYS, &kv));
     o.mask.offset = before;
@@ -251,6 +281,7 @@ static ts_status attend_to_keys(pass *p, ts_tensor *q, ts_tensor **heads)
     if (l->entries.rate) {
         TS_TRY(plan_entries(p));
         TS_TRY(make_entries(p, &l->entries, KV, ENTRIES, &entries));
+        TS_TRY(ts_op_group_copy(p->tape, group, entries, &entries));
         o.first = p->plan.first, o.last = p->plan.last, o.count = p->plan.count;
     }
     if (l->index_heads)
@@ -269,12 +300,12 @@ static ts_status attend(ts_tape *tape, const void *module, const ts_run *run, in
     TS_ASSERT(run->attention_dropout <= 0, "compressed attention has no dropout");
     TS_TRY(make_queries(&p, &q));
     TS_TRY(attend_to_keys(&p, q, &heads));
-    TS_TRY(show(&p, "core_attention", l->n_heads * l->dim, heads));
+    TS_TRY(show(&p, "core_attention", ts_columns_of(&l->q, TS_CUT_COLUMN), heads));
     TS_TRY(ts_op_rope_tail(tape, &back, heads, &heads));
     TS_TRY(ts_op_linear_blocks(tape, heads, l->blocks, &heads));
-    TS_TRY(show(&p, "linear_groups_proj", l->groups * l->rank, heads));
+    TS_TRY(show(&p, "linear_groups_proj", ts_columns_of(&l->proj, TS_CUT_ROW), heads));
     TS_TRY(ts_linear_forward(tape, &l->proj, heads, y));
-    return show(&p, "linear_proj", l->proj.out, *y);
+    return show(&p, "linear_proj", ts_columns_whole(l->proj.out), *y);
 }
 
 static bool trains(const ts_compressed_layer *l)

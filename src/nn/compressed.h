@@ -10,7 +10,10 @@
  *   output     heads in groups, of each linear_groups_proj [groups rank, heads / groups dim], then linear_proj
  *
  * The last values of heads are rotated in pairs: queries and keys by their positions, entries by that of their first
- * token, and what a head gives back by its query's, since keys are values. core_attention.softmax_offset: sinks. */
+ * token, and what a head gives back by its query's, since keys are values. core_attention.softmax_offset: sinks.
+ *
+ * A group of processes shares out the heads, with their groups of the output projection; keys, entries and the indexer's
+ * choice are the same on all. */
 #ifndef TS_NN_COMPRESSED_H
 #define TS_NN_COMPRESSED_H
 #include "nn/linear.h"
@@ -27,7 +30,7 @@ typedef struct ts_compressor {
 } ts_compressor;
 
 typedef struct ts_compressed_layer {
-    int64_t n_heads, dim; /* n_heads 0: none */
+    int64_t n_heads, dim; /* n_heads 0: none; once declared, heads and groups that are here */
     int64_t window;       /* keys that a query sees, itself among them */
     float scale, eps;     /* of scores; of the norm of queries */
     int64_t rope;         /* rotated values of a head */
@@ -37,6 +40,7 @@ typedef struct ts_compressed_layer {
     ts_norm_layer q_norm, kv_norm;
     ts_param *sinks;
     int64_t groups, rank; /* of the output projection */
+    const ts_tensor_group *group;
     ts_param *blocks;     /* a stack [groups, rank, heads / groups dim] */
     ts_compressor entries;
     int64_t index_heads, topk; /* index_heads 0: queries see all entries */

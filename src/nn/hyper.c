@@ -8,10 +8,11 @@ ts_status ts_hyper_declare(const ts_declarer *d, const char *name, ts_hyper_laye
 {
     const ts_declarer in = ts_declare_in(d, name);
     const int64_t n = l->op.streams, cols = ts_hyper_cols(n, l->op.iterations);
-    const ts_param_spec weight = { .place = ts_place_whole(cols, n * l->width), .is_router = true },
-                        scale = { .place = ts_place_whole(ts_hyper_scales(l->op.iterations), 0),
+    const ts_param_parts of_rows = { .slots = ts_shares_rows(d->group) };
+    const ts_param_spec weight = { .place = ts_place_whole(cols, n * l->width), .is_router = true, .parts = of_rows },
+                        scale = { .place = ts_place_whole(ts_hyper_scales(l->op.iterations), 0), .parts = of_rows,
                                   .start = TS_START_CONSTANT, .value = l->start },
-                        base = { .place = ts_place_whole(cols, 0), .start = TS_START_CONSTANT };
+                        base = { .place = ts_place_whole(cols, 0), .start = TS_START_CONSTANT, .parts = of_rows };
     if (!n)
         return TS_OK;
     TS_TRY(ts_norm_declare(&in, "norm", &l->norm));

@@ -300,6 +300,30 @@ static ts_status index_rule(const ts_layout *l, ts_str *say)
                             "of a row, which are not exchanged: give kvallgather_cp_algo");
 }
 
+static bool tp_fits_groups(const ts_layout *l, int64_t n)
+{
+    return l->o->unaligned ? l->head_groups >= n : l->head_groups % n == 0;
+}
+
+/* Groups of heads stay together; keys stand for tokens that are not together where a sequence is cut. */
+static ts_status compressed_rule(const ts_layout *l, ts_str *say)
+{
+    if (!l->head_groups)
+        return TS_OK;
+    if (l->cp > 1)
+        return ts_str_printf(say, "--context-parallel-size %lld: heads of this model share keys that stand for several tokens "
+                                  "(compress_rates, --compress-ratios), for which sequences are whole (it may be 1)", LL(l->cp));
+    if (l->o->two)
+        return ts_str_puts(say, "--tp-2d: heads of this model share keys (compress_rates, --compress-ratios) and are cut by "
+                                "groups alone: leave it out");
+    if (tp_fits_groups(l, l->tp))
+        return TS_OK;
+    TS_TRY(ts_str_printf(say, TENSOR " %lld %s the %lld groups of heads of the model's output projection (o_groups)%s", LL(l->tp),
+                         l->head_groups < l->tp ? "is more than" : "does not divide", LL(l->head_groups),
+                         l->head_groups < l->tp ? "" : ": --unaligned-linear shares them out unevenly"));
+    return may_be(say, l, "it", tp_fits_groups, l->head_groups);
+}
+
 static bool tp_fits_mlp(const ts_layout *l, int64_t n)
 {
     return l->ffn >= n && (l->o->unaligned || l->ffn % n == 0);
@@ -352,20 +376,6 @@ static ts_status norm_rule(const ts_layout *l, ts_str *say)
     return ts_str_printf(say,
                          TENSOR " %lld: the norm of this model's queries and keys runs over all heads "
                          "together, which then are not on one process (it may be 1)", LL(l->tp));
-}
-
-/* What layers read beside the stream is made on one process, from whole rows. */
-static ts_status beside_rule(const ts_layout *l, ts_str *say)
-{
-    const struct {
-        const char *option;
-        int64_t n;
-    } cuts[] = { { TENSOR, l->tp }, { "--pipeline-model-parallel-size", l->pp }, { "--context-parallel-size", l->cp } };
-    for (int i = 0; i < (l->by_rows ? 2 : 3) && l->beside; i++)
-        if (cuts[i].n > 1)
-            TS_TRY(ts_str_printf(say, "%s%s %lld: %s, which are not cut or sent to other processes (it may be 1)",
-                                 say->len ? "; " : "", cuts[i].option, LL(cuts[i].n), l->beside));
-    return TS_OK;
 }
 
 static bool tp_fits_rows(const ts_layout *l, int64_t n) { return l->seq_length % n == 0; }
@@ -526,8 +536,8 @@ static ts_status stages_rule(const ts_layout *l, ts_str *say)
 typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
 
 static rule_fn *const rules[] = { world_rule, expert_rule, expert_rows_rule, gather_rule, way_rule, slices_rule, some_experts_rule,
-                                  order_rule, batch_rule, heads_rule, scan_rule, index_rule,
-                                  mlp_rule, experts_rule, vocabulary_rule, norm_rule, beside_rule, rows_rule,
+                                  order_rule, batch_rule, heads_rule, scan_rule, index_rule, compressed_rule,
+                                  mlp_rule, experts_rule, vocabulary_rule, norm_rule, rows_rule,
                                   overlap_rule, parts_rule, stages_rule,
                                   mesh_rule, mesh_latent_rule, mesh_model_rule, mesh_width_rule, mesh_alone_rule,
                                   mesh_overlap_rule };

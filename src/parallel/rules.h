@@ -22,14 +22,11 @@ typedef struct ts_layout {
     const int64_t *empty;       /* [n_empty] layers that are none, as ts_stages_make takes them */
     int64_t n_empty;
     bool tied;                  /* the output layer is the embedding */
+    int64_t head_groups;        /* of the output projection, where heads share keys that stand for several tokens; 0: they do not */
     bool indexed;               /* an indexer chooses keys */
     int64_t mtp_layers;         /* layers behind the last one, which read the embedding too */
     bool latent;                /* attention is */
     bool norm_of_all_heads;     /* of queries and keys, over all heads together */
-    /* Something of the whole model's beside the stream, in words and the key of a configuration that says it; NULL:
-     * nothing */
-    const char *beside;
-    bool by_rows; /* which is of each row by itself, wherever it is */
     bool norms_of_heads;        /* likewise, of each head with weights of its own */
     const ts_parallel_options *o;
 } ts_layout;

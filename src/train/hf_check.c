@@ -4,6 +4,7 @@
 #include "base/names.h"
 #include "model/weights.h"
 #include "model/weights_packed.h"
+#include "model/weights_scaled.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -67,6 +68,7 @@ static void check_shape(checker *c, const ts_name_tensor *want)
     const ts_st_tensor *t = ts_weights_find(c->family, &c->arch, c->dir, want->hf_name);
     char have[256] = "", need[256] = "";
     ts_packed packed;
+    ts_scaled scaled;
     if (!t && ts_packed_find(c->family, c->dir, want->hf_name, &packed)) {
         if (ts_packed_check(&packed, c->folder, want) != TS_OK)
             found(c, "%s", ts_error_message());
@@ -74,6 +76,11 @@ static void check_shape(checker *c, const ts_name_tensor *want)
     }
     if (!t) {
         found(c, "%s: tensor %s is missing", c->folder, want->hf_name);
+        return;
+    }
+    if (ts_scaled_is(t)) {
+        if (ts_scaled_find(c->dir, t, want, &scaled) != TS_OK)
+            found(c, "%s", ts_error_message());
         return;
     }
     bool same = t->rank == want->rank;
@@ -117,9 +124,10 @@ static ts_status check_tensors(checker *c)
             check_shape(c, &m.tensor[i]);
     for (int64_t i = 0; st == TS_OK && i < ts_st_dir_count(c->dir); i++) {
         const ts_st_tensor *t = ts_st_dir_at(c->dir, i);
-        char stem[TS_PACKED_NAME];
+        char stem[TS_PACKED_NAME], scaled[TS_FAMILY_NAME];
         const char *name = ts_packed_stem(t->name, stem) ? stem : t->name;
-        if (ts_names_find(names, name) < 0 && !ts_family_ignores(c->family, &c->arch, t->name) &&
+        const bool scales = ts_scaled_stem(name, scaled) && ts_names_find(names, scaled) >= 0;
+        if (ts_names_find(names, name) < 0 && !scales && !ts_family_ignores(c->family, &c->arch, t->name) &&
             !ts_family_further(c->family, &c->arch, t->name))
             found(c, "%s: tensor %s belongs to no part of the model that config.json describes",
                   t->path, t->name);

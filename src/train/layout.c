@@ -44,16 +44,6 @@ static ts_status describe(const ts_job_options *o, const ts_option_set *set, ts_
     return TS_OK;
 }
 
-/* What layers of the model read beside the stream. */
-static const char *beside_of(const ts_arch *a)
-{
-    if (ts_arch_has(a, TS_ATTENTION_COMPRESSED))
-        return "heads of this model share keys that stand for several tokens (compress_rates, --compress-ratios)";
-    if (ts_arch_hashes(a))
-        return "layers of this model choose experts by tokens (hash_moe, --n-hash-layers)";
-    return a->hyper_streams ? "the residual of this model is several streams (--enable-hyper-connections)" : NULL;
-}
-
 /* Layers whose heads or MLPs are others than the model's. */
 static ts_status check_layers(const ts_arch *a, ts_layout l)
 {
@@ -100,10 +90,9 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
         if (ts_arch_has(a, TS_ATTENTION_CONV))
             l.scan_heads = l.scan_groups = a->hidden;
         l.vocab = a->vocab, l.n_layers = a->n_layers, l.tied = a->tied, l.mtp_layers = a->mtp_layers;
-        l.latent = a->kv_lora_rank > 0, l.indexed = a->index_heads > 0;
+        l.head_groups = ts_arch_has(a, TS_ATTENTION_COMPRESSED) ? a->out_groups : 0;
+        l.latent = a->kv_lora_rank > 0, l.indexed = a->index_heads > 0 && !l.head_groups;
         l.norm_of_all_heads = a->qk_norm == TS_QK_NORM_FULL;
-        l.beside = beside_of(a);
-        l.by_rows = (a->hyper_streams > 0 || ts_arch_shares_choices(a)) && !ts_arch_has(a, TS_ATTENTION_COMPRESSED);
         l.norms_of_heads = a->qk_norm == TS_QK_NORM_OWN;
     }
     TS_TRY(ts_layout_check(&l));

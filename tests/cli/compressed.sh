@@ -71,11 +71,14 @@ expect 2 "compressed keys (compress_rates, --compress-ratios) has none" "$T" pre
 expect 2 "is not trained: leave it out" "$T" pretrain $common --indexer-loss-coeff 0.1
 # shellcheck disable=SC2086
 expect 2 "of compressed attention (compress_rates, --compress-ratios) are normed" "$T" pretrain $common --qk-clip
-for cut in tensor-model context pipeline-model; do
-    case $cut in context) cut=context-parallel ;; *) cut=$cut-parallel ;; esac
-    # shellcheck disable=SC2086
-    expect 2 "heads of this model share keys that stand for several tokens" "$T" plan $common "--$cut-size" 2 --world-size 2
-done
+# shellcheck disable=SC2086
+expect 2 "--context-parallel-size 2: heads of this model share keys that stand for several tokens" "$T" plan $common \
+    --context-parallel-size 2 --world-size 2
+# shellcheck disable=SC2086
+expect 2 "--tensor-model-parallel-size 4 is more than the 2 groups of heads of the model's output projection (o_groups) (it may be 1 or 2)" \
+    "$T" plan $common --tensor-model-parallel-size 4 --world-size 4
+# shellcheck disable=SC2086
+expect 2 "--tp-2d: heads of this model share keys" "$T" plan $common --tensor-model-parallel-size 4 --tp-2d --tp-x 2 --tp-y 2 --world-size 4
 if have_mpi; then
     job many 2 --use-distributed-optimizer
     alike many one 1

@@ -25,13 +25,12 @@ expect 0 "" "$T" infer --load "$D/ck" --prompt "1 2 3" --max-new-tokens 2 --toke
 expect 2 "--num-residual-streams 4 contradicts" "$T" pretrain $common --load "$D/ck" --num-residual-streams 4
 # shellcheck disable=SC2086
 expect 2 "at most 160 of their product" "$T" pretrain $common --mhc-sinkhorn-iterations 100
-# shellcheck disable=SC2086
-expect 2 "no layers that predict further tokens (--mtp-num-layers)" "$T" pretrain $common --mtp-num-layers 1
+job ahead 1 --mtp-num-layers 1 --save "$D/ahead" --save-interval 4
+as_planned ahead 1 --mtp-num-layers 1
+job again 1 --mtp-num-layers 1 --load "$D/ahead" --ckpt-step 4
+alike again ahead 5 0
 # shellcheck disable=SC2086
 expect 2 "has another streams of hyper-connections" "$T" pretrain $common --save-hf "$D/hf"
-# shellcheck disable=SC2086
-expect 2 "--tensor-model-parallel-size 2: the residual of this model is several streams (--enable-hyper-connections)" \
-    "$T" plan $common --tensor-model-parallel-size 2 --world-size 2
 if have_mpi; then
     job many 2 --use-distributed-optimizer
     alike many one 1

@@ -59,6 +59,13 @@ model() {
         # what differs by rounding grows: norms stand behind each part
         echo "--model-config $(dirname "$0")/layouts/$1.json --tokenizer-type NullTokenizer --vocab-size 96 --adam-eps 1e-3 --lr 4e-4" ;;
     step) echo "--model-config $D/step.json --tokenizer-type NullTokenizer --vocab-size 96 --moe-aux-loss-coeff 0.02" ;;
+    streams) echo "$gated --enable-hyper-connections --num-residual-streams 3 --mhc-sinkhorn-iterations 6" ;;
+    hashed) echo "$gated $experts --moe-layer-freq 1 --n-hash-layers 6" ;;
+    v4-ahead) echo "$(model v4) --mtp-num-layers 2 --mtp-loss-scaling-factor 2" ;;
+    v4) echo "${latent%% --multi*} $experts --num-query-groups 1 --kv-channels 12 --moe-layer-freq 1 --moe-router-score-function sqrtsoftplus
+        --moe-router-enable-expert-bias --reset-attention-mask --enable-mhc --hc-mult 3 --mhc-sinkhorn-iterations 4
+        --q-lora-rank 20 --qk-pos-emb-head-dim 4 --sliding-window-size 5 --o-groups 4 --o-lora-rank 6 --index-n-heads 2
+        --index-head-dim 8 --index-topk 3 --compress-ratios 0 4 8 4 --n-hash-layers 3 --moe-shared-expert-intermediate-size 24 --init-method-std 0.15 --mhc-init-gating-factor 0.5" ;;
     alibi) echo "$heads --position-embedding-type alibi --softmax-type learnable --embed-layernorm --normalization RMSNorm" ;;
     dropout) echo "$gated --hidden-dropout 0.1" ;;
     esac

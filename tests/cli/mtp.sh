@@ -18,7 +18,7 @@ as_told() {
         wrong "$1 of $G is not the reference's: $(head -n 1 "$D/a") for $(head -n 1 "$D/b")"
 }
 
-for kind in qwen3_next:1 glm4_moe:2 deepseek_v3:2; do
+for kind in qwen3_next:1 glm4_moe:2 deepseek_v4:2 deepseek_v3:2; do
     G=tests/golden/mtp/${kind%:*} depths=${kind#*:}
     common="--load $G --mtp-num-layers $depths --mtp-loss-scaling-factor 0.3 --tokenizer-type NullTokenizer --vocab-size 78
         --data-path $D/text_text_document --split 100,0,0 --seq-length 20 --micro-batch-size 1 --global-batch-size 2 --lr 3e-3

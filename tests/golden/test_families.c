@@ -12,6 +12,7 @@
 #include "infer/score.h"
 #include "model/open.h"
 #include "model/weights_packed.h"
+#include "model/weights_scaled.h"
 #include "train/optimizer.h"
 
 #include <float.h>
@@ -286,6 +287,23 @@ static void check_unpacked(const golden *g, const ts_packed *packed, const ts_st
     ts_free(&row);
 }
 
+/* Likewise matrices with scales beside them. */
+static void check_scaled(const golden *g, const ts_st_dir *before, const ts_st_tensor *x, const ts_st_tensor *y)
+{
+    const ts_name_tensor want = { .rank = 2, .dim = { y->shape[0], y->shape[1] } };
+    ts_scaled s;
+    float *row = NULL;
+    OK(ts_scaled_find(before, x, &want, &s));
+    OK(ts_alloc(&row, (size_t)(2 * y->shape[1]), sizeof *row));
+    for (int64_t r = 0; r < y->shape[0]; r++) {
+        ts_scaled_row(&s, r, row);
+        OK(ts_st_read_rows_f32(y, r, r + 1, row + y->shape[1]));
+        if (memcmp(row, row + y->shape[1], (size_t)y->shape[1] * sizeof *row))
+            fail_msg("%s: %s has other values in row %lld", g->name, y->name, (long long)r);
+    }
+    ts_free(&row);
+}
+
 /* Written in the files' own type, every tensor has its name, shape and bits again. */
 static void check_saved(golden *g)
 {
@@ -312,6 +330,11 @@ static void check_saved(golden *g)
         }
         if (!x)
             fail_msg("%s: %s was not in the folder", g->name, y->name);
+        if (ts_scaled_is(x)) {
+            check_scaled(g, before, x, y);
+            unpacked++;
+            continue;
+        }
         if (ts_family_other_name(g->model.family, y->name, alias) && ts_st_dir_find(before, alias))
             fail_msg("%s: %s is %s in the folder", g->name, y->name, alias);
         assert_int_equal(x->rank, y->rank);

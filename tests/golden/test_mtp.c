@@ -15,7 +15,7 @@
 #include <string.h>
 
 enum { LENGTH = 20, DEPTHS = 2 };
-static const char *const names[] = { "glm4_moe", "deepseek_v3", "qwen3_next" };
+static const char *const names[] = { "glm4_moe", "deepseek_v3", "qwen3_next", "deepseek_v4" };
 enum { NAMES = sizeof names / sizeof *names };
 
 /* Qwen3-Next has one, of which no key tells. */

@@ -6,7 +6,32 @@
 #include <math.h>
 #include <string.h>
 
-#define LAYER(name_, hf_name_) { .name = name_, .hf_name = "model.layers.*." hf_name_ }
+/* A layer's rows, and those of one that predicts a further token, which has no compressors and no table of experts. */
+#define ROW(in_, name_, hf_name_) { .name = name_, .hf_name = in_ hf_name_ }
+#define BLOCK(in_, kv_norm_)                                                                              \
+    ROW(in_, "self_attention.core_attention.softmax_offset", "attn.attn_sink"),                    \
+        ROW(in_, "self_attention.linear_q_down_proj", "attn.wq_a"), ROW(in_, "self_attention.q_layernorm", "attn.q_norm"), \
+        ROW(in_, "self_attention.linear_q_up_proj", "attn.wq_b"), ROW(in_, "self_attention.linear_kv_proj", "attn.wkv"), \
+        ROW(in_, "self_attention.kv_layernorm", kv_norm_),                                         \
+        { .name = "self_attention.linear_groups_proj", .hf_name = in_ "attn.wo_a", .part = TS_PART_STACK }, \
+        ROW(in_, "self_attention.linear_proj", "attn.wo_b"), ROW(in_, "mlp.router", "ffn.gate"),   \
+        ROW(in_, "mlp.router.expert_bias", "ffn.gate.bias"),                                       \
+        { "mlp.experts.linear_fc1", in_ "ffn.experts.*.w1", TS_PART_GATE, false },                 \
+        { "mlp.experts.linear_fc1", in_ "ffn.experts.*.w3", TS_PART_UP, false },                   \
+        ROW(in_, "mlp.experts.linear_fc2", "ffn.experts.*.w2"),                                    \
+        { "mlp.shared_experts.linear_fc1", in_ "ffn.shared_experts.w1", TS_PART_GATE, false },     \
+        { "mlp.shared_experts.linear_fc1", in_ "ffn.shared_experts.w3", TS_PART_UP, false },       \
+        ROW(in_, "mlp.shared_experts.linear_fc2", "ffn.shared_experts.w2"),                        \
+        ROW(in_, "input_layernorm", "attn_norm"), ROW(in_, "pre_mlp_layernorm", "ffn_norm"),       \
+        ROW(in_, "attention_hyper.weight", "hc_attn_fn"), ROW(in_, "attention_hyper.base", "hc_attn_base"), \
+        ROW(in_, "attention_hyper.scale", "hc_attn_scale"), ROW(in_, "mlp_hyper.weight", "hc_ffn_fn"), \
+        ROW(in_, "mlp_hyper.base", "hc_ffn_base"), ROW(in_, "mlp_hyper.scale", "hc_ffn_scale")
+#define FURTHER                                                                                    \
+    BLOCK("mtp.*.", "attn.kv_norm"), ROW("mtp.*.", "enorm", "enorm"), ROW("mtp.*.", "hnorm", "hnorm"), ROW("mtp.*.", "e_proj", "e_proj"), \
+        ROW("mtp.*.", "h_proj", "h_proj"), ROW("mtp.*.", "hyper_head.weight", "hc_head_fn"),       \
+        ROW("mtp.*.", "hyper_head.base", "hc_head_base"), ROW("mtp.*.", "hyper_head.scale", "hc_head_scale"), \
+        ROW("mtp.*.", "final_layernorm", "norm")
+#define LAYER(name_, hf_name_) ROW("model.layers.*.", name_, hf_name_)
 #define ENTRIES(ours_, theirs_, bias_, kv_, gate_, norm_)                                          \
     LAYER(ours_ ".position_bias", theirs_ bias_), LAYER(ours_ ".linear_kv", theirs_ kv_),          \
         LAYER(ours_ ".linear_gate", theirs_ gate_), LAYER(ours_ ".norm", theirs_ norm_)
@@ -16,39 +41,16 @@
     { .name = "decoder.hyper_head.weight", .hf_name = "model.hc_head.hc_fn" },                     \
     { .name = "decoder.hyper_head.base", .hf_name = "model.hc_head.hc_base" },                     \
     { .name = "decoder.hyper_head.scale", .hf_name = "model.hc_head.hc_scale" },                   \
-    { .name = "output_layer", .hf_name = head_ }, { 0 }
+    { .name = "output_layer", .hf_name = head_ }, FURTHER, { 0 }
 
 static const ts_name_row file_names[] = {
     { .name = "embedding.word_embeddings", .hf_name = "model.embed_tokens" },
-    LAYER("self_attention.core_attention.softmax_offset", "attn.attn_sink"),
-    LAYER("self_attention.linear_q_down_proj", "attn.wq_a"),
-    LAYER("self_attention.q_layernorm", "attn.q_norm"),
-    LAYER("self_attention.linear_q_up_proj", "attn.wq_b"),
-    LAYER("self_attention.linear_kv_proj", "attn.wkv"),
-    LAYER("self_attention.kv_layernorm", "attn.norm"),
-    { .name = "self_attention.linear_groups_proj", .hf_name = "model.layers.*.attn.wo_a", .part = TS_PART_STACK },
-    LAYER("self_attention.linear_proj", "attn.wo_b"),
+    BLOCK("model.layers.*.", "attn.norm"),
     ENTRIES("self_attention.compressor", "attn.compressor", ".ape", ".wkv", ".wgate", ".norm"),
     ENTRIES(INDEXER ".compressor", "attn.indexer.compressor", ".ape", ".wkv", ".wgate", ".norm"),
     LAYER(INDEXER ".linear_wq_b", "attn.indexer.wq_b"),
     LAYER(INDEXER ".linear_weights_proj", "attn.indexer.weights_proj"),
-    LAYER("mlp.router", "ffn.gate"),
     { .name = "mlp.router.token_experts", .hf_name = "model.layers.*.ffn.gate.tid2eid", .part = TS_PART_CHOICES },
-    LAYER("mlp.router.expert_bias", "ffn.gate.bias"),
-    { "mlp.experts.linear_fc1", "model.layers.*.ffn.experts.*.w1", TS_PART_GATE, false },
-    { "mlp.experts.linear_fc1", "model.layers.*.ffn.experts.*.w3", TS_PART_UP, false },
-    LAYER("mlp.experts.linear_fc2", "ffn.experts.*.w2"),
-    { "mlp.shared_experts.linear_fc1", "model.layers.*.ffn.shared_experts.w1", TS_PART_GATE, false },
-    { "mlp.shared_experts.linear_fc1", "model.layers.*.ffn.shared_experts.w3", TS_PART_UP, false },
-    LAYER("mlp.shared_experts.linear_fc2", "ffn.shared_experts.w2"),
-    LAYER("input_layernorm", "attn_norm"),
-    LAYER("pre_mlp_layernorm", "ffn_norm"),
-    LAYER("attention_hyper.weight", "hc_attn_fn"),
-    LAYER("attention_hyper.base", "hc_attn_base"),
-    LAYER("attention_hyper.scale", "hc_attn_scale"),
-    LAYER("mlp_hyper.weight", "hc_ffn_fn"),
-    LAYER("mlp_hyper.base", "hc_ffn_base"),
-    LAYER("mlp_hyper.scale", "hc_ffn_scale"),
     ENDS("head"),
 };
 
@@ -89,7 +91,7 @@ static const ts_name_row *names_of(const ts_arch *a) { return a->experts_stacked
 static const ts_name_other others[] = {
     { "model.embed_tokens", "embed", false },
     { ".attn.norm.", ".attn.kv_norm.", false },
-    { "model.hc_head.", "", false },
+    { "model.hc_head.hc_", "hc_head_", false },
     { 0 },
 };
 
@@ -211,6 +213,9 @@ static ts_status read_types(const ts_config_row *r, const json_t *o, const char 
             TS_TRY(kind_by_ratio(ratios, file, i, &kind));
         make_layer(&a->layer[i], kind, rate, window);
     }
+    for (size_t i = (size_t)a->n_layers; i < json_array_size(ratios); i++)
+        if (json_integer_value(json_array_get(ratios, i))) /* of one that predicts a further token: those have windows alone */
+            a->mtp_layers = 0;
     return TS_OK;
 }
 
@@ -319,7 +324,7 @@ static const ts_config_row rows[] = {
     TS_COPY("hc_sinkhorn_iters", hyper_turns, 20),
     TS_COPY("hc_eps", hyper_eps, 1e-6),
     TS_FIXED(hyper_start, 1),
-    TS_FIXED(mtp_layers, 0),
+    TS_MTP_LAYERS,
     TS_REFUSE("attention_bias", "attention of this class has no bias"),
     TS_REFUSE("mlp_bias", "MLPs of this class have no bias here"),
     { .kind = TS_CONFIG_OWN, .key = "layer_types", .late = true, .read = read_types, .write = write_types },
@@ -329,4 +334,4 @@ static const ts_config_row rows[] = {
 
 const ts_family ts_family_deepseek_v4 = { .model_type = "deepseek_v4", .architecture = "DeepseekV4ForCausalLM",
                                           .base = &ts_family_base, .names = file_names, .names_of = names_of,
-                                          .others = others, .rows = rows, .has_further = true };
+                                          .others = others, .rows = rows };

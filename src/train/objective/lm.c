@@ -208,7 +208,7 @@ static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_
     const int64_t n = m->rows * rows_here(o);
     *b = (lm_batch){ 0 };
     TS_TRY(spread_of(o, tape, m, &b->spread));
-    if (m->part == 0) {
+    if (m->part == 0 || o->network.reads_tokens) {
         if (buffer)
             tokens(m, here, o->seq_length, 0, buffer);
         TS_TRY(upload_field(tape, "tokens", buffer, n, &b->fields));

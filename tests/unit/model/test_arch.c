@@ -188,7 +188,8 @@ static void test_fields(void **state)
             assert_true(r->offset == offsetof(ts_arch, family) ||
                         r->offset == offsetof(ts_arch, pad_frozen) ||
                         r->offset == offsetof(ts_arch, experts_stacked) || r->offset == offsetof(ts_arch, hyper_start) ||
-                        r->offset == offsetof(ts_arch, other_names));
+                        r->offset == offsetof(ts_arch, other_names) ||
+                        r->offset == offsetof(ts_arch, has_ahead));
         ts_arch_deinit(&a);
         ts_arch_deinit(&b);
     }

@@ -296,6 +296,13 @@ static void test_damaged_experts(void **state)
           "model.layers.0.ffn.gate.tid2eid sends token 0 to expert -1, expected whole numbers from 0 to 5" },
         { "deepseek_v4", "model.layers.1.attn.compressor.ape", 0, "compressor.ape has shape [1, 24], but config.json says [2, 24]" },
         { "deepseek_v4", "model.layers.2.attn.wo_a.weight", 0, "wo_a.weight has shape [9, 24], but config.json says [10, 24]" },
+        { "deepseek_v4-fp8", "layers.0.attn.wq_a.scale", MISSING,
+          "layers.0.attn.wq_a.weight is F8_E4M3, but nothing in the .safetensors files is called as its scales would be, with .scale" },
+        { "deepseek_v4-fp8", "layers.0.attn.wq_b.scale", 1, "wq_b.scale has shape [1, 1], but config.json says [1, 2]" },
+        { "deepseek_v4-fp8", "layers.1.attn.wkv.weight", 1, "wkv.weight has shape [12, 159], but config.json says [12, 160]" },
+        { "deepseek_v4-fp8", "layers.1.ffn.experts.2.w2.scale", 1, "w2.scale has shape [160, 1], but config.json says [160, 2]" },
+        { "deepseek_v4-fp8", "layers.0.ffn.experts.0.w1.weight", 1, "w1.weight has shape [64, 79], but config.json says [64, 80]" },
+        { "deepseek_v4-fp8", "layers.0.ffn.experts.1.w3.weight", MISSING, "layers.0.ffn.experts.1.w3.weight is in none" },
         { "deepseek_v4-modules", "model.layers.1.attn_hc.fn", MISSING, "model.layers.1.attn_hc.fn is in none" },
         { "kimi_linear", "model.layers.1.block_sparse_moe.experts.4.w2.weight", -1, "block_sparse_moe.experts.4.w2.weight is in none" },
     };

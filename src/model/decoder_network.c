@@ -62,6 +62,7 @@ static ts_status make_run(ts_decoder *d, ts_tape *tape, const ts_network_call *c
                      .spread = c->spread,
                      .row0 = rows_before(d, c->B * c->S),
                      .pos = ts_fields_get(c->fields, "position_ids"),
+                     .whole_pos = ts_fields_get(c->fields, "whole_position_ids"),
                      .first_key = ts_fields_get(c->fields, "first_key"),
                      .last_key = ts_fields_get(c->fields, "last_key"),
                      .context = c->context,
@@ -129,5 +130,6 @@ ts_network ts_decoder_network(ts_decoder *d)
                          .width = d->arch.hidden,
                          .streams = d->arch.hyper_streams ? d->arch.hyper_streams : 1,
                          .reads_tokens = ts_arch_hashes(&d->arch),
+                         .reads_whole = ts_arch_has(&d->arch, TS_ATTENTION_COMPRESSED),
                          .predicts = d->arch.mtp_layers };
 }

@@ -8,6 +8,7 @@
 /* Tensors of one micro-batch on the device, by name. What a decoder reads:
  *   tokens        int32 [B * S]
  *   position_ids  int32 [B * S]: position in its document
+ *   whole_position_ids   int32 [B * length]: of all of a sequence that is spread, where the network reads_whole
  *   first_key, last_key   int32 [B * S]: keys that may be seen (packed documents, padding); may be
  *                 missing. Of a sequence that is spread, those of nn/run.h */
 enum { TS_NETWORK_FIELDS = 12 };
@@ -88,6 +89,7 @@ typedef struct ts_network {
     int64_t layers, width;
     int64_t streams;   /* of that width side by side, in what a pass that goes on elsewhere gives; 0 is 1 */
     bool reads_tokens; /* passes that begin with a stream read them too */
+    bool reads_whole;  /* of sequences that are spread it reads the positions of all rows */
     int64_t predicts; /* depths of predictions further ahead */
     const ts_expert_load *load; /* n 0: none; of layers of experts, and the rules of their training */
     const ts_expert_rules *rules;

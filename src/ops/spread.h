@@ -84,6 +84,9 @@ ts_status ts_op_spread_out(ts_tape *tape, const ts_spread *s, int64_t B, int64_t
 ts_status ts_op_spread_back(ts_tape *tape, const ts_spread *s, int64_t B, int64_t units, ts_tensor *x,
                             ts_tensor **y) TS_NODISCARD;
 
+/* Everyone's rows: x [B * rows here, width], y [B * length, width]; the gradient is this process's rows of the sum. */
+ts_status ts_op_spread_all(ts_tape *tape, const ts_spread *s, int64_t B, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
+
 /* As ts_op_attention of fused rows: o->S rows of each of o->B sequences are here, q [B * S, ...]. The
  * rows of first_key and last_key are those of ts_spread_queries; the keys they name, and the mask, are
  * positions of the whole sequence. q must not be read any more. */

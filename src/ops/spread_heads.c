@@ -3,6 +3,7 @@
  *
  *   rows here, all heads               goes to neighbour 0 | 1 | 2        rows of all, some heads
  *   [B * rows, all groups]             [B * rows, its groups] each        [B * all rows, groups here]  */
+#include "ops/columns.h"
 #include "ops/spread_inside.h"
 
 static int64_t divisor(int64_t a, int64_t b) { return b ? divisor(b, a % b) : a; }
@@ -312,6 +313,17 @@ ts_status ts_op_spread_out(ts_tape *tape, const ts_spread *s, int64_t B, int64_t
               (long long)units, (long long)x->dim[1], s->heads, s->comm->size);
     const ts_head_form f = units_of(units, x->dim[1] / units);
     return ts_op_heads_out(tape, s, &f, B, x, y);
+}
+
+/* Each process gets a copy. */
+ts_status ts_op_spread_all(ts_tape *tape, const ts_spread *s, int64_t B, ts_tensor *x, ts_tensor **y)
+{
+    ts_tensor *copies = x;
+    *y = x;
+    if (!s)
+        return TS_OK;
+    TS_TRY(ts_op_repeat_cols(tape, x, s->comm->size, &copies));
+    return ts_op_spread_out(tape, s, B, s->comm->size, copies, y);
 }
 
 ts_status ts_op_spread_back(ts_tape *tape, const ts_spread *s, int64_t B, int64_t units, ts_tensor *x, ts_tensor **y)

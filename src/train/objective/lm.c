@@ -137,13 +137,20 @@ static ts_stretches queries_here(const ts_lm_objective *o)
     return ts_spread_queries(o->spread, o->seq_length, o->spread ? o->spread->comm->rank : 0);
 }
 
+/* All rows of sequences that are spread, where the network reads them; else none. */
+static ts_stretches whole_of(const ts_lm_objective *o)
+{
+    return o->spread && o->network.reads_whole ? ts_spread_rows(NULL, o->seq_length, 0) : (ts_stretches){ 0 };
+}
+
 /* Values that upload needs room for on the host: four arrays of the rows of a micro-batch, or one of its
- * queries. */
+ * queries, or of all rows. */
 static int64_t room(const ts_lm_objective *o, const ts_micro_batch *m)
 {
-    const ts_stretches at = queries_here(o);
-    const int64_t rows = 4 * rows_here(o), queries = ts_stretches_count(&at);
-    return m->rows * (o->has_segments && queries > rows ? queries : rows);
+    const ts_stretches at = queries_here(o), whole = whole_of(o);
+    const int64_t rows = 4 * rows_here(o), queries = o->has_segments ? ts_stretches_count(&at) : 0,
+                  all = ts_stretches_count(&whole), more = queries > all ? queries : all;
+    return m->rows * (more > rows ? more : rows);
 }
 
 /* Predictions further ahead whose losses this pass takes. */
@@ -185,7 +192,7 @@ static ts_status upload_told(const ts_lm_objective *o, ts_tape *tape, const ts_m
 static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m,
                         int32_t *buffer, lm_batch *b)
 {
-    const ts_stretches *here = &o->base.here, at = queries_here(o);
+    const ts_stretches *here = &o->base.here, at = queries_here(o), whole = whole_of(o);
     const int64_t n = m->rows * rows_here(o);
     *b = (lm_batch){ 0 };
     TS_TRY(spread_of(o, tape, m, &b->spread));
@@ -197,6 +204,11 @@ static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_
     if (buffer)
         positions(m, here, buffer);
     TS_TRY(upload_field(tape, "position_ids", buffer, n, &b->fields));
+    if (whole.n) {
+        if (buffer)
+            positions(m, &whole, buffer);
+        TS_TRY(upload_field(tape, "whole_position_ids", buffer, m->rows * o->seq_length, &b->fields));
+    }
     if (ts_objective_ends(&o->base, m->part))
         TS_TRY(upload_told(o, tape, m, buffer, b));
     if (!o->has_segments)

@@ -62,6 +62,7 @@ static ts_status make_run(ts_decoder *d, ts_tape *tape, const ts_network_call *c
                      .spread = c->spread,
                      .row0 = rows_before(d, c->B * c->S),
                      .pos = ts_fields_get(c->fields, "position_ids"),
+                     .pos_whole = ts_fields_get(c->fields, "position_ids_whole"),
                      .first_key = ts_fields_get(c->fields, "first_key"),
                      .last_key = ts_fields_get(c->fields, "last_key"),
                      .first_whole = ts_fields_get(c->fields, "first_whole"),
@@ -140,6 +141,8 @@ ts_network ts_decoder_network(ts_decoder *d)
                          .streams = d->arch.hyper_streams ? d->arch.hyper_streams : d->arch.altup_inputs,
                          .reads_tokens = ts_arch_hashes(&d->arch),
                          .predicts = d->arch.mtp_layers,
-                         .reads_whole = ts_arch_carries(&d->arch) || d->arch.ngram_order > 0,
+                         .reads_whole = ts_arch_carries(&d->arch) || d->arch.ngram_order > 0 ||
+                                        ts_arch_has(&d->arch, TS_ATTENTION_COMPRESSED),
+                         .reads_places = ts_arch_has(&d->arch, TS_ATTENTION_COMPRESSED),
                          .looks_back = d->arch.ngram_order > 0 };
 }

@@ -8,6 +8,7 @@
 /* Tensors of one micro-batch on the device, by name. What a decoder reads:
  *   tokens        int32 [B * S]
  *   position_ids  int32 [B * S]: position in its document
+ *   position_ids_whole   int32 [B * length]: of all of a sequence that is spread, where the network reads_places
  *   first_key, last_key   int32 [B * S]: keys that may be seen (packed documents, padding); may be
  *                 missing. Of a sequence that is spread, those of nn/run.h
  *   first_whole   int32 [B * length]: first_key of all rows of sequences that are spread; where a network reads
@@ -116,9 +117,10 @@ typedef struct ts_network {
     int64_t layers, width;
     int64_t streams;   /* of that width side by side, in what a pass that goes on elsewhere gives; 0 is 1 */
     bool reads_tokens; /* passes that begin with a stream read them too */
-    int64_t predicts; /* depths of predictions further ahead */
-    bool reads_whole; /* some layers have whole sequences on each process, wherever their rows are */
-    bool looks_back;  /* the embedding reads tokens before, wherever they are */
+    int64_t predicts;  /* depths of predictions further ahead */
+    bool reads_whole;  /* some layers have whole sequences on each process, wherever their rows are */
+    bool reads_places; /* and their positions */
+    bool looks_back;   /* the embedding reads tokens before, wherever they are */
     const ts_expert_load *load; /* n 0: none; of layers of experts, and the rules of their training */
     const ts_expert_rules *rules;
     const ts_index_training *index; /* of indexers of sparse attention; NULL: none */

@@ -1,5 +1,6 @@
 #include "nn/compressed.h"
 
+#include "nn/scan_parts.h"
 #include "nn/show.h"
 #include "ops/dsa.h"
 #include "ops/experts.h"
@@ -99,6 +100,8 @@ typedef struct pass {
     const ts_run *run;
     int64_t layer;
     ts_layer_state *state; /* NULL: nothing is kept */
+    int64_t S;             /* rows of a sequence, wherever they are, and their positions */
+    const ts_tensor *pos;
     ts_tensor *x, *latent;
     ts_compress_plan plan;
 } pass;
@@ -110,6 +113,13 @@ static ts_status show(const pass *p, const char *part, ts_shown_columns columns,
 
 /* Whose rows of the stream are parts of all; NULL: they are all here. */
 static ts_comm *rows_of(const pass *p) { return ts_shares_rows(p->l->group) ? p->l->group->comm : NULL; }
+
+/* Everyone's rows of what each process makes of its own. */
+static ts_status gather(const pass *p, ts_tensor **t)
+{
+    TS_TRY(ts_op_group_gather(p->tape, rows_of(p), *t, t));
+    return ts_op_spread_copy(p->tape, p->run->spread, p->run->B, 1, *t, t);
+}
 
 /* Heads of dim values, whose ends are rotated by these positions. */
 static ts_status rotate(const pass *p, int64_t heads, int64_t dim, const ts_tensor *pos, ts_tensor **t)
@@ -177,8 +187,8 @@ static ts_status make_entries(const pass *p, const ts_compressor *c, int kv_kind
     ts_tensor *kv, *gate;
     TS_TRY(ts_linear_forward(p->tape, &c->kv, p->x, &kv));
     TS_TRY(ts_linear_forward(p->tape, &c->gate, p->x, &gate));
-    TS_TRY(ts_op_group_gather(p->tape, rows_of(p), kv, &kv));
-    TS_TRY(ts_op_group_gather(p->tape, rows_of(p), gate, &gate));
+    TS_TRY(gather(p, &kv));
+    TS_TRY(gather(p, &gate));
     TS_TRY(extend(p, kv_kind, &kv));
     TS_TRY(extend(p, kv_kind + 1, &gate));
     TS_TRY(ts_op_compress(p->tape, &c->op, &p->plan, kv, gate, entries));
@@ -190,8 +200,8 @@ static ts_status make_entries(const pass *p, const ts_compressor *c, int kv_kind
 static ts_status plan_entries(pass *p)
 {
     const ts_run *run = p->run;
-    const ts_compress_rows rows = { .B = run->B, .S = run->S, .rate = p->l->entries.rate,
-                                    .before = p->state ? rows_before(&p->l->entries) : 0, .pos = run->pos,
+    const ts_compress_rows rows = { .B = run->B, .S = p->S, .rate = p->l->entries.rate,
+                                    .before = p->state ? rows_before(&p->l->entries) : 0, .pos = p->pos,
                                     .first_key = run->first_key, .start = p->state ? run->q_start : NULL,
                                     .length = p->state ? run->q_len : NULL };
     TS_TRY(ts_compress_plan_make(p->tape, &rows, &p->plan));
@@ -203,22 +213,22 @@ static ts_status plan_entries(pass *p)
 static ts_status choose(const pass *p, int64_t n, ts_tensor **chosen)
 {
     const ts_compressed_layer *l = p->l;
-    const ts_dsa_op o = { .B = p->run->B, .S = p->run->S, .heads = 1, .most = n < l->topk ? n : l->topk,
+    const ts_dsa_op o = { .B = p->run->B, .S = p->S, .heads = 1, .most = n < l->topk ? n : l->topk,
                           .first_key = p->plan.first, .last_key = p->plan.last, .keys = n,
                           .index_heads = l->index_heads, .index_dim = l->index.op.dim };
     const bool all = n <= l->topk && !p->run->first_key;
     ts_dsa_index x;
-    ts_tensor *latent;
+    ts_tensor *latent = p->latent;
     if (all && !p->state)
         return TS_OK;
     TS_TRY(make_entries(p, &l->index, INDEX_KV, INDEX, &x.k));
     if (all)
         return TS_OK;
-    TS_TRY(ts_op_group_gather(p->tape, rows_of(p), p->latent, &latent));
+    TS_TRY(gather(p, &latent));
     TS_TRY(ts_linear_forward(p->tape, &l->wq_b, latent, &x.q));
-    TS_TRY(rotate(p, l->index_heads, l->index.op.dim, p->run->pos, &x.q));
+    TS_TRY(rotate(p, l->index_heads, l->index.op.dim, p->pos, &x.q));
     TS_TRY(ts_op_router(p->tape, p->x, l->weights, NULL, &x.w));
-    TS_TRY(ts_op_group_gather(p->tape, rows_of(p), x.w, &x.w));
+    TS_TRY(gather(p, &x.w));
     return ts_dsa_select(p->tape, &o, &x, chosen);
 }
 
@@ -240,7 +250,8 @@ static ts_status make_queries(pass *p, ts_tensor **q)
     TS_TRY(ts_linear_forward(p->tape, &l->q, p->latent, q));
     TS_TRY(show(p, "linear_q_up_proj", ts_columns_of(&l->q, TS_CUT_COLUMN), *q));
     TS_TRY(ts_op_rope(p->tape, &norm, *q, q));
-    return rotate(p, l->n_heads, l->dim, p->run->pos, q);
+    TS_TRY(rotate(p, l->n_heads, l->dim, p->run->pos, q));
+    return ts_op_spread_out(p->tape, p->run->spread, p->run->B, l->n_heads, *q, q);
 }
 
 /* Of the rows that were kept, those that were tokens. */
@@ -266,8 +277,10 @@ static ts_status attend_to_keys(pass *p, ts_tensor *q, ts_tensor **heads)
 {
     const ts_compressed_layer *l = p->l;
     const int64_t before = p->state ? l->window - 1 : 0;
-    ts_shared_keys_op o = { .B = p->run->B, .S = p->run->S, .heads = l->n_heads, .dim = l->dim, .scale = l->scale,
-                            .mask = ts_mask_causal(l->window), .sinks = l->sinks };
+    const ts_spread *s = p->run->spread;
+    const ts_spread_share here = ts_spread_share_of(s, l->n_heads);
+    ts_shared_keys_op o = { .B = p->run->B, .S = p->S, .heads = here.n, .dim = l->dim, .scale = l->scale,
+                            .mask = ts_mask_causal(l->window), .sinks = l->sinks, .head_at = here.first };
     ts_comm *group = l->group ? l->group->comm : NULL;
     ts_tensor *kv, *entries = NULL;
     TS_TRY(ts_linear_forward(p->tape, &l->kv, p->x, &kv));
@@ -275,6 +288,7 @@ static ts_status attend_to_keys(pass *p, ts_tensor *q, ts_tensor **heads)
     TS_TRY(ts_op_norm(p->tape, &l->kv_norm.op, kv, NULL, NULL, &kv));
     TS_TRY(rows_of(p) ? ts_op_group_collect(p->tape, group, kv, &kv) : ts_op_group_copy(p->tape, group, kv, &kv));
     TS_TRY(rotate(p, 1, l->dim, p->run->pos, &kv));
+    TS_TRY(ts_op_spread_copy(p->tape, s, o.B, 1, kv, &kv));
     TS_TRY(extend(p, KEYS, &kv));
     o.mask.offset = before;
     TS_TRY(first_keys(p, before, &o.first_key));
@@ -292,14 +306,16 @@ static ts_status attend_to_keys(pass *p, ts_tensor *q, ts_tensor **heads)
 static ts_status attend(ts_tape *tape, const void *module, const ts_run *run, int64_t layer, ts_tensor *x, ts_tensor **y)
 {
     const ts_compressed_layer *l = module;
-    pass p = { .tape = tape, .l = l, .run = run, .layer = layer, .state = run->state ? run->state[layer] : NULL, .x = x };
+    pass p = { .tape = tape, .l = l, .run = run, .layer = layer, .state = run->state ? run->state[layer] : NULL, .x = x,
+               .S = ts_scan_rows(run), .pos = run->spread ? run->pos_whole : run->pos };
     const ts_rope_tail_op back = { .heads = l->n_heads, .dim = l->dim, .rope = l->rope, .interleaved = l->interleaved,
                                    .back = true, .copies = true, .cos = l->cos, .sin = l->sin, .pos = run->pos };
     ts_tensor *q, *heads;
-    TS_ASSERT(!run->spread, "compressed attention reads whole sequences");
+    TS_ASSERT(p.pos, "compressed attention reads the positions of whole sequences");
     TS_ASSERT(run->attention_dropout <= 0, "compressed attention has no dropout");
     TS_TRY(make_queries(&p, &q));
     TS_TRY(attend_to_keys(&p, q, &heads));
+    TS_TRY(ts_op_spread_back(tape, run->spread, run->B, l->n_heads, heads, &heads));
     TS_TRY(show(&p, "core_attention", ts_columns_of(&l->q, TS_CUT_COLUMN), heads));
     TS_TRY(ts_op_rope_tail(tape, &back, heads, &heads));
     TS_TRY(ts_op_linear_blocks(tape, heads, l->blocks, &heads));

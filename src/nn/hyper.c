@@ -23,15 +23,7 @@ ts_status ts_hyper_declare(const ts_declarer *d, const char *name, ts_hyper_laye
 
 ts_status ts_hyper_widen(ts_tape *tape, const ts_hyper_layer *l, ts_tensor *x, ts_tensor **s)
 {
-    ts_tensor *all = x;
-    ts_status st = TS_OK;
-    TS_TRY(ts_tape_push(tape));
-    for (int64_t i = 1; st == TS_OK && i < l->op.streams; i++)
-        st = ts_op_join_cols(tape, all, x, &all);
-    ts_tape_pop(tape, st == TS_OK ? all : NULL);
-    if (st == TS_OK)
-        *s = all;
-    return st;
+    return ts_op_repeat_cols(tape, x, l->op.streams, s);
 }
 
 ts_status ts_hyper_read(ts_tape *tape, const ts_hyper_layer *l, ts_tensor *s, ts_tensor **x, ts_hyper_mix *mix)

@@ -45,6 +45,7 @@ typedef struct ts_run {
     ts_balance_slices *together; /* how they are balanced; NULL: there is one */
     int64_t row0; /* of the B * S rows of the stream, the first that is here (sequence parallelism) */
     const ts_tensor *pos;        /* int32 [B * S]: position in its document */
+    const ts_tensor *pos_whole;  /* int32 [B * length]: of all rows of sequences that are shared out, for layers that read them */
     /* int32 [B * S]: first and last key that may be seen (packed documents, padding), or NULL; the
      * last one matters where a mask lets queries see what comes after them. Where sequences are shared out
      * they are of the queries that attention has here (ts_spread_queries) */

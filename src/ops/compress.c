@@ -144,7 +144,8 @@ ts_status ts_op_compress(ts_tape *tape, const ts_compress_op *o, const ts_compre
 static ts_attention_op window_of(const ts_shared_keys_op *o)
 {
     return (ts_attention_op){ .B = o->B, .S = o->S, .n_q = o->heads, .n_kv = 1, .head_dim = o->dim, .scale = o->scale,
-                              .mask = o->mask, .first_key = o->first_key, .sinks = o->sinks, .keys_alone = true };
+                              .mask = o->mask, .first_key = o->first_key, .sinks = o->sinks, .head_at = o->head_at,
+                              .keys_alone = true };
 }
 
 /* All entries that rows see. */

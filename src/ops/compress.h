@@ -35,7 +35,8 @@ typedef struct ts_shared_keys_op {
     float scale;
     ts_attention_mask mask;      /* of the window */
     const ts_tensor *first_key;  /* int32 [B S]: of the window's keys; or NULL */
-    ts_param *sinks;             /* [heads] */
+    ts_param *sinks;             /* of which head_at is the first head's */
+    int64_t head_at;
     /* Of entries: what the plan says of them, which a row sees; lists of those it attends to, [B S, most], of ts_dsa_select,
      * or NULL: all of them. */
     ts_tensor *first, *last, *count, *chosen;

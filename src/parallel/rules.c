@@ -305,14 +305,15 @@ static bool tp_fits_groups(const ts_layout *l, int64_t n)
     return l->o->unaligned ? l->head_groups >= n : l->head_groups % n == 0;
 }
 
-/* Groups of heads stay together; keys stand for tokens that are not together where a sequence is cut. */
+/* Groups of heads stay together; keys that stand for several tokens are made of all of a sequence's rows. */
 static ts_status compressed_rule(const ts_layout *l, ts_str *say)
 {
     if (!l->head_groups)
         return TS_OK;
-    if (l->cp > 1)
+    if (l->cp > 1 && l->o->context_algo != TS_CONTEXT_ULYSSES)
         return ts_str_printf(say, "--context-parallel-size %lld: heads of this model share keys that stand for several tokens "
-                                  "(compress_rates, --compress-ratios), for which sequences are whole (it may be 1)", LL(l->cp));
+                                  "(compress_rates, --compress-ratios), for which rows are exchanged for heads: give "
+                                  "--context-parallel-algo ulysses_cp_algo", LL(l->cp));
     if (l->o->two)
         return ts_str_puts(say, "--tp-2d: heads of this model share keys (compress_rates, --compress-ratios) and are cut by "
                                 "groups alone: leave it out");

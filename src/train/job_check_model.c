@@ -104,6 +104,9 @@ ts_status ts_job_check_model(const ts_job *j)
     for (int64_t i = 0; j->spread.comm && i < ts_arch_blocks(&d->arch); i++) {
         const ts_attention_layer *attention = &d->block[i].attention;
         const int64_t latent = d->block[i].latent.n_heads; /* which have keys of their own */
+        const int64_t compressed = d->block[i].compressed.n_heads;
+        if (compressed)
+            TS_TRY(ts_context_check_heads(&j->spread, compressed, 1));
         if (latent || attention->n_q)
             TS_TRY(ts_context_check_heads(&j->spread, latent ? latent : attention->n_q,
                                           latent ? latent : attention->n_kv));

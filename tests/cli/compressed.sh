@@ -72,8 +72,11 @@ expect 2 "is not trained: leave it out" "$T" pretrain $common --indexer-loss-coe
 # shellcheck disable=SC2086
 expect 2 "of compressed attention (compress_rates, --compress-ratios) are normed" "$T" pretrain $common --qk-clip
 # shellcheck disable=SC2086
-expect 2 "--context-parallel-size 2: heads of this model share keys that stand for several tokens" "$T" plan $common \
+expect 2 "for which rows are exchanged for heads: give --context-parallel-algo ulysses_cp_algo" "$T" plan $common \
     --context-parallel-size 2 --world-size 2
+# shellcheck disable=SC2086
+expect 2 "8 processes that exchange heads (ulysses, or --ulysses-degree-in-cp) are more than a layer's 4 heads" "$T" plan $common \
+    --context-parallel-size 8 --context-parallel-algo ulysses_cp_algo --world-size 8
 # shellcheck disable=SC2086
 expect 2 "--tensor-model-parallel-size 4 is more than the 2 groups of heads of the model's output projection (o_groups) (it may be 1 or 2)" \
     "$T" plan $common --tensor-model-parallel-size 4 --world-size 4

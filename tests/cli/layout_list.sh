@@ -4,8 +4,9 @@
 . "$(dirname "$0")/lib.sh"
 needs_mpi
 make_data
-"$T" preprocess --input "$D/numbers.txt" --output-prefix "$D/data" --tokenizer-type NullTokenizer --vocab-size 96 --append-eod \
-    >/dev/null 2>"$D/err" || { cat "$D/err"; exit 1; } # documents that end where the model sees it
+# documents with ends, of which a sample has several
+expect 0 "" "$T" preprocess --input "$D/numbers.txt" --output-prefix "$D/ended" --tokenizer-type NullTokenizer --vocab-size 96 --append-eod
+documents="--data-path $D/ended_text_document --reset-attention-mask"
 heads="--num-layers 8 --hidden-size 48 --num-attention-heads 8 --num-query-groups 4 --group-query-attention --kv-channels 4
     --ffn-hidden-size 48 --vocab-size 96 --tokenizer-type NullTokenizer --max-position-embeddings 64"
 gated="$heads --position-embedding-type rope --swiglu --normalization RMSNorm --untie-embeddings-and-output-weights
@@ -32,7 +33,7 @@ model() {
     dense) echo "$gated" ;;
     tied) echo "$heads" ;;
     window) echo "$gated --window-size 9" ;;
-    packed) echo "$gated --reset-attention-mask --reset-position-ids" ;;
+    packed) echo "$gated $documents --reset-position-ids" ;;
     latent) echo "$latent" ;;
     moe) echo "$gated $experts" ;;
     turns) echo "$gated $experts --fix-router" ;;
@@ -42,15 +43,15 @@ model() {
     latent-moe) echo "$latent --num-experts 8 --moe-router-topk 3 --moe-ffn-hidden-size 24 --moe-layer-freq ([0]*1+[1]*3)" ;;
     sparse) echo "$latent --experimental-attention-variant dsa --dsa-indexer-n-heads 2 --dsa-indexer-head-dim 8
         --dsa-indexer-topk 9 --dsa-indexer-loss-coeff 0.3" ;;
-    mamba) echo "$gated --reset-attention-mask --hybrid-override-pattern M*-MM*-M --mamba-state-dim 10 --mamba-head-dim 6
+    mamba) echo "$gated $documents --hybrid-override-pattern M*-MM*-M --mamba-state-dim 10 --mamba-head-dim 6
         --mamba-num-groups 4" ;;
-    ngrams) echo "$gated --reset-attention-mask --emb-neighbor-num 3 --emb-split-num 2 --ngram-vocab-size-ratio 2.6" ;;
-    mamba3) echo "$gated --reset-attention-mask --hybrid-override-pattern M*-MM*-M --mamba-version 3 --mamba-state-dim 12
+    ngrams) echo "$gated $documents --emb-neighbor-num 3 --emb-split-num 2 --ngram-vocab-size-ratio 2.6" ;;
+    mamba3) echo "$gated $documents --hybrid-override-pattern M*-MM*-M --mamba-version 3 --mamba-state-dim 12
         --mamba-head-dim 6 --mamba-num-groups 2" ;;
-    delta) echo "$gated --reset-attention-mask --attention-output-gate --experimental-attention-variant gated_delta_net
+    delta) echo "$gated $documents --attention-output-gate --experimental-attention-variant gated_delta_net
         --linear-attention-freq 2 --linear-num-key-heads 4 --linear-num-value-heads 8 --linear-key-head-dim 6
         --linear-value-head-dim 5 --linear-conv-kernel-dim 4" ;;
-    kda) echo "$latent --reset-attention-mask --experimental-attention-variant kimi_delta_attention --linear-attention-freq 2
+    kda) echo "$latent $documents --experimental-attention-variant kimi_delta_attention --linear-attention-freq 2
         --linear-num-value-heads 4 --linear-key-head-dim 6 --linear-value-head-dim 5 --position-embedding-type none" ;;
     gate) echo "$gated $experts --moe-model-type deepspeed_moe" ;;
     gate-all) echo "$gated $experts --moe-model-type deepspeed_moe --moe-no-drop" ;;
@@ -61,9 +62,9 @@ model() {
     step) echo "--model-config $D/step.json --tokenizer-type NullTokenizer --vocab-size 96 --moe-aux-loss-coeff 0.02" ;;
     streams) echo "$gated --enable-hyper-connections --num-residual-streams 3 --mhc-sinkhorn-iterations 6" ;;
     hashed) echo "$gated $experts --moe-layer-freq 1 --n-hash-layers 6" ;;
-    v4-ahead) echo "$(model v4) --mtp-num-layers 2 --mtp-loss-scaling-factor 2" ;;
+    v4-ahead) echo "$(model v4 | sed 's/--reset-[a-z-]*//g') --mtp-num-layers 2 --mtp-loss-scaling-factor 2" ;;
     v4) echo "${latent%% --multi*} $experts --num-query-groups 1 --kv-channels 12 --moe-layer-freq 1 --moe-router-score-function sqrtsoftplus
-        --moe-router-enable-expert-bias --reset-attention-mask --enable-mhc --hc-mult 3 --mhc-sinkhorn-iterations 4
+        --moe-router-enable-expert-bias $documents --reset-position-ids --enable-mhc --hc-mult 3 --mhc-sinkhorn-iterations 4
         --q-lora-rank 20 --qk-pos-emb-head-dim 4 --sliding-window-size 5 --o-groups 4 --o-lora-rank 6 --index-n-heads 2
         --index-head-dim 8 --index-topk 3 --compress-ratios 0 4 8 4 --n-hash-layers 3 --moe-shared-expert-intermediate-size 24 --init-method-std 0.15 --mhc-init-gating-factor 0.5" ;;
     alibi) echo "$heads --position-embedding-type alibi --softmax-type learnable --embed-layernorm --normalization RMSNorm" ;;

@@ -144,15 +144,16 @@ static bool tells_whole(const ts_lm_objective *o)
     return o->has_segments && o->network.reads_whole && ts_stretches_count(&at) < o->seq_length;
 }
 
-/* Tokens too. */
+/* Tokens too; positions. */
 static bool looks_back(const ts_lm_objective *o) { return o->spread && o->network.looks_back; }
+static bool reads_places(const ts_lm_objective *o) { return o->spread && o->network.reads_places; }
 
 /* Values that upload needs room for on the host: four arrays of the rows of a micro-batch, or one of its
  * queries, or of all rows. */
 static int64_t room(const ts_lm_objective *o, const ts_micro_batch *m)
 {
     const ts_stretches at = queries_here(o);
-    const int64_t rows = 4 * rows_here(o), whole = looks_back(o) || tells_whole(o) ? o->seq_length : 0,
+    const int64_t rows = 4 * rows_here(o), whole = looks_back(o) || reads_places(o) || tells_whole(o) ? o->seq_length : 0,
                   told = o->has_segments ? ts_stretches_count(&at) : 0, most = whole > told ? whole : told;
     return m->rows * (most > rows ? most : rows);
 }
@@ -220,6 +221,10 @@ static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_
     if (buffer)
         positions(m, here, buffer);
     TS_TRY(upload_field(tape, "position_ids", buffer, n, &b->fields));
+    if (reads_places(o) && buffer)
+        positions(m, &whole, buffer);
+    if (reads_places(o))
+        TS_TRY(upload_field(tape, "position_ids_whole", buffer, m->rows * o->seq_length, &b->fields));
     if (ts_objective_ends(&o->base, m->part))
         TS_TRY(upload_told(o, tape, m, buffer, b));
     if (o->has_segments)

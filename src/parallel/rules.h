@@ -27,6 +27,7 @@ typedef struct ts_layout {
      * nothing */
     const char *beside;
     bool by_rows; /* which is of each row by itself, wherever it is */
+    int64_t lenders;            /* earlier layers of which the layers behind some border read something, at most */
     bool ngrams;                /* rows of the embedding are of the tokens before them too (emb_neighbor_num) */
     bool norms_of_heads;        /* likewise, of each head with weights of its own */
     const ts_parallel_options *o;

@@ -1,5 +1,6 @@
 #include "train/layout.h"
 
+#include "base/mem.h"
 #include "model/open.h"
 #include "parallel/dist_train.h"
 #include "parallel/rules.h"
@@ -54,6 +55,27 @@ static const char *beside_of(const ts_arch *a)
     return a->hyper_streams ? "the residual of this model is several streams (--enable-hyper-connections)" : NULL;
 }
 
+/* At the border where most are read: a layer is read from behind itself up to its last reader. */
+static ts_status count_lenders(const ts_arch *a, int64_t *most)
+{
+    int64_t *last;
+    TS_TRY(ts_alloc(&last, (size_t)a->n_layers, sizeof *last));
+    for (int64_t i = 0; i < a->n_layers; i++) {
+        const int64_t of[] = { a->layer[i].keys_of, a->layer[i].choices_of };
+        for (int k = 0; k < 2; k++)
+            if (of[k])
+                last[of[k] - 1] = i;
+    }
+    for (int64_t at = 1; at < a->n_layers; at++) {
+        int64_t now = 0;
+        for (int64_t i = 0; i < at; i++)
+            now += last[i] >= at;
+        *most = now > *most ? now : *most;
+    }
+    ts_free(&last);
+    return TS_OK;
+}
+
 /* Layers whose heads or MLPs are others than the model's. */
 static ts_status check_layers(const ts_arch *a, ts_layout l)
 {
@@ -102,6 +124,8 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
         l.ngrams = a->ngram_order > 0;
         l.norms_of_heads = a->qk_norm == TS_QK_NORM_OWN;
     }
+    if (a && (ts_arch_borrows(a) || ts_arch_shares_choices(a)))
+        TS_TRY(count_lenders(a, &l.lenders));
     TS_TRY(ts_layout_check(&l));
     return a ? check_layers(a, l) : TS_OK;
 }

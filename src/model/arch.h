@@ -368,6 +368,9 @@ bool ts_arch_hashes(const ts_arch *a);
 /* Whether a layer attends to keys and values of another, by another's choice of keys. */
 bool ts_arch_borrows(const ts_arch *a);
 bool ts_arch_shares_choices(const ts_arch *a);
+/* What of a layer's own those from layer `at` on read. */
+enum { TS_LENDS_KEYS = 1, TS_LENDS_CHOICES = 2 };
+unsigned ts_arch_lends(const ts_arch *a, int64_t layer, int64_t at);
 /* Layers that use the shared block of this one: the first of them, how many there are (0: it uses none); and which of all
  * that use one this is, from 0 on. */
 int64_t ts_arch_first_use(const ts_arch *a, int64_t layer);

@@ -81,6 +81,15 @@ ANY_LAYER(ts_arch_has_shortcuts, l->shortcut)
 ANY_LAYER(ts_arch_has_joined, l->joined)
 ANY_LAYER(ts_arch_hashes, l->hashed)
 ANY_LAYER(ts_arch_shares_choices, l->choices_of)
+
+unsigned ts_arch_lends(const ts_arch *a, int64_t layer, int64_t at)
+{
+    unsigned what = 0;
+    for (int64_t i = at; i < a->n_layers; i++)
+        what |= (a->layer[i].keys_of == layer + 1 ? TS_LENDS_KEYS : 0u) |
+                (a->layer[i].choices_of == layer + 1 ? TS_LENDS_CHOICES : 0u);
+    return what;
+}
 ANY_LAYER(ts_arch_has_mlp, l->mlp != TS_MLP_NONE)
 
 bool ts_arch_has(const ts_arch *a, ts_attention_kind kind)

@@ -6,62 +6,18 @@
 #include <math.h>
 #include <stdio.h>
 
-static ts_status skip(void *set, const char *name, const ts_param_spec *spec)
-{
-    (void)name, (void)spec;
-    ts_param_skip(set, 1);
-    return TS_OK;
-}
-
-/* `all`; for what stands on another stage one that passes over its ids. */
-static ts_declarer where(const ts_declarer *all, bool is_here)
-{
-    ts_declarer d = *all;
-    if (!is_here && d.set)
-        d.list = skip, d.ctx = d.set, d.set = NULL;
-    return d;
-}
-
-/* Layers of another part of the model than these, which uses the same shared block. */
-static bool is_new_chunk(const ts_decoder *d, int64_t layer)
-{
-    for (int64_t i = 0; i < layer; i++)
-        if (d->arch.layer[i].shared == d->arch.layer[layer].shared && d->chunk[i] == d->chunk[layer])
-            return false;
-    return d->chunk[layer] > 0;
-}
-
-/* Who declares the weights of the shared block that layer `first` is the first to use. They are wherever one of its
- * layers is; the stage of that one counts them in norms. */
-static ts_declarer where_block(const ts_decoder *d, const ts_declarer *all, const char *name, int64_t first)
-{
-    const int block = (int)d->arch.layer[first].shared;
-    int chunks = 0;
-    bool everywhere = true;
-    for (int64_t i = first; block && d->here && i < d->arch.n_layers; i++) {
-        if (d->arch.layer[i].shared != block)
-            continue;
-        chunks += is_new_chunk(d, i);
-        everywhere = everywhere && d->here[i];
-    }
-    const ts_declarer here = where(all, chunks > 0);
-    ts_declarer in = ts_declare_in(&here, name);
-    in.chunks = chunks, in.block = everywhere ? 0 : block, in.is_elsewhere = d->here && !d->here[first];
-    return in;
-}
-
 static ts_status declare_layers(ts_decoder *d, const ts_declarer *all)
 {
     for (int64_t i = 0; i < d->arch.n_layers; i++) {
         char name[32];
-        const ts_declarer layer = where(all, d->here && d->here[i]);
+        const ts_declarer layer = ts_decoder_where(all, d->here && d->here[i]);
         snprintf(name, sizeof name, "decoder.layers.%d", (int)i);
         ts_declare_unit(all);
         const ts_declarer in = ts_declare_in(&layer, name);
         d->block[i] = ts_decoder_block(&d->arch, i);
         if (d->arch.layer[i].shared && ts_arch_first_use(&d->arch, i) < i)
             d->block[i].hybrid.first = &d->block[ts_arch_first_use(&d->arch, i)];
-        const ts_declarer of_block = where_block(d, all, name, i);
+        const ts_declarer of_block = ts_decoder_where_block(d, all, name, i);
         TS_TRY(d->block[i].hybrid.present ? ts_hybrid_declare(&in, &of_block, &d->block[i])
                                           : ts_block_declare(&in, &d->block[i]));
     }
@@ -74,8 +30,8 @@ static ts_status declare_embedding(ts_decoder *d, const ts_declarer *all, int64_
 {
     const ts_arch *a = &d->arch;
     const bool at_end = a->tied || a->mtp_layers;
-    const ts_declarer tables = where(all, d->embeds || (d->ends && at_end)),
-                      others = where(all, d->embeds);
+    const ts_declarer tables = ts_decoder_where(all, d->embeds || (d->ends && at_end)),
+                      others = ts_decoder_where(all, d->embeds);
     ts_param_spec table = { .place = ts_place_whole(rows, a->hidden), .decoupled = true, .is_table = true,
                             .is_copy = !d->embeds, .at_both_ends = at_end && d->embeds != d->ends };
     const ts_param_spec positions = { .place = ts_place_whole(a->max_positions, a->hidden), .is_table = true };
@@ -101,7 +57,7 @@ static ts_status declare_embedding(ts_decoder *d, const ts_declarer *all, int64_
 static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
 {
     const ts_arch *a = &d->arch;
-    const ts_declarer last = where(all, d->ends);
+    const ts_declarer last = ts_decoder_where(all, d->ends);
     TS_TRY(declare_embedding(d, all, rows));
     TS_TRY(declare_layers(d, all));
     ts_declare_unit(all);
@@ -190,26 +146,6 @@ static void check_group(const ts_arch *a, const ts_tensor_group *g)
               "%lld processes cannot share out this model", size);
 }
 
-static ts_status note_stage(const ts_decoder_stage *stage, ts_decoder *d)
-{
-    const bool whole = !stage || !stage->layers;
-    if (stage)
-        d->experts = stage->experts;
-    d->embeds = whole || stage->embeds;
-    d->ends = whole || stage->ends;
-    TS_TRY(ts_alloc(&d->here, (size_t)ts_arch_blocks(&d->arch), sizeof *d->here));
-    TS_TRY(ts_alloc(&d->chunk, (size_t)d->arch.n_layers, sizeof *d->chunk));
-    for (int64_t l = d->arch.n_layers; l < ts_arch_blocks(&d->arch); l++)
-        d->here[l] = d->ends;
-    for (int64_t l = 0; l < d->arch.n_layers; l++) {
-        d->chunk[l] = whole;
-        for (int64_t i = 0; !whole && i < stage->n; i++)
-            d->chunk[l] = l >= stage->layers[i].first && l < stage->layers[i].last ? i + 1 : d->chunk[l];
-        d->here[l] = d->chunk[l] > 0;
-    }
-    return TS_OK;
-}
-
 ts_status ts_decoder_create_stage(ts_device *dev, const ts_arch *arch, ts_dtype compute,
                                   int64_t vocab_rows, const ts_tensor_group *group,
                                   const ts_decoder_stage *stage, ts_decoder **out)
@@ -233,7 +169,7 @@ ts_status ts_decoder_create_stage(ts_device *dev, const ts_arch *arch, ts_dtype 
     if (st == TS_OK)
         st = ts_decoder_ngram(d, &d->ngram);
     if (st == TS_OK)
-        st = note_stage(stage, d);
+        st = ts_decoder_note_stage(stage, d);
     if (st == TS_OK)
         st = ts_decoder_list_weights(d);
     if (st == TS_OK)

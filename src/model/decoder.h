@@ -74,6 +74,16 @@ ts_status ts_decoder_create_stage(ts_device *dev, const ts_arch *arch, ts_dtype 
 void ts_decoder_destroy(ts_decoder **d);
 /* Fills in d->weights from d->arch; for ts_decoder_create. */
 ts_status ts_decoder_list_weights(ts_decoder *d) TS_NODISCARD;
+/* ---- for decoder.c (decoder_stage.c): what is on a stage of a pipeline, and who declares it there ---- */
+
+/* Fills in what d has of its stage (here, chunk, embeds, ends, experts); stage NULL: all of the model. */
+ts_status ts_decoder_note_stage(const ts_decoder_stage *stage, ts_decoder *d) TS_NODISCARD;
+/* `all`; for what stands on another stage one that passes over its ids. */
+ts_declarer ts_decoder_where(const ts_declarer *all, bool is_here);
+/* Who declares the weights of the shared block that layer `first`, called `name`, is the first to use. They are wherever
+ * one of the block's layers is; the stage of that one counts them in norms. */
+ts_declarer ts_decoder_where_block(const ts_decoder *d, const ts_declarer *all, const char *name, int64_t first);
+
 /* ---- for decoder.c (decoder_pass.c): what a pass has beside the stream ---- */
 
 /* Per-layer embeddings, for declare: of the model that d->arch describes. */

@@ -10,15 +10,6 @@ ts_norm_layer ts_decoder_norm(const ts_arch *a, bool present)
                             .is_bare = a->norm_bare };
 }
 
-/* A later layer attends to its keys and values. */
-static bool lends(const ts_arch *a, int64_t layer)
-{
-    for (int64_t i = layer + 1; i < a->n_layers; i++)
-        if (a->layer[i].keys_of == layer + 1)
-            return true;
-    return false;
-}
-
 static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
 {
     if (!ts_has_heads(ts_arch_block(a, layer)->attention))
@@ -30,7 +21,7 @@ static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
     const double scale = a->attn_scale / (a->attn_by_layer ? (double)(layer + 1) : 1);
     return (ts_attention_layer){
         .n_q = heads, .n_kv = kv, .head_dim = dim,
-        .one_for_both = x->one_for_both, .lends = lends(a, layer), .keys_of = x->keys_of,
+        .one_for_both = x->one_for_both, .lends = ts_arch_lends(a, layer, layer + 1) & TS_LENDS_KEYS, .keys_of = x->keys_of,
         .keys_raw = a->keys_raw,
         .mask = x->chunk ? ts_mask_chunk(x->chunk) : ts_mask_causal(x->window), .scale = (float)scale,
         .softcap = (float)a->attn_softcap, .clip = (float)a->qkv_clip, .has_gate = a->attn_gate, .has_sinks = a->attn_sinks,
@@ -48,15 +39,6 @@ static ts_attention_layer attention_of(const ts_arch *a, int64_t layer)
     };
 }
 
-/* A later layer attends by its choice of keys. */
-static bool lends_choice(const ts_arch *a, int64_t layer)
-{
-    for (int64_t i = layer + 1; i < a->n_layers; i++)
-        if (a->layer[i].choices_of == layer + 1)
-            return true;
-    return false;
-}
-
 /* Its norm has an epsilon of its own (DeepSeek-V3.2's published code). */
 static ts_indexer indexer_of(const ts_arch *a, int64_t layer)
 {
@@ -65,7 +47,7 @@ static ts_indexer indexer_of(const ts_arch *a, int64_t layer)
         return (ts_indexer){ 0 };
     if (of)
         return (ts_indexer){ .of = of, .topk = a->index_topk };
-    return (ts_indexer){ .lends = lends_choice(a, layer), .heads = a->index_heads, .dim = a->index_dim, .topk = a->index_topk,
+    return (ts_indexer){ .lends = ts_arch_lends(a, layer, layer + 1) & TS_LENDS_CHOICES, .heads = a->index_heads, .dim = a->index_dim, .topk = a->index_topk,
                          .wq_b = { .in = a->q_lora_rank, .out = a->index_heads * a->index_dim },
                          .wk = { .in = a->hidden, .out = a->index_dim },
                          .k_norm = { .present = true, .has_bias = true, .width = a->index_dim,

@@ -64,14 +64,6 @@ typedef struct beside {
     ts_passed_shape shape;
 } beside;
 
-static bool reads_later(const ts_arch *a, int64_t layer, int64_t at, beside_kind kind)
-{
-    for (int64_t i = at; i < a->n_layers; i++)
-        if ((kind == KEYS ? a->layer[i].keys_of : a->layer[i].choices_of) == layer + 1)
-            return true;
-    return false;
-}
-
 /* What layers from `at` on read of those before them, [n]; of passes of B sequences of S rows. */
 static int list_beside(const ts_decoder *d, int64_t at, int64_t B, int64_t S, beside *out)
 {
@@ -88,10 +80,10 @@ static int list_beside(const ts_decoder *d, int64_t at, int64_t B, int64_t S, be
     for (int64_t i = 0; i < at && left; i++) {
         const ts_attention_layer *l = &d->block[i].attention;
         const int64_t most = a->index_topk < S ? a->index_topk : S;
-        TS_ASSERT(n + 3 < TS_PASSED, "layer %lld reads more of others than can be passed", (long long)at);
-        if (reads_later(a, i, at, KEYS))
+        TS_ASSERT(n + 3 <= TS_BESIDE, "layer %lld reads more of others than can be passed", (long long)at);
+        if (ts_arch_lends(a, i, at) & TS_LENDS_KEYS)
             out[n++] = (beside){ KEYS, i, { d->compute, { rows, 2 * l->n_kv * l->head_dim }, true } };
-        if (reads_later(a, i, at, CHOICES))
+        if (ts_arch_lends(a, i, at) & TS_LENDS_CHOICES)
             out[n++] = (beside){ CHOICES, i, { TS_DTYPE_I32, { rows, most }, false } };
         if (a->layer[i].shortcut && i + 1 == at)
             out[n++] = (beside){ EXPERTS, i, { d->compute, { own, a->hidden }, true } };
@@ -101,7 +93,7 @@ static int list_beside(const ts_decoder *d, int64_t at, int64_t B, int64_t S, be
 
 void ts_decoder_beside(const ts_decoder *d, int64_t layer, int64_t B, int64_t S, ts_passed_shapes *out)
 {
-    beside v[TS_PASSED];
+    beside v[TS_BESIDE];
     const int n = list_beside(d, layer, B, S, v);
     for (int i = 0; i < n; i++)
         out->v[out->n++] = v[i].shape;
@@ -114,7 +106,7 @@ static ts_tensor **place_of(ts_run *run, const beside *b)
 
 static void take_beside(const ts_decoder *d, const ts_decoder_span *span, ts_run *run)
 {
-    beside v[TS_PASSED];
+    beside v[TS_BESIDE];
     const int n = list_beside(d, span->first, run->B, run->S, v);
     TS_ASSERT(n == span->beside->n, "layer %lld reads %d tensors of others, and there are %d", (long long)span->first, n,
               span->beside->n);
@@ -126,7 +118,7 @@ static void take_beside(const ts_decoder *d, const ts_decoder_span *span, ts_run
 /* Whoever takes a tensor drops it: what may be read again here, when a layer runs again, is held for that. */
 ts_status ts_decoder_hand_on(const ts_decoder *d, ts_tape *tape, const ts_decoder_span *span, const ts_run *run)
 {
-    beside v[TS_PASSED];
+    beside v[TS_BESIDE];
     ts_run from = *run;
     const int n = list_beside(d, span->last, run->B, run->S, v);
     for (int i = 0; i < n; i++) {

@@ -25,7 +25,7 @@ const ts_tensor *ts_fields_get(const ts_fields *f, const char *name); /* or NULL
 
 /* Tensors that go from one part of a pipeline to the next (of a model alone there is one part), in an order that both
  * know. */
-enum { TS_PASSED = 10 };
+enum { TS_PASSED = 10, TS_BESIDE = TS_PASSED - 1 };
 typedef struct ts_passed {
     int n;
     ts_tensor *tensor[TS_PASSED];

@@ -1,6 +1,7 @@
 #include "parallel/rules.h"
 
 #include "base/str.h"
+#include "model/network.h"
 #include "parallel/stages.h"
 
 #define LL(n) ((long long)(n))
@@ -379,6 +380,17 @@ static ts_status norm_rule(const ts_layout *l, ts_str *say)
                          "together, which then are not on one process (it may be 1)", LL(l->tp));
 }
 
+/* What a message between stages has room for, beside the embedding and the like. */
+static ts_status lenders_rule(const ts_layout *l, ts_str *say)
+{
+    enum { MOST = (TS_BESIDE - 3) / 2 };
+    if (l->pp == 1 || l->lenders <= MOST)
+        return TS_OK;
+    return ts_str_printf(say, "--pipeline-model-parallel-size %lld: layers of this model read keys and values or choices of %lld "
+                              "earlier ones at once, and stages pass those of %d (it may be 1)", LL(l->pp), LL(l->lenders),
+                         (int)MOST);
+}
+
 static bool tp_fits_rows(const ts_layout *l, int64_t n) { return l->seq_length % n == 0; }
 
 static ts_status rows_rule(const ts_layout *l, ts_str *say)
@@ -538,7 +550,7 @@ typedef ts_status rule_fn(const ts_layout *l, ts_str *say);
 
 static rule_fn *const rules[] = { world_rule, expert_rule, expert_rows_rule, gather_rule, way_rule, slices_rule, some_experts_rule,
                                   order_rule, batch_rule, heads_rule, scan_rule, index_rule, compressed_rule,
-                                  mlp_rule, experts_rule, vocabulary_rule, norm_rule, rows_rule,
+                                  mlp_rule, experts_rule, vocabulary_rule, norm_rule, lenders_rule, rows_rule,
                                   overlap_rule, parts_rule, stages_rule,
                                   mesh_rule, mesh_latent_rule, mesh_model_rule, mesh_width_rule, mesh_alone_rule,
                                   mesh_overlap_rule };

@@ -1,5 +1,6 @@
 #include "train/layout.h"
 
+#include "base/mem.h"
 #include "model/open.h"
 #include "parallel/dist_train.h"
 #include "parallel/rules.h"
@@ -41,6 +42,27 @@ static ts_status describe(const ts_job_options *o, const ts_option_set *set, ts_
     TS_TRY(ts_model_describe(&o->model, set, vocab > 0 ? vocab : 1, a));
     if (!vocab && !ts_model_is_named(&o->model) && !o->model.padded_vocab_size)
         a->vocab = 0;
+    return TS_OK;
+}
+
+/* At the border where most are read: a layer is read from behind itself up to its last reader. */
+static ts_status count_lenders(const ts_arch *a, int64_t *most)
+{
+    int64_t *last;
+    TS_TRY(ts_alloc(&last, (size_t)a->n_layers, sizeof *last));
+    for (int64_t i = 0; i < a->n_layers; i++) {
+        const int64_t of[] = { a->layer[i].keys_of, a->layer[i].choices_of };
+        for (int k = 0; k < 2; k++)
+            if (of[k])
+                last[of[k] - 1] = i;
+    }
+    for (int64_t at = 1; at < a->n_layers; at++) {
+        int64_t now = 0;
+        for (int64_t i = 0; i < at; i++)
+            now += last[i] >= at;
+        *most = now > *most ? now : *most;
+    }
+    ts_free(&last);
     return TS_OK;
 }
 
@@ -95,6 +117,8 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
         l.norm_of_all_heads = a->qk_norm == TS_QK_NORM_FULL;
         l.norms_of_heads = a->qk_norm == TS_QK_NORM_OWN;
     }
+    if (a && (ts_arch_borrows(a) || ts_arch_shares_choices(a)))
+        TS_TRY(count_lenders(a, &l.lenders));
     TS_TRY(ts_layout_check(&l));
     return a ? check_layers(a, l) : TS_OK;
 }

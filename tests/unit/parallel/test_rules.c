@@ -139,6 +139,11 @@ static void models(void **state)
                "1); --context-parallel-size 2: layers sing, which are not cut or sent to other processes (it may be 1)");
     l.pp = 1, l.cp = 1;
     taken(l);
+    l = sound(), l.lenders = 4, l.tp = 1, l.pp = 2;
+    refused(l, "--pipeline-model-parallel-size 2: layers of this model read keys and values or choices of 4 earlier ones at "
+               "once, and stages pass those of 3 (it may be 1)");
+    l.lenders = 3;
+    taken(l);
     l = sound(), l.norm_of_all_heads = true;
     refused(l, "--tensor-model-parallel-size 2: the norm of this model's queries and keys runs over all "
                "heads together, which then are not on one process (it may be 1)");

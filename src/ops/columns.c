@@ -193,6 +193,19 @@ ts_status ts_op_reshape(ts_tape *tape, ts_tensor *x, int64_t cols, ts_tensor **y
     return TS_OK;
 }
 
+ts_status ts_op_repeat_cols(ts_tape *tape, ts_tensor *x, int64_t times, ts_tensor **y)
+{
+    ts_tensor *all = x;
+    ts_status st = TS_OK;
+    TS_TRY(ts_tape_push(tape));
+    for (int64_t i = 1; st == TS_OK && i < times; i++)
+        st = ts_op_join_cols(tape, all, x, &all);
+    ts_tape_pop(tape, st == TS_OK ? all : NULL);
+    if (st == TS_OK)
+        *y = all;
+    return st;
+}
+
 /* ---- a group's last columns twice ---- */
 
 typedef struct repeat_attr {

@@ -22,6 +22,9 @@ ts_status ts_op_take_cols(ts_tape *tape, ts_tensor *x, int64_t heads, int64_t be
 /* y = [a | b]: columns of a, then those of b; [T, cols of both]. */
 ts_status ts_op_join_cols(ts_tape *tape, ts_tensor *a, ts_tensor *b, ts_tensor **y) TS_NODISCARD;
 
+/* y = [x | x | ...], so many times; 1: y is x. */
+ts_status ts_op_repeat_cols(ts_tape *tape, ts_tensor *x, int64_t times, ts_tensor **y) TS_NODISCARD;
+
 /* Of such heads these columns, part [T, heads cols], and all others in their order, rest. */
 ts_status ts_op_split_cols(ts_tape *tape, ts_tensor *x, int64_t heads, int64_t begin, int64_t cols,
                            ts_tensor **part, ts_tensor **rest) TS_NODISCARD;

@@ -132,13 +132,6 @@ static void models(void **state)
     l = sound(), l.vocab = 1;
     refused(l, "--tensor-model-parallel-size 2 is more than the model's vocabulary of 1 (it may be at most "
                "that)");
-    l = sound(), l.beside = "layers sing";
-    refused(l, "--tensor-model-parallel-size 2: layers sing, which are not cut or sent to other processes (it may be 1)");
-    l.tp = 1, l.pp = 2, l.cp = 2;
-    refused(l, "--pipeline-model-parallel-size 2: layers sing, which are not cut or sent to other processes (it may be "
-               "1); --context-parallel-size 2: layers sing, which are not cut or sent to other processes (it may be 1)");
-    l.pp = 1, l.cp = 1;
-    taken(l);
     l = sound(), l.lenders = 4, l.tp = 1, l.pp = 2;
     refused(l, "--pipeline-model-parallel-size 2: layers of this model read keys and values or choices of 4 earlier ones at "
                "once, and stages pass those of 3 (it may be 1)");

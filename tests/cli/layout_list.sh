@@ -4,8 +4,9 @@
 . "$(dirname "$0")/lib.sh"
 needs_mpi
 make_data
-"$T" preprocess --input "$D/numbers.txt" --output-prefix "$D/data" --tokenizer-type NullTokenizer --vocab-size 96 --append-eod \
-    >/dev/null 2>"$D/err" || { cat "$D/err"; exit 1; } # documents that end where the model sees it
+"$T" preprocess --input "$D/numbers.txt" --output-prefix "$D/ended" --tokenizer-type NullTokenizer --vocab-size 96 --append-eod \
+    >/dev/null 2>"$D/err" || { cat "$D/err"; exit 1; }
+packed="--reset-attention-mask --data-path $D/ended_text_document" # documents whose ends the model is told
 heads="--num-layers 8 --hidden-size 48 --num-attention-heads 8 --num-query-groups 4 --group-query-attention --kv-channels 4
     --ffn-hidden-size 48 --vocab-size 96 --tokenizer-type NullTokenizer --max-position-embeddings 64"
 gated="$heads --position-embedding-type rope --swiglu --normalization RMSNorm --untie-embeddings-and-output-weights
@@ -32,7 +33,7 @@ model() {
     dense) echo "$gated" ;;
     tied) echo "$heads" ;;
     window) echo "$gated --window-size 9" ;;
-    packed) echo "$gated --reset-attention-mask --reset-position-ids" ;;
+    packed) echo "$gated $packed --reset-position-ids" ;;
     latent) echo "$latent" ;;
     moe) echo "$gated $experts" ;;
     turns) echo "$gated $experts --fix-router" ;;
@@ -42,15 +43,17 @@ model() {
     latent-moe) echo "$latent --num-experts 8 --moe-router-topk 3 --moe-ffn-hidden-size 24 --moe-layer-freq ([0]*1+[1]*3)" ;;
     sparse) echo "$latent --experimental-attention-variant dsa --dsa-indexer-n-heads 2 --dsa-indexer-head-dim 8
         --dsa-indexer-topk 9 --dsa-indexer-loss-coeff 0.3" ;;
-    mamba) echo "$gated --reset-attention-mask --hybrid-override-pattern M*-MM*-M --mamba-state-dim 10 --mamba-head-dim 6
+    sparse-packed) echo "$latent $packed --experimental-attention-variant dsa --dsa-indexer-n-heads 2 --dsa-indexer-head-dim 8
+        --dsa-indexer-topk 5" ;;
+    mamba) echo "$gated $packed --hybrid-override-pattern M*-MM*-M --mamba-state-dim 10 --mamba-head-dim 6
         --mamba-num-groups 4" ;;
-    ngrams) echo "$gated --reset-attention-mask --emb-neighbor-num 3 --emb-split-num 2 --ngram-vocab-size-ratio 2.6" ;;
-    mamba3) echo "$gated --reset-attention-mask --hybrid-override-pattern M*-MM*-M --mamba-version 3 --mamba-state-dim 12
+    ngrams) echo "$gated $packed --emb-neighbor-num 3 --emb-split-num 2 --ngram-vocab-size-ratio 2.6" ;;
+    mamba3) echo "$gated $packed --hybrid-override-pattern M*-MM*-M --mamba-version 3 --mamba-state-dim 12
         --mamba-head-dim 6 --mamba-num-groups 2" ;;
-    delta) echo "$gated --reset-attention-mask --attention-output-gate --experimental-attention-variant gated_delta_net
+    delta) echo "$gated $packed --attention-output-gate --experimental-attention-variant gated_delta_net
         --linear-attention-freq 2 --linear-num-key-heads 4 --linear-num-value-heads 8 --linear-key-head-dim 6
         --linear-value-head-dim 5 --linear-conv-kernel-dim 4" ;;
-    kda) echo "$latent --reset-attention-mask --experimental-attention-variant kimi_delta_attention --linear-attention-freq 2
+    kda) echo "$latent $packed --experimental-attention-variant kimi_delta_attention --linear-attention-freq 2
         --linear-num-value-heads 4 --linear-key-head-dim 6 --linear-value-head-dim 5 --position-embedding-type none" ;;
     gate) echo "$gated $experts --moe-model-type deepspeed_moe" ;;
     gate-all) echo "$gated $experts --moe-model-type deepspeed_moe --moe-no-drop" ;;
@@ -77,7 +80,7 @@ reference() {
         case $1 in
         --seq-length | --global-batch-size | --micro-batch-size | --quant-states | --optimizer | --exp-avg*-dtype | --main-params-dtype | --muon-[a-z]*-mode | --muon-fp32-matmul-prec | --qk-clip-threshold | --apollo-rank)
             kept="$kept $1 $2" one=$one$1-$2 ;;
-        --use-precision-aware-optimizer | --muon-* | --qk-clip | --use-apollo | --reset-attention-mask | --dsa-indexer-use-sparse-loss) kept="$kept $1" one=$one$1 ;;
+        --use-precision-aware-optimizer | --muon-* | --qk-clip | --use-apollo | --dsa-indexer-use-sparse-loss) kept="$kept $1" one=$one$1 ;;
         esac
         shift
     done

@@ -43,6 +43,8 @@ model() {
     latent-moe) echo "$latent --num-experts 8 --moe-router-topk 3 --moe-ffn-hidden-size 24 --moe-layer-freq ([0]*1+[1]*3)" ;;
     sparse) echo "$latent --experimental-attention-variant dsa --dsa-indexer-n-heads 2 --dsa-indexer-head-dim 8
         --dsa-indexer-topk 9 --dsa-indexer-loss-coeff 0.3" ;;
+    sparse-packed) echo "$latent $documents --experimental-attention-variant dsa --dsa-indexer-n-heads 2 --dsa-indexer-head-dim 8
+        --dsa-indexer-topk 5" ;;
     mamba) echo "$gated $documents --hybrid-override-pattern M*-MM*-M --mamba-state-dim 10 --mamba-head-dim 6
         --mamba-num-groups 4" ;;
     ngrams) echo "$gated $documents --emb-neighbor-num 3 --emb-split-num 2 --ngram-vocab-size-ratio 2.6" ;;
@@ -97,7 +99,7 @@ reference() {
         case $1 in
         --seq-length | --global-batch-size | --micro-batch-size | --quant-states | --optimizer | --exp-avg*-dtype | --main-params-dtype | --muon-[a-z]*-mode | --muon-fp32-matmul-prec | --qk-clip-threshold | --apollo-rank)
             kept="$kept $1 $2" one=$one$1-$2 ;;
-        --use-precision-aware-optimizer | --muon-* | --qk-clip | --use-apollo | --reset-attention-mask | --dsa-indexer-use-sparse-loss) kept="$kept $1" one=$one$1 ;;
+        --use-precision-aware-optimizer | --muon-* | --qk-clip | --use-apollo | --dsa-indexer-use-sparse-loss) kept="$kept $1" one=$one$1 ;;
         esac
         shift
     done

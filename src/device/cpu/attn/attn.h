@@ -88,8 +88,15 @@ void ts_attn_body_init_avx512(ts_attn_body *body);
 void ts_attn_body_init_bf16(ts_attn_body *body); /* bf16 data only */
 
 struct ts_cpu;
+/* The best body for this device and data; false: only the reference can do it. */
+bool ts_attn_choose_body(const struct ts_cpu *c, const ts_attn_args *a, ts_attn_body *body);
+
 /* Fills attention's rows of the kernel table for the instruction sets in c->isa. */
 void ts_cpu_init_attn(struct ts_cpu *c);
+
+/* The two drivers: TS_KERNEL_attn_fwd and TS_KERNEL_attn_bwd. */
+void ts_attn_fwd(struct ts_cpu *cpu, const void *args, int64_t n);
+void ts_attn_bwd(struct ts_cpu *cpu, const void *args, int64_t n);
 
 /* The specification, in double, without tiles. */
 void ts_attn_fwd_ref(struct ts_cpu *cpu, const void *args, int64_t n);

@@ -83,8 +83,4 @@ int64_t ts_attn_longest_kv(const ts_attn_args *a);
 
 /* Shares n tasks out; a thread takes `grain` of them at a time. */
 void ts_attn_run(const ts_attn_job *j, int64_t n, int64_t grain, ts_share_fn *fn);
-
-/* The two drivers: TS_KERNEL_attn_fwd and TS_KERNEL_attn_bwd. */
-void ts_attn_fwd(ts_cpu *cpu, const void *args, int64_t n);
-void ts_attn_bwd(ts_cpu *cpu, const void *args, int64_t n);
 #endif

@@ -219,7 +219,8 @@ static ts_status open_all(scorer *s)
     if (s->o.replay && s->o.logits)
         return ts_error(TS_ERR_USER, "--moe-routing-replay is of scores, not of --logits: leave one out");
     if (s->o.record && s->o.replay)
-        return ts_error(TS_ERR_USER, "--moe-routing-record and --moe-routing-replay: what is replayed is chosen by nobody: give one");
+        return ts_error(TS_ERR_USER, "--moe-routing-record and --moe-routing-replay: what is replayed is chosen by nobody: "
+                                     "give one");
     if (s->o.record)
         TS_TRY(ts_output_check("--moe-routing-record", s->o.record));
     TS_TRY(ts_lm_begin(&s->lm));

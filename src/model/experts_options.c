@@ -60,8 +60,8 @@ const ts_option ts_expert_option_rows[] = {
 };
 const size_t ts_expert_option_count = sizeof ts_expert_option_rows / sizeof *ts_expert_option_rows;
 
-static const char *const gate_names[] = { "moe-train-capacity-factor", "moe-eval-capacity-factor", "moe-min-capacity", "noisy-gate-policy", "no-use-rts",
-                                          "moe-use-sinkhorn", "moe-no-drop", "moe-dynamic-padding" };
+static const char *const gate_names[] = { "moe-train-capacity-factor", "moe-eval-capacity-factor", "moe-min-capacity",
+                                          "noisy-gate-policy", "no-use-rts", "moe-use-sinkhorn", "moe-no-drop", "moe-dynamic-padding" };
 
 /* What DeepSpeed's gate has in other ways, or not. */
 static ts_status check_gate(const ts_expert_options *o, const ts_option_set *set)

@@ -20,7 +20,8 @@ static const ts_expert_rules *rules_of(const ts_experts_layer *l)
 static ts_balance balance_of(const ts_experts_layer *l, const ts_run *run, int64_t rows)
 {
     const ts_expert_rules *r = rules_of(l);
-    ts_balance b = { .aux = r->aux, .z = r->z, .slices = run->together, .slice = run->slice, .weight = run->balance, .by_sequence = r->by_sequence, .of_first = r->by_slots,
+    ts_balance b = { .aux = r->aux, .z = r->z, .slices = run->together, .slice = run->slice,
+                     .weight = run->balance, .by_sequence = r->by_sequence, .of_first = r->by_slots,
                      .block_rows = rows / run->B, .passes = run->pass + 1,
                      .shares = r->sequence ? r->sequence->size : 1, .group = r->sequence };
     if (l->sums) {

@@ -24,7 +24,8 @@ void ts_place_cut(ts_place *p, int dim, ts_axis axis, const ts_place_span *span,
 void ts_place_cut_list(ts_place *p, int dim, ts_axis axis, const int32_t *numbers, int64_t n)
 {
     ts_place_dim *d = &p->dim[dim];
-    TS_ASSERT(dim < p->rank && axis != TS_AXIS_NONE && n >= 1 && n <= d->whole, "%lld elements of dimension %d", (long long)n, dim);
+    TS_ASSERT(dim < p->rank && axis != TS_AXIS_NONE && n >= 1 && n <= d->whole, "%lld elements of dimension %d",
+              (long long)n, dim);
     d->axis = axis;
     d->n_spans = 0;
     d->listed = numbers;

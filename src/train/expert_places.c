@@ -14,7 +14,10 @@ static int64_t here(const ts_expert_places *x) { return x->load->experts / x->co
 static int32_t *of_layer(const ts_expert_places *x, int32_t *v, int64_t i) { return v + i * x->load->experts; }
 
 /* In layer i it is the n-th of its process. */
-static int64_t number(const ts_expert_places *x, int64_t i, int64_t expert) { return of_layer(x, x->base, i)[expert] % here(x); }
+static int64_t number(const ts_expert_places *x, int64_t i, int64_t expert)
+{
+    return of_layer(x, x->base, i)[expert] % here(x);
+}
 
 static int32_t home(const ts_expert_places *x, int64_t i, int64_t expert)
 {

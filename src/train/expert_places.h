@@ -1,7 +1,7 @@
 /* Experts that move between processes, so that these have as much to do: of each layer the busiest go to who has least
  * (MindSpeed's expert placement; Zhai et al., SmartMoE, USENIX ATC 2023). What is computed does not depend on where
- * experts are, and what is saved does not show it. An expert stays the n-th of its process, as it was at first: n-th ones change places,
- * whose masters and moments lie alike on those that share out state. */
+ * experts are, and what is saved does not show it. An expert stays the n-th of its process, as it was at
+ * first: n-th ones change places, whose masters and moments lie alike on those that share out state. */
 #ifndef TS_TRAIN_EXPERT_PLACES_H
 #define TS_TRAIN_EXPERT_PLACES_H
 #include "train/experts.h"

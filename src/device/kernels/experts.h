@@ -86,7 +86,7 @@ typedef struct ts_balance_args {
  *   from[r]  the pair of row r, divided by k: the row of the tokens; -1: none
  *   at[p]    the row of pair p; -1: it was dropped, or its expert is not here
  * With a capacity an expert takes so many pairs: the first ones, (weights given) those of the largest
- * weight, of equals the first, or (by_slot) the first choices of all rows before second ones. pads: each expert then has all `capacity` rows.
+ * weight, of equals the first, or (by_slot) all first choices, then second ones. pads: each has `capacity` rows.
  *   kept[p]  ids[p], or -1: pair p has no row; NULL: not wanted */
 typedef struct ts_sort_rows_args {
     int64_t pairs, k, rows, experts, first, capacity;

@@ -2,7 +2,7 @@
 
 /* What is made for the scan of ssd.h, and is not kept: the backward pass makes it again. */
 typedef struct made {
-    ts_tensor *turns, *xbc, *steps;
+    ts_tensor *turns, *xbc, *steps, *waves;
     ts_mamba3_args args;
     ts_ssd_args scan;
 } made;
@@ -21,9 +21,13 @@ static ts_cost scan_cost(const ts_mamba3_op *o, const ts_tensor *xbc, double sta
                       2 * (double)ts_tensor_bytes(xbc), TS_DTYPE_F32 };
 }
 
-static ts_status make(ts_tape *tape, const ts_mamba3_op *o, ts_tensor *const in[3], made *m)
+/* goes_back: for the backward pass. */
+static ts_status make(ts_tape *tape, const ts_mamba3_op *o, bool goes_back, ts_tensor *const in[3], made *m)
 {
     const int64_t rows = o->B * o->S, H = o->heads;
+    m->waves = NULL;
+    if (goes_back)
+        TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, H * rows, 2 * o->angles, &m->waves));
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, rows, o->angles, &m->turns));
     TS_TRY(ts_tape_new(tape, in[0]->dtype, rows, H * (o->P + 2 * o->N), &m->xbc));
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, rows, 3 * H, &m->steps));
@@ -35,7 +39,8 @@ static ts_status make(ts_tape *tape, const ts_mamba3_op *o, ts_tensor *const in[
                                 .c_bias = ts_param_vector(o->c_bias) + o->head0 * o->N,
                                 .first_key = o->first_key ? ts_tensor_data(o->first_key) : NULL,
                                 .turns = ts_tensor_data(m->turns), .xbc = ts_tensor_data(m->xbc),
-                                .steps = ts_tensor_data(m->steps) };
+                                .steps = ts_tensor_data(m->steps),
+                                .waves = goes_back ? ts_tensor_data(m->waves) : NULL };
     m->scan = (ts_ssd_args){ .B = o->B, .S = o->S, .heads = H, .groups = H, .P = o->P, .N = o->N, .dtype = in[0]->dtype,
                              .xbc = m->args.xbc, .D = ts_param_vector(o->D) + o->head0, .steps = m->args.steps,
                              .first_key = m->args.first_key };
@@ -88,13 +93,13 @@ static ts_status mamba3_backward(ts_tape *tape, ts_record *r)
         TS_TRY(ts_tape_need(tape, r->in[i], &data));
         TS_TRY(ts_tape_new(tape, r->in[i]->dtype, rows, r->in[i]->dim[1], &d[i]));
     }
-    TS_TRY(make(tape, o, r->in, &m));
+    TS_TRY(make(tape, o, true, r->in, &m));
     TS_TRY(scan_back(tape, o, r->out[0]->grad, &m, &dxbc));
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, H * rows, o->angles, &dturns));
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, o->B, H * (2 * N + 1), &sums));
     m.args.dturns = ts_tensor_data(dturns), m.args.sums = ts_tensor_data(sums);
     m.args.dbc = ts_tensor_data(d[1]), m.args.draw = ts_tensor_data(d[2]);
-    ts_launch_mamba3_bwd(tape->dev, &m.args, 0, cost_of(o, 30));
+    ts_launch_mamba3_bwd(tape->dev, &m.args, 0, cost_of(o, 20));
     ts_launch_mamba3_join(tape->dev, &m.args, rows, cost_of(o, 1));
     const ts_copy_cols_args x = { .cols = H * o->P, .x_row = dxbc->dim[1], .y_row = H * o->P, .dtype = dxbc->dtype,
                                   .x = ts_tensor_data(dxbc), .y = ts_tensor_data(d[0]) };
@@ -143,7 +148,7 @@ ts_status ts_op_mamba3(ts_tape *tape, const ts_mamba3_op *o, ts_tensor *x, ts_te
         TS_TRY(ts_param_need(p[i]));
         trains = trains || ts_param_has_grad(p[i]);
     }
-    TS_TRY(make(tape, o, in, &m));
+    TS_TRY(make(tape, o, false, in, &m));
     m.scan.y = ts_tensor_data(*y);
     ts_launch_ssd_fwd(tape->dev, &m.scan, 0, scan_cost(o, m.xbc, 2, 1, 1));
     drop(tape, &m);

@@ -203,6 +203,9 @@ static void backward(const check_env *e, const mamba3_case *k)
     a.dbc = check_out(k->t, rows * 2 * k->groups * k->N), a.draw = check_out(k->t, rows * (3 * H + k->angles));
     check_kernel(e, TS_KERNEL_mamba3_turns, &a, rows);
     check_touched(a.turns);
+    a.waves = check_out(TS_DTYPE_F32, H * rows * 2 * k->angles);
+    check_kernel(e, TS_KERNEL_mamba3_fwd, &a, 0);
+    check_touched(a.waves);
     check_kernel(e, TS_KERNEL_mamba3_bwd, &a, 0);
     check_touched(a.parts), check_touched(a.dturns), check_touched(a.draw);
     check_kernel(e, TS_KERNEL_mamba3_join, &a, rows);
@@ -238,6 +241,7 @@ void bench_mamba3(const check_env *e)
     a.dbc = check_out(c.t, rows * 2 * c.N), a.draw = check_out(c.t, rows * (3 * H + c.angles));
     check_kernel(e, TS_KERNEL_mamba3_turns, &a, rows);
     check_touched(a.turns);
+    a.waves = check_out(TS_DTYPE_F32, H * rows * 2 * c.angles);
     check_bench(e, "mamba3_fwd", TS_KERNEL_mamba3_fwd, &a, 0, (double)(rows * H * c.N), "state", 0);
     check_bench(e, "mamba3_bwd", TS_KERNEL_mamba3_bwd, &a, 0, (double)(rows * H * c.N), "state", 0);
 }

@@ -9,7 +9,7 @@
  * A row's B x^T counts in its own y with g = dt lambda, in later ones with w, the same and the next row's dt (1 - lambda): these
  * are the scan's steps a, w, g. Angles and what came before are 0 where a document begins.
  *
- * Backward takes the scan's gradients of B and C from `parts` and leaves there, head by head, those of what was not turned yet;
+ * Backward reads the angles' waves as a forward pass left them, takes the scan's gradients of B and C from `parts` and leaves there, head by head, those of what was not turned yet;
  * mamba3_join sums over heads, in order. fp32. */
 #ifndef TS_DEVICE_KERNELS_MAMBA3_H
 #define TS_DEVICE_KERNELS_MAMBA3_H
@@ -33,6 +33,7 @@ typedef struct ts_mamba3_args {
     void *before;             /* [B, heads, N + P]: B and x of the last row */
     void *xbc;                /* [B * S, heads P + 2 heads N]: x, B of every head, C */
     float *steps;             /* [B * S, heads, 3] */
+    float *waves;             /* [heads, B * S, 2 angles]: cosines, then sines; NULL: not wanted. Forward writes them */
     /* backward; not with length or state */
     const float *dsteps;
     float *parts;             /* [heads, B * S, 2 N] */

@@ -60,8 +60,10 @@ static void take_shared(const place *p, int64_t t, int which, float *u)
         u[n] = ts_load_f32(a->bc, at + n, a->dtype) + bias[n];
 }
 
-static void turn(const ts_mamba3_args *a, const float *cosine, const float *sine, float *u)
+/* By cosines and, behind them, sines. */
+static void turn(const ts_mamba3_args *a, const float *waves, float *u)
 {
+    const float *cosine = waves, *sine = waves + a->angles;
     for (int64_t k = 0; k < a->angles; k++) {
         const float u0 = u[2 * k], u1 = u[2 * k + 1];
         u[2 * k] = u0 * cosine[k] - u1 * sine[k];
@@ -69,10 +71,10 @@ static void turn(const ts_mamba3_args *a, const float *cosine, const float *sine
     }
 }
 
-static void angles_of(const ts_mamba3_args *a, const float *angle, float *cosine, float *sine)
+/* Where those of row t are kept. */
+static float *waves_at(const place *p, int64_t t)
 {
-    for (int64_t k = 0; k < a->angles; k++)
-        cosine[k] = cosf(angle[k]), sine[k] = sinf(angle[k]);
+    return p->a->waves + (p->head * p->a->B * p->a->S + row_of(p, t)) * 2 * p->a->angles;
 }
 
 /* x, B and C of row t into xbc. */
@@ -81,14 +83,15 @@ static void put_row(const place *p, int64_t t, const float *angle)
     const ts_mamba3_args *a = p->a;
     const size_t size = ts_dtype_size(a->dtype);
     const int64_t width = a->heads * (a->P + 2 * a->N), row = row_of(p, t), inner = a->heads * a->P;
-    float cosine[TS_MAMBA3_MOST_ANGLES], sine[TS_MAMBA3_MOST_ANGLES], u[TS_SSD_MOST_STATE];
-    angles_of(a, angle, cosine, sine);
+    float own[2 * TS_MAMBA3_MOST_ANGLES], u[TS_SSD_MOST_STATE], *waves = a->waves ? waves_at(p, t) : own;
+    for (int64_t k = 0; k < a->angles; k++)
+        waves[k] = cosf(angle[k]), waves[a->angles + k] = sinf(angle[k]);
     memcpy((char *)a->xbc + (size_t)(row * width + p->head * a->P) * size,
            (const char *)a->x + (size_t)(row * inner + p->head * a->P) * size, (size_t)a->P * size);
     for (int which = 0; which < 2; which++) {
         const int64_t at = row * width + inner + (which * a->heads + p->head) * a->N;
         take_shared(p, t, which, u);
-        turn(a, cosine, sine, u);
+        turn(a, waves, u);
         for (int64_t n = 0; n < a->N; n++)
             ts_store_f32(a->xbc, at + n, a->dtype, u[n]);
     }
@@ -140,17 +143,16 @@ static void forward(const place *p)
 /* ---- backward ---- */
 
 /* Of row t: from the gradients of turned B and C those of what was not turned, and of the angles (added to). */
-static void turn_back(const place *p, int64_t t, const float *angle, float *dangle)
+static void turn_back(const place *p, int64_t t, float *dangle)
 {
     const ts_mamba3_args *a = p->a;
-    float cosine[TS_MAMBA3_MOST_ANGLES], sine[TS_MAMBA3_MOST_ANGLES], u[TS_SSD_MOST_STATE];
-    float *sums = a->sums + p->b * a->heads * (2 * a->N + 1);
-    angles_of(a, angle, cosine, sine);
+    const float *waves = waves_at(p, t), *cosine = waves, *sine = waves + a->angles;
+    float u[TS_SSD_MOST_STATE], *sums = a->sums + p->b * a->heads * (2 * a->N + 1);
     for (int which = 0; which < 2; which++) {
         float *d = a->parts + ((p->head * a->B * a->S + row_of(p, t)) * 2 + which) * a->N;
         float *bias = sums + (which * a->heads + p->head) * a->N;
         take_shared(p, t, which, u);
-        turn(a, cosine, sine, u);
+        turn(a, waves, u);
         for (int64_t k = 0; k < a->angles; k++) {
             const float d0 = d[2 * k], d1 = d[2 * k + 1];
             dangle[k] += d1 * u[2 * k] - d0 * u[2 * k + 1];
@@ -180,29 +182,24 @@ static void give_scalars(const place *p, int64_t t, scalars s, float by_angles)
 static void backward(const place *p)
 {
     const ts_mamba3_args *a = p->a;
-    float angle[TS_MAMBA3_MOST_ANGLES], dangle[TS_MAMBA3_MOST_ANGLES] = { 0 };
+    float dangle[TS_MAMBA3_MOST_ANGLES] = { 0 };
     float *sums = a->sums + p->b * a->heads * (2 * a->N + 1);
-    const size_t row = (size_t)a->angles * sizeof *angle;
     memset(sums + p->head * a->N, 0, (size_t)a->N * sizeof *sums);
     memset(sums + (a->heads + p->head) * a->N, 0, (size_t)a->N * sizeof *sums);
     sums[2 * a->heads * a->N + p->head] = 0;
-    float *at = a->dturns + (p->head * a->B * a->S + row_of(p, 0)) * a->angles; /* angles, until they are used */
-    for (int64_t t = 0; t < a->S; t++) {
-        turn_on(p, t, scalars_of(p, t).dt, angle);
-        memcpy(at + t * a->angles, angle, row);
-    }
+    float *at = a->dturns + (p->head * a->B * a->S + row_of(p, 0)) * a->angles;
     for (int64_t t = a->S; t-- > 0;) {
         const scalars s = scalars_of(p, t);
         const float *turns = a->turns + row_of(p, t) * a->angles;
         float *d = at + t * a->angles, by_angles = 0;
-        turn_back(p, t, d, dangle);
+        turn_back(p, t, dangle);
         for (int64_t k = 0; k < a->angles; k++) {
             by_angles += dangle[k] * turns[k];
             d[k] = dangle[k] * s.dt;
         }
         give_scalars(p, t, s, by_angles);
         if (begins(p, t))
-            memset(dangle, 0, row);
+            memset(dangle, 0, sizeof dangle);
     }
 }
 

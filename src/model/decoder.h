@@ -94,7 +94,8 @@ typedef struct ts_decoder_span ts_decoder_span;
 /* The run that layers read: *run, or where the model needs something beside the stream one made of it, with room
  * for what layers lend, and what the span's stream came with, or of its tokens and their embedding x what is made of
  * these before the first layer. */
-ts_status ts_decoder_pass(ts_decoder *d, ts_tape *tape, const ts_decoder_span *span, ts_tensor *x, const ts_run **run) TS_NODISCARD;
+ts_status ts_decoder_pass(ts_decoder *d, ts_tape *tape, const ts_decoder_span *span, ts_tensor *x,
+                          const ts_run **run) TS_NODISCARD;
 /* What layers behind the span read of that, to where they are. */
 ts_status ts_decoder_hand_on(const ts_decoder *d, ts_tape *tape, const ts_decoder_span *span, const ts_run *run) TS_NODISCARD;
 /* The shapes of it: see ts_network_kind. */

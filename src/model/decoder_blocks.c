@@ -47,7 +47,8 @@ static ts_indexer indexer_of(const ts_arch *a, int64_t layer)
         return (ts_indexer){ 0 };
     if (of)
         return (ts_indexer){ .of = of, .topk = a->index_topk };
-    return (ts_indexer){ .lends = ts_arch_lends(a, layer, layer + 1) & TS_LENDS_CHOICES, .heads = a->index_heads, .dim = a->index_dim, .topk = a->index_topk,
+    return (ts_indexer){ .lends = ts_arch_lends(a, layer, layer + 1) & TS_LENDS_CHOICES,
+                         .heads = a->index_heads, .dim = a->index_dim, .topk = a->index_topk,
                          .wq_b = { .in = a->q_lora_rank, .out = a->index_heads * a->index_dim },
                          .wk = { .in = a->hidden, .out = a->index_dim },
                          .k_norm = { .present = true, .has_bias = true, .width = a->index_dim,

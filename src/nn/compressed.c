@@ -276,7 +276,8 @@ static ts_status attend_to_keys(pass *p, ts_tensor *q, ts_tensor **heads)
     const int64_t before = p->state ? l->window - 1 : 0;
     const ts_spread *s = p->run->spread;
     ts_shared_keys_op o = { .B = p->run->B, .S = p->S, .heads = ts_spread_units(s, l->n_heads), .dim = l->dim, .scale = l->scale,
-                            .mask = ts_mask_causal(l->window), .sinks = l->sinks, .head_at = ts_spread_first_unit(s, l->n_heads) };
+                            .mask = ts_mask_causal(l->window), .sinks = l->sinks,
+                            .head_at = ts_spread_first_unit(s, l->n_heads) };
     ts_comm *group = l->group ? l->group->comm : NULL;
     ts_tensor *kv, *entries = NULL;
     TS_TRY(ts_linear_forward(p->tape, &l->kv, p->x, &kv));

@@ -441,7 +441,8 @@ static ts_status check_hyper(const ts_arch *a, const char *file)
     if (a->altup_inputs || a->per_layer_width || a->layer_scalar || a->parallel_residual || ts_arch_has_shortcuts(a))
         return ts_error(TS_ERR_USER,
                         "%s: hyper-connections (--enable-hyper-connections) are of layers with attention and MLP one after "
-                        "the other and nothing beside them: no parallel residual, no per-layer embeddings and no experts beside an MLP", file);
+                        "the other and nothing beside them: no parallel residual, no per-layer embeddings and no experts "
+                        "beside an MLP", file);
     return TS_OK;
 }
 

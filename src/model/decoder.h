@@ -142,8 +142,8 @@ ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len) 
 
 /* Which layers run, [first, last), and what from: ids int32 [B * S], which are embedded (first is 0);
  * or a stream [B * S, hidden] as it is, embeddings or what a run that ended at `first` gave, with ids only for
- * layers that read them; of several streams all (with sequence parallelism the rows that are here: run->row0 says which). A run to the last layer
- * that does not go on elsewhere ends with the final norm and has all rows. */
+ * layers that read them; of several streams all (with sequence parallelism the rows that are here: run->row0 says
+ * which). A run to the last layer that does not go on elsewhere ends with the final norm and has all rows. */
 struct ts_decoder_span {
     const ts_tensor *ids;
     ts_tensor *stream;

@@ -1,6 +1,7 @@
 /* Layers that predict further tokens (multi-token prediction: DeepSeek-AI, DeepSeek-V3, arXiv 2412.19437, section
- * 2.2; of several streams as in DeepSeek-V4's published code). Depth k, from 1, tells at each position t the token t + k + 1, from what the depth before it made of t
- * (the first: the model, behind its final norm) and from the embedding of token t + k:
+ * 2.2; of several streams as in DeepSeek-V4's published code). Depth k, from 1, tells at each position t the token
+ * t + k + 1, from what the depth before it made of t (the first: the model, behind its final norm) and from the
+ * embedding of token t + k:
  *
  *   x = eh_proj [ enorm(embedding(token t + k)) ; hnorm(h) ]      eh_proj.weight [hidden, 2 hidden]
  *   h = final_layernorm(transformer_layer(x))                     a layer of the kind of the model's last one

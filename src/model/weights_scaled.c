@@ -65,8 +65,8 @@ ts_status ts_scaled_find(const ts_st_dir *dir, const ts_st_tensor *codes, const 
     const bool is_four = codes->dtype == TS_ST_I8;
     const int64_t rows = want->dim[0], cols = want->dim[1];
     if (!s.scales)
-        return ts_error(TS_ERR_USER, "%s: tensor %s is %s, but nothing in the .safetensors files is called as its scales would be, "
-                        "with %s or %s in the place of %s", codes->path, codes->name, type, ends[0], ends[1], weight);
+        return ts_error(TS_ERR_USER, "%s: tensor %s is %s, but nothing in the .safetensors files is called as its scales "
+                        "would be, with %s or %s in the place of %s", codes->path, codes->name, type, ends[0], ends[1], weight);
     if (want->rank != 2 || want->is_line || want->is_choice || (is_four && cols % TS_SCALED_RUN))
         return ts_error(TS_ERR_USER, "%s: tensor %s is %s with scales, which are read of matrices alone%s", codes->path,
                         codes->name, type, is_four ? ", of rows whose length is a multiple of 32" : "");

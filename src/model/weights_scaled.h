@@ -22,7 +22,8 @@ static inline bool ts_scaled_is(const ts_st_tensor *t) { return t->dtype == TS_S
 bool ts_scaled_stem(const char *tensor, char to[TS_FAMILY_NAME]);
 /* The scales must be there, and both in the shapes that the model's tensor has; TS_ERR_USER names file, tensor and what
  * was expected. */
-ts_status ts_scaled_find(const ts_st_dir *dir, const ts_st_tensor *codes, const ts_name_tensor *want, ts_scaled *out) TS_NODISCARD;
+ts_status ts_scaled_find(const ts_st_dir *dir, const ts_st_tensor *codes, const ts_name_tensor *want,
+                         ts_scaled *out) TS_NODISCARD;
 /* Row `row` in values; a code or a scale that is no number makes them NaN. */
 void ts_scaled_row(const ts_scaled *s, int64_t row, float *to);
 #endif

@@ -22,7 +22,7 @@ typedef struct ts_layout {
     const int64_t *empty;       /* [n_empty] layers that are none, as ts_stages_make takes them */
     int64_t n_empty;
     bool tied;                  /* the output layer is the embedding */
-    int64_t head_groups;        /* of the output projection, where heads share keys that stand for several tokens; 0: they do not */
+    int64_t head_groups;        /* of the output projection, where heads share keys that stand for several tokens; else 0 */
     bool indexed;               /* an indexer chooses keys */
     int64_t mtp_layers;         /* layers behind the last one, which read the embedding too */
     bool latent;                /* attention is */

@@ -4,6 +4,9 @@
 . "$(dirname "$0")/lib.sh"
 
 make_data
+# documents with ends, of which a sample has several
+rm -f "$D"/data_text_document*
+expect 0 "" "$T" preprocess --input "$D/numbers.txt" --output-prefix "$D/data" --tokenizer-type NullTokenizer --vocab-size 96 --append-eod
 plain="--num-layers 3 --hidden-size 32 --num-attention-heads 4 --kv-channels 16 --position-embedding-type rope
     --normalization RMSNorm --swiglu --disable-bias-linear --max-position-embeddings 64 --make-vocab-size-divisible-by 1
     --tokenizer-type NullTokenizer --vocab-size 96 --untie-embeddings-and-output-weights --split 100,0,0 --seq-length 32
@@ -32,7 +35,9 @@ common="$plain $v4 --n-hash-layers 0"
 job scored 1
 common="$plain $attention --compress-ratios 0 0 0 --n-hash-layers 1"
 job windows 1
-for other in scored windows; do
+common=$(echo "$plain $v4" | sed 's/--reset-[a-z-]*//g')
+job joined 1
+for other in scored windows joined; do
     numbers one >"$D/a"
     numbers "$other" >"$D/b"
     ! cmp -s "$D/a" "$D/b" || wrong "$other is no other model"

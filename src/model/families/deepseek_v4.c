@@ -27,8 +27,9 @@
         ROW(in_, "attention_hyper.scale", "hc_attn_scale"), ROW(in_, "mlp_hyper.weight", "hc_ffn_fn"), \
         ROW(in_, "mlp_hyper.base", "hc_ffn_base"), ROW(in_, "mlp_hyper.scale", "hc_ffn_scale")
 #define FURTHER                                                                                    \
-    BLOCK("mtp.*.", "attn.kv_norm"), ROW("mtp.*.", "enorm", "enorm"), ROW("mtp.*.", "hnorm", "hnorm"), ROW("mtp.*.", "e_proj", "e_proj"), \
-        ROW("mtp.*.", "h_proj", "h_proj"), ROW("mtp.*.", "hyper_head.weight", "hc_head_fn"),       \
+    BLOCK("mtp.*.", "attn.kv_norm"), ROW("mtp.*.", "enorm", "enorm"), ROW("mtp.*.", "hnorm", "hnorm"), \
+        ROW("mtp.*.", "e_proj", "e_proj"), ROW("mtp.*.", "h_proj", "h_proj"),                      \
+        ROW("mtp.*.", "hyper_head.weight", "hc_head_fn"),       \
         ROW("mtp.*.", "hyper_head.base", "hc_head_base"), ROW("mtp.*.", "hyper_head.scale", "hc_head_scale"), \
         ROW("mtp.*.", "final_layernorm", "norm")
 #define LAYER(name_, hf_name_) ROW("model.layers.*.", name_, hf_name_)

@@ -11,6 +11,7 @@
 #include "model/open.h"
 #include "tessera/log.h"
 
+#include <math.h>
 #include <string.h>
 
 static const char tied[] = "tests/golden/families/qwen2"; /* [79, 24], tied */
@@ -317,6 +318,78 @@ static void test_damaged_experts(void **state)
     }
 }
 
+/* ---- codes with scales ---- */
+
+/* A tensor of the published form in the other: scales of FP8 in fp32 under transformers' name, experts' numbers in
+ * I32. Writes into `name` and `bytes`. */
+static ts_st_dtype in_other_form(const ts_st_dir *d, const ts_st_tensor *t, char *name, char *bytes)
+{
+    enum { AT_MOST = 256, ROOM = 4 * 1024 };
+    const char *end = strstr(t->name, ".scale");
+    char codes[AT_MOST];
+    snprintf(name, AT_MOST, "%s", t->name);
+    if (t->dtype == TS_ST_I64) {
+        assert_true(t->elements * 4 <= ROOM);
+        for (int64_t i = 0; i < t->elements; i++) {
+            int64_t v;
+            memcpy(&v, (const char *)t->data + 8 * i, 8);
+            memcpy(bytes + 4 * i, &(int32_t){ (int32_t)v }, 4);
+        }
+        return TS_ST_I32;
+    }
+    if (!end)
+        return t->dtype;
+    snprintf(codes, sizeof codes, "%.*s.weight", (int)(end - t->name), t->name);
+    if (ts_st_dir_find(d, codes)->dtype != TS_ST_F8_E4M3)
+        return t->dtype;
+    snprintf(name, AT_MOST, "%.*s.weight_scale_inv", (int)(end - t->name), t->name);
+    for (int64_t i = 0; i < t->elements; i++)
+        memcpy(bytes + 4 * i, &(float){ ldexpf(1, ((const unsigned char *)t->data)[i] - 127) }, 4);
+    return TS_ST_F32;
+}
+
+/* Both forms are one model. */
+static void test_scales(void **state)
+{
+    (void)state;
+    static const char from[] = "tests/golden/families/deepseek_v4-fp8";
+    static char bytes[4 * 1024], name[256];
+    spot s;
+    ts_str config = { 0 };
+    ts_st_dir *d = NULL;
+    ts_st_writer *w = NULL;
+    ts_model m = { 0 }, other = { 0 };
+    spot_make(&s);
+    OK(ts_file_read("tests/golden/families/deepseek_v4-fp8/config.json", &config));
+    temp_write(&s.t, "config.json", config.s, config.len);
+    OK(ts_st_dir_open(from, NULL, &d));
+    OK(ts_st_writer_create(temp_path(&s.t, "model.safetensors"), &w));
+    for (int64_t k = 0; k < 2 * ts_st_dir_count(d); k++) {
+        const int64_t n = ts_st_dir_count(d), i = k % n;
+        const ts_st_tensor *t = ts_st_dir_at(d, i);
+        const ts_st_dtype type = in_other_form(d, t, name, bytes);
+        const void *data = type == t->dtype ? t->data : bytes;
+        if (k == n)
+            OK(ts_st_writer_begin(w));
+        OK(k < n ? ts_st_writer_add(w, name, type, t->rank, t->shape)
+                 : ts_st_writer_put(w, i, 0, data, (size_t)(t->elements * ts_st_dtype_bits(type) / 8)));
+    }
+    OK(ts_st_writer_finish(w));
+    OK(load(&s, &m));
+    assert_string_equal(s.warned, "");
+    OK(ts_model_load(from, &(ts_model_use){ .dev = s.dev, .compute = TS_DTYPE_F32, .training = true }, &other));
+    for (size_t i = 0; i < m.decoder->params.n; i++) {
+        const ts_param *x = m.decoder->params.p[i], *y = other.decoder->params.p[i];
+        assert_memory_equal(x->value, y->value, (size_t)ts_param_count(x) * sizeof(float));
+    }
+    ts_model_deinit(&m);
+    ts_model_deinit(&other);
+    ts_st_writer_destroy(&w);
+    ts_st_dir_destroy(&d);
+    ts_str_deinit(&config);
+    spot_remove(&s);
+}
+
 /* Weights in the folder that are not read are said. */
 static void test_left_out(void **state)
 {
@@ -342,7 +415,7 @@ static void test_left_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_equal_head), cmocka_unit_test(test_other_head),
+        cmocka_unit_test(test_scales), cmocka_unit_test(test_equal_head), cmocka_unit_test(test_other_head),
         cmocka_unit_test(test_head_alone), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_left_out),   cmocka_unit_test(test_damaged_experts),
     };

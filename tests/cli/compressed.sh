@@ -4,14 +4,12 @@
 . "$(dirname "$0")/lib.sh"
 
 make_data
-# documents with ends, of which a sample has several
-rm -f "$D"/data_text_document*
-expect 0 "" "$T" preprocess --input "$D/numbers.txt" --output-prefix "$D/data" --tokenizer-type NullTokenizer --vocab-size 96 --append-eod
+make_ended_data
 plain="--num-layers 3 --hidden-size 32 --num-attention-heads 4 --kv-channels 16 --position-embedding-type rope
     --normalization RMSNorm --swiglu --disable-bias-linear --max-position-embeddings 64 --make-vocab-size-divisible-by 1
     --tokenizer-type NullTokenizer --vocab-size 96 --untie-embeddings-and-output-weights --split 100,0,0 --seq-length 32
     --micro-batch-size 2 --global-batch-size 4 --lr 1e-2 --eval-iters 0 --train-iters 6 --seed 5 --log-params-norm
-    --attention-dropout 0 --hidden-dropout 0 --data-path $D/data_text_document --reset-attention-mask --reset-position-ids
+    --attention-dropout 0 --hidden-dropout 0 --data-path $D/ended_text_document --reset-attention-mask --reset-position-ids
     --num-experts 4 --moe-router-topk 2 --moe-ffn-hidden-size 24 --moe-shared-expert-intermediate-size 24
     --moe-router-score-function sqrtsoftplus --moe-router-topk-scaling-factor 1.5 --moe-router-enable-expert-bias
     --moe-router-load-balancing-type none --swiglu-limit 1.5 --enable-mhc --hc-mult 3 --mhc-sinkhorn-iterations 4"

@@ -4,8 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 needs_mpi
 make_data
-"$T" preprocess --input "$D/numbers.txt" --output-prefix "$D/ended" --tokenizer-type NullTokenizer --vocab-size 96 \
-    --append-eod >/dev/null 2>"$D/err" || { cat "$D/err"; exit 1; }
+make_ended_data
 common="--num-layers 3 --hidden-size 32 --num-attention-heads 8 --num-query-groups 4 --group-query-attention --kv-channels 4
     --ffn-hidden-size 44 --vocab-size 96 --tokenizer-type NullTokenizer --position-embedding-type rope --swiglu
     --normalization RMSNorm --max-position-embeddings 64 --add-qkv-bias --threads 1 --split 90,10,0 --seq-length 32

@@ -3,11 +3,12 @@
 # refused.
 . "$(dirname "$0")/lib.sh"
 make_data
+make_ended_data
 common="--num-layers 3 --hidden-size 32 --ffn-hidden-size 48 --num-attention-heads 4 --position-embedding-type rope
     --normalization RMSNorm --apply-layernorm-1p --swiglu --disable-bias-linear --max-position-embeddings 256
     --make-vocab-size-divisible-by 1 --tokenizer-type NullTokenizer --vocab-size 96 --untie-embeddings-and-output-weights
     --split 100,0,0 --seq-length 80 --micro-batch-size 2 --global-batch-size 4 --lr 1e-2 --eval-iters 0 --train-iters 4
-    --seed 5 --log-params-norm --reset-attention-mask --reset-position-ids --data-path $D/data_text_document"
+    --seed 5 --log-params-norm --reset-attention-mask --reset-position-ids --data-path $D/ended_text_document"
 heads="--group-query-attention --num-query-groups 2 --attention-output-gate --rotary-percent 0.5"
 gated="$heads --qk-layernorm"
 delta="$gated --experimental-attention-variant gated_delta_net --linear-attention-freq 2 --linear-num-key-heads 2

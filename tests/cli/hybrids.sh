@@ -3,6 +3,7 @@
 # generated with, on several processes, refused.
 . "$(dirname "$0")/lib.sh"
 make_data
+make_ended_data
 sizes='"vocab_size": 97, "hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4, "num_key_value_heads": 2,
     "max_position_embeddings": 256, "pad_token_id": null'
 scan='"mamba_n_heads": 8, "mamba_d_head": 8, "mamba_n_groups": 2, "mamba_d_state": 12'
@@ -40,7 +41,7 @@ generates() {
 for model in lfm2 falcon_h1 granite mamba jamba zamba; do
     common="--model-config $D/$model.json --tokenizer-type NullTokenizer --vocab-size 96 --make-vocab-size-divisible-by 1
         --split 100,0,0 --seq-length 48 --micro-batch-size 2 --global-batch-size 4 --lr 1e-2 --eval-iters 0 --train-iters 4
-        --seed 5 --log-params-norm --reset-attention-mask --data-path $D/data_text_document"
+        --seed 5 --log-params-norm --reset-attention-mask --data-path $D/ended_text_document"
     job "$model" 1 --save "$D/$model-ck" --save-interval 2
     as_planned "$model" 1
     job half 1 --load "$D/$model-ck" --ckpt-step 2

@@ -4,8 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 needs_mpi
 make_data
-# documents with ends, of which a sample has several
-expect 0 "" "$T" preprocess --input "$D/numbers.txt" --output-prefix "$D/ended" --tokenizer-type NullTokenizer --vocab-size 96 --append-eod
+make_ended_data
 documents="--data-path $D/ended_text_document --reset-attention-mask"
 heads="--num-layers 8 --hidden-size 48 --num-attention-heads 8 --num-query-groups 4 --group-query-attention --kv-channels 4
     --ffn-hidden-size 48 --vocab-size 96 --tokenizer-type NullTokenizer --max-position-embeddings 64"

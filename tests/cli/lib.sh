@@ -59,6 +59,11 @@ make_data() {
     "$T" preprocess --input "$D/numbers.txt" --output-prefix "$D/data" --tokenizer-type NullTokenizer --vocab-size 96 \
         >/dev/null 2>"$D/err" || { cat "$D/err"; exit 1; }
 }
+# The same with ends of documents, of which a sample has several: without ends --reset-attention-mask does nothing.
+make_ended_data() {
+    "$T" preprocess --input "$D/numbers.txt" --output-prefix "$D/ended" --tokenizer-type NullTokenizer --vocab-size 96 \
+        --append-eod >/dev/null 2>"$D/err" || { cat "$D/err"; exit 1; }
+}
 shape="--num-layers 2 --hidden-size 32 --ffn-hidden-size 64 --num-attention-heads 4 --group-query-attention
     --num-query-groups 2 --position-embedding-type rope --normalization RMSNorm --swiglu --disable-bias-linear
     --max-position-embeddings 32 --make-vocab-size-divisible-by 1 --tokenizer-type NullTokenizer --vocab-size 96"

@@ -2,12 +2,13 @@
 # Layers of Mamba 3 from options: trained, continued, run again, generated with, on several processes, refused.
 . "$(dirname "$0")/lib.sh"
 make_data
+make_ended_data
 hybrid="--num-layers 4 --hidden-size 32 --ffn-hidden-size 48 --num-attention-heads 4 --position-embedding-type none
     --normalization RMSNorm --swiglu --disable-bias-linear --max-position-embeddings 256 --make-vocab-size-divisible-by 1
     --tokenizer-type NullTokenizer --vocab-size 96 --untie-embeddings-and-output-weights --mamba-version 3 --mamba-state-dim 12
     --mamba-head-dim 8 --mamba-num-groups 2 --hybrid-override-pattern M-*M"
 common="$hybrid --split 100,0,0 --seq-length 80 --micro-batch-size 2 --global-batch-size 4 --lr 1e-2 --eval-iters 0
-    --train-iters 4 --seed 5 --log-params-norm --reset-attention-mask --data-path $D/data_text_document"
+    --train-iters 4 --seed 5 --log-params-norm --reset-attention-mask --data-path $D/ended_text_document"
 
 job whole 1 --save "$D/ck" --save-interval 2
 as_planned whole 1
@@ -59,7 +60,7 @@ have_mpi || finish
 job folder-two 2 --data-path "$D/small_text_document" --tensor-model-parallel-size 2
 alike folder-two folder 1
 common="$hybrid --split 100,0,0 --seq-length 80 --micro-batch-size 2 --global-batch-size 4 --lr 1e-2 --eval-iters 0
-    --train-iters 4 --seed 5 --log-params-norm --reset-attention-mask --data-path $D/data_text_document"
+    --train-iters 4 --seed 5 --log-params-norm --reset-attention-mask --data-path $D/ended_text_document"
 job shared 2 --use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params
 alike shared whole 1
 as_planned shared 2 --use-megatron-fsdp --data-parallel-sharding-strategy optim_grads_params

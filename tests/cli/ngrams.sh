@@ -3,8 +3,9 @@
 # with, on several processes, refused.
 . "$(dirname "$0")/lib.sh"
 make_data
+make_ended_data
 common="$shape --split 100,0,0 --seq-length 24 --micro-batch-size 2 --global-batch-size 4 --lr 1e-2 --eval-iters 0
-    --train-iters 4 --seed 5 --threads 1 --log-params-norm --reset-attention-mask --data-path $D/data_text_document
+    --train-iters 4 --seed 5 --threads 1 --log-params-norm --reset-attention-mask --data-path $D/ended_text_document
     --emb-neighbor-num 3 --emb-split-num 2 --ngram-vocab-size-ratio 2.6"
 
 job whole 1 --save "$D/ck" --save-interval 2

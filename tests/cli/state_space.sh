@@ -2,12 +2,13 @@
 # Hybrids of state-space layers, attention and MLPs from options: trained, continued, run again, generated with, refused.
 . "$(dirname "$0")/lib.sh"
 make_data
+make_ended_data
 hybrid="--num-layers 5 --hidden-size 32 --ffn-hidden-size 48 --num-attention-heads 4 --position-embedding-type none
     --normalization RMSNorm --swiglu --disable-bias-linear --max-position-embeddings 256 --make-vocab-size-divisible-by 1
     --tokenizer-type NullTokenizer --vocab-size 96 --untie-embeddings-and-output-weights --mamba-state-dim 12
     --mamba-head-dim 8 --mamba-num-groups 2 --hybrid-override-pattern M-M*M"
 common="$hybrid --split 100,0,0 --seq-length 80 --micro-batch-size 2 --global-batch-size 4 --lr 1e-2 --eval-iters 0
-    --train-iters 6 --seed 5 --log-params-norm --reset-attention-mask --data-path $D/data_text_document"
+    --train-iters 6 --seed 5 --log-params-norm --reset-attention-mask --data-path $D/ended_text_document"
 
 job whole 1 --save "$D/ck" --save-interval 3
 as_planned whole 1
@@ -44,14 +45,14 @@ expect 2 "\"X\" is no layer" "$T" pretrain $common --hybrid-override-pattern MXM
 expect 2 "--hybrid-override-pattern has 2 layers" "$T" pretrain $common --hybrid-override-pattern M-
 # shellcheck disable=SC2086
 expect 2 "--mamba-num-groups 3 does not divide" "$T" pretrain $common --mamba-num-groups 3
-# shellcheck disable=SC2086
-expect 2 "--context-parallel-size 2: this model has layers that carry a state" "$T" plan $common --world-size 2 \
-    --context-parallel-size 2
 
 have_mpi || finish
 job tensor 2 --tensor-model-parallel-size 2
 alike tensor whole 1
 as_planned tensor 2 --tensor-model-parallel-size 2
+job context 2 --context-parallel-size 2
+alike context whole 1
+as_planned context 2 --context-parallel-size 2
 job pipe 2 --pipeline-model-parallel-size 2 --num-layers 4 --hybrid-override-pattern M-*M
 job four 1 --num-layers 4 --hybrid-override-pattern M-*M
 alike pipe four 1

@@ -26,8 +26,7 @@ typedef struct ts_layout {
     bool indexed;               /* an indexer chooses keys */
     int64_t mtp_layers;         /* layers behind the last one, which read the embedding too */
     bool latent;                /* attention is */
-    bool norm_of_all_heads;     /* of queries and keys, over all heads together */
-    bool norms_of_heads;        /* likewise, of each head with weights of its own */
+    bool norms_of_heads;        /* of queries and keys, of each head with weights of its own */
     const ts_parallel_options *o;
 } ts_layout;
 

@@ -139,11 +139,6 @@ static void models(void **state)
                "1); --context-parallel-size 2: layers sing, which are not cut or sent to other processes (it may be 1)");
     l.pp = 1, l.cp = 1;
     taken(l);
-    l = sound(), l.norm_of_all_heads = true;
-    refused(l, "--tensor-model-parallel-size 2: the norm of this model's queries and keys runs over all "
-               "heads together, which then are not on one process (it may be 1)");
-    l.tp = 1, l.world = 4;
-    taken(l);
     l = sound(), l.heads = l.kv_heads = l.ffn = l.vocab = 0; /* not known: nothing to say */
     taken(l);
 }

@@ -132,13 +132,11 @@ static void models(void **state)
     l = sound(), l.vocab = 1;
     refused(l, "--tensor-model-parallel-size 2 is more than the model's vocabulary of 1 (it may be at most "
                "that)");
-    l = sound(), l.beside = "layers sing";
-    refused(l, "--tensor-model-parallel-size 2: layers sing, which are not cut or sent to other processes (it may be 1)");
-    l.tp = 1, l.pp = 2, l.cp = 2;
-    refused(l, "--pipeline-model-parallel-size 2: layers sing, which are not cut or sent to other processes (it may be "
-               "1); --context-parallel-size 2: layers sing, which are not cut or sent to other processes (it may be 1)");
-    l.pp = 1, l.cp = 1;
+    l = sound(), l.norms_of_heads = true;
     taken(l);
+    l.tp = 8;
+    refused(l, "--tensor-model-parallel-size: each head of this model's queries and keys has a norm with weights of its "
+               "own, which are with it on one process (--tensor-model-parallel-size may be 1 to 4, without --tp-2d)");
     l = sound(), l.heads = l.kv_heads = l.ffn = l.vocab = 0; /* not known: nothing to say */
     taken(l);
 }

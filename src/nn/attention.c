@@ -89,7 +89,9 @@ static void cut_by_heads(ts_param_spec *w, int64_t first, int64_t n, int64_t dim
     w->parts.slots = 0;
 }
 
-/* q, k: weights of a norm of queries, and of one of keys, of which processes may have the same. */
+/* q, k: weights of a norm of queries, and of one of keys, of which processes may have the same. In sums over all heads
+ * such a key is as often as there are copies, and counted as often: forward the mean is the same; backward each copy has
+ * a part of the gradient and takes off that part of the mean, so that together they take off the whole. */
 static void share_norms(const ts_declarer *d, ts_attention_layer *l, ts_param_spec *q, ts_param_spec *k)
 {
     const int size = d->group->comm->size;

@@ -96,6 +96,7 @@
     X(rope_fwd, ts_rope_args, ROWWISE)                                                             \
     X(rope_bwd, ts_rope_args, ROWWISE)                                                             \
     X(rope_dw, ts_rope_args, ROWWISE)                                                              \
+    X(rope_sums, ts_rope_args, ROWWISE)                                                            \
     X(temper, ts_temper_args, ROWWISE)                                                             \
     X(rope_heads, ts_rope_heads_args, ROWWISE)                                                     \
     X(act_fwd, ts_act_args, ROWWISE)                                                               \

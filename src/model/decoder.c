@@ -138,8 +138,7 @@ static void check_group(const ts_arch *a, const ts_tensor_group *g)
     const bool copies = size > kv;
     if ((!ts_arch_has(a, TS_ATTENTION_SOFTMAX) && !ts_arch_has(a, TS_ATTENTION_BESIDE)) || !ts_arch_has_mlp(a))
         return;
-    TS_ASSERT(size <= a->ffn && size <= a->vocab && a->qk_norm != TS_QK_NORM_FULL &&
-                  (a->qk_norm != TS_QK_NORM_OWN || (!copies && !g->x)) &&
+    TS_ASSERT(size <= a->ffn && size <= a->vocab && (a->qk_norm != TS_QK_NORM_OWN || (!copies && !g->x)) &&
                   (copies ? size % kv == 0 && a->n_heads % size == 0
                           : g->unaligned || (kv % size == 0 && a->ffn % size == 0)) &&
                   (!g->x || (!copies && !g->unaligned && g->sequence && a->hidden % g->y->size == 0)),

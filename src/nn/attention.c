@@ -89,6 +89,24 @@ static void cut_by_heads(ts_param_spec *w, int64_t first, int64_t n, int64_t dim
     w->parts.slots = 0;
 }
 
+/* q, k: weights of a norm of queries, and of one of keys, of which processes may have the same. In sums over all heads
+ * such a key is as often as there are copies, and counted as often: forward the mean is the same; backward each copy has
+ * a part of the gradient and takes off that part of the mean, so that together they take off the whole. */
+static void share_norms(const ts_declarer *d, ts_attention_layer *l, ts_param_spec *q, ts_param_spec *k)
+{
+    const int size = d->group->comm->size;
+    const int64_t kv = k->place.dim[0].whole / l->head_dim, copies = size > kv ? size / kv : 1;
+    const int64_t first = copies > 1 ? d->group->comm->rank / copies : l->head0 * l->n_kv / l->n_q;
+    cut_by_heads(q, l->head0, l->n_q, l->head_dim);
+    cut_by_heads(k, first, l->n_kv, l->head_dim);
+    if (copies > 1) {
+        k->parts = (ts_param_parts){ .slot = first, .slots = kv };
+        k->is_copy = l->kv.is_copy || l->qkv.is_copy;
+    }
+    if (l->rope.full_norm)
+        l->rope.group = d->group->comm, l->rope.all_q = l->all_q, l->rope.all_kv = copies * kv;
+}
+
 ts_status ts_attention_declare(const ts_declarer *d, ts_attention_layer *l)
 {
     const bool apart = l->rope.full_norm || l->rope.own_weights;
@@ -99,13 +117,10 @@ ts_status ts_attention_declare(const ts_declarer *d, ts_attention_layer *l)
                         .value = 1 - l->rope.offset };
     ts_param_spec k = q;
     k.place = ts_place_whole(apart ? l->n_kv * l->head_dim : l->head_dim, 0);
-    TS_ASSERT(!d->group || !(l->rope.full_norm && l->qk_norm), "a norm over heads that are not all here");
     name_bands(l);
     share(d, l);
-    if (d->group && l->rope.own_weights) {
-        cut_by_heads(&q, l->head0, l->n_q, l->head_dim);
-        cut_by_heads(&k, l->head0 * l->n_kv / l->n_q, l->n_kv, l->head_dim);
-    }
+    if (d->group && apart)
+        share_norms(d, l, &q, &k);
     if (l->is_apart || l->keys_of) {
         TS_TRY(ts_linear_declare(d, "linear_q", &l->q));
         if (!l->keys_of)

@@ -78,6 +78,8 @@ typedef struct ts_rope_op {
     const ts_tensor *pos;        /* int32 [T]; may be NULL without a rotation */
     ts_param *wq, *wk;           /* of the heads that there are; none: no norm */
     float eps, offset;
+    ts_comm *group;              /* full_norm: whose heads are normed together, of the same rows; may be NULL */
+    int64_t all_q, all_kv;       /* their heads, each as often as processes have it */
 } ts_rope_op;
 ts_status ts_op_rope(ts_tape *tape, const ts_rope_op *o, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
 

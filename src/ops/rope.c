@@ -1,3 +1,4 @@
+#include "ops/group.h"
 #include "ops/ops.h"
 
 typedef struct rope_attr {
@@ -14,13 +15,20 @@ static ts_rope_args args_of(const ts_rope_op *o, const ts_tensor *t)
                            .q_cos = o->q_cos ? o->q_cos->data : NULL, .q_sin = o->q_sin ? o->q_sin->data : NULL,
                            .pos = o->pos ? ts_tensor_data(o->pos) : NULL,
                            .wq = ts_param_vector(o->wq), .wk = ts_param_vector(o->wk),
-                           .eps = o->eps, .offset = o->offset, .rows = t->dim[0] };
+                           .eps = o->eps, .offset = o->offset, .rows = t->dim[0],
+                           .all_q = o->all_q, .all_kv = o->all_kv };
 }
 
 static ts_cost cost_of(const ts_tensor *t)
 {
     const double n = (double)ts_tensor_count(t);
     return (ts_cost){ 6 * n, 2 * n * (double)ts_dtype_size(t->dtype), t->dtype };
+}
+
+static ts_cost sums_cost(const ts_rope_args *a, const ts_tensor *x)
+{
+    const double n = (double)ts_tensor_count(x), read = a->dy ? 2 : 1;
+    return (ts_cost){ (a->dy ? 6 : 2) * n, read * n * (double)ts_dtype_size(x->dtype), x->dtype };
 }
 
 static bool has_norm(const ts_rope_op *o) { return o->wq || o->wk || o->unit_norm; }
@@ -31,6 +39,19 @@ static bool trains(const ts_rope_op *o) { return ts_param_has_grad(o->wq) || ts_
 
 /* A gradient that may be overwritten: nobody else holds it. */
 static bool is_ours(const ts_tensor *dy) { return dy->pins <= 1 && dy->storage->refs <= 1; }
+
+/* Where several processes have the heads of a norm: the sums of `a`, with dy or without, over these. */
+static ts_status add_up(ts_tape *tape, const ts_rope_op *o, const ts_tensor *x, ts_rope_args *a)
+{
+    ts_tensor *sums;
+    if (!o->full_norm || !has_norm(o) || !ts_group_shares(o->group))
+        return TS_OK;
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, a->rows, 2, &sums));
+    a->sums = ts_tensor_data(sums);
+    ts_launch_rope_sums(tape->dev, a, a->rows, sums_cost(a, x));
+    a->added = a->sums;
+    return ts_group_sum(tape, o->group, a->sums, ts_tensor_count(sums), TS_DTYPE_F32);
+}
 
 static ts_status rope_backward(ts_tape *tape, ts_record *r)
 {
@@ -48,6 +69,7 @@ static ts_status rope_backward(ts_tape *tape, ts_record *r)
         a.rstd = ts_tensor_data(n->rstd);
         a.v_rstd = n->v_rstd ? ts_tensor_data(n->v_rstd) : NULL;
     }
+    TS_TRY(add_up(tape, &n->o, r->in[0], &a));
     ts_launch_rope_bwd(tape->dev, &a, a.rows, cost_of(dy));
     return ts_tape_accumulate(tape, r->in[0], dx);
 }
@@ -97,6 +119,7 @@ ts_status ts_op_rope(ts_tape *tape, const ts_rope_op *o, ts_tensor *x, ts_tensor
     a.y = ts_tensor_data(*y);
     a.rstd = n.rstd ? ts_tensor_data(n.rstd) : NULL;
     a.v_rstd = n.v_rstd ? ts_tensor_data(n.v_rstd) : NULL;
+    TS_TRY(add_up(tape, o, x, &a));
     ts_launch_rope_fwd(tape->dev, &a, a.rows, cost_of(x));
     if (tape->recording && (x->wants_grad || trains(o))) {
         ts_record *r;

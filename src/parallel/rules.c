@@ -368,16 +368,12 @@ static ts_status vocabulary_rule(const ts_layout *l, ts_str *say)
 
 static ts_status norm_rule(const ts_layout *l, ts_str *say)
 {
-    if (l->norms_of_heads && (l->tp > l->kv_heads || l->o->two))
-        return ts_str_printf(say,
-                             "%s: each head of this model's queries and keys has a norm with weights of its own, "
-                             "which are with it on one process (" TENSOR " may be 1 to %lld, without --tp-2d)",
-                             l->o->two ? "--tp-2d" : TENSOR, LL(l->kv_heads));
-    if (!l->norm_of_all_heads || l->tp == 1)
+    if (!l->norms_of_heads || (l->tp <= l->kv_heads && !l->o->two))
         return TS_OK;
     return ts_str_printf(say,
-                         TENSOR " %lld: the norm of this model's queries and keys runs over all heads "
-                         "together, which then are not on one process (it may be 1)", LL(l->tp));
+                         "%s: each head of this model's queries and keys has a norm with weights of its own, "
+                         "which are with it on one process (" TENSOR " may be 1 to %lld, without --tp-2d)",
+                         l->o->two ? "--tp-2d" : TENSOR, LL(l->kv_heads));
 }
 
 /* What a message between stages has room for, beside the embedding and the like. */

@@ -26,9 +26,8 @@ typedef struct ts_layout {
     bool indexed;               /* an indexer chooses keys */
     int64_t mtp_layers;         /* layers behind the last one, which read the embedding too */
     bool latent;                /* attention is */
-    bool norm_of_all_heads;     /* of queries and keys, over all heads together */
+    bool norms_of_heads;        /* of queries and keys, of each head with weights of its own */
     int64_t lenders;            /* earlier layers of which the layers behind some border read something, at most */
-    bool norms_of_heads;        /* likewise, of each head with weights of its own */
     const ts_parallel_options *o;
 } ts_layout;
 

@@ -114,7 +114,6 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
         l.vocab = a->vocab, l.n_layers = a->n_layers, l.tied = a->tied, l.mtp_layers = a->mtp_layers;
         l.head_groups = ts_arch_has(a, TS_ATTENTION_COMPRESSED) ? a->out_groups : 0;
         l.latent = a->kv_lora_rank > 0, l.indexed = a->index_heads > 0 && !l.head_groups;
-        l.norm_of_all_heads = a->qk_norm == TS_QK_NORM_FULL;
         l.norms_of_heads = a->qk_norm == TS_QK_NORM_OWN;
     }
     if (a && (ts_arch_borrows(a) || ts_arch_shares_choices(a)))

@@ -7,6 +7,7 @@ typedef struct rope_case {
     ts_rope_args a;
     double scale;
     bool in_place;
+    bool added; /* full_norm: other processes have heads as well, and sums are given */
     int64_t width;
 } rope_case;
 
@@ -15,11 +16,11 @@ static bool has_norm(const ts_rope_args *a) { return a->wq || a->wk || a->unit_n
 static void name(const rope_case *c, const char *kernel)
 {
     const ts_rope_args *a = &c->a;
-    check_case("%s %s rows %lld n_q %lld n_kv %lld head %lld rot %lld%s%s%s offset %g scale %g%s",
+    check_case("%s %s rows %lld n_q %lld n_kv %lld head %lld rot %lld%s%s%s%s offset %g scale %g%s",
                kernel, ts_dtype_name(a->dtype), (long long)a->rows, (long long)a->n_q,
                (long long)a->n_kv, (long long)a->head_dim, (long long)a->rot_dim,
                a->interleaved ? " interleaved" : "", has_norm(a) ? " norm" : "",
-               a->full_norm ? " full" : "", (double)a->offset, c->scale,
+               a->full_norm ? " full" : "", c->added ? " added" : "", (double)a->offset, c->scale,
                c->in_place ? " in place" : a->norm_values ? " values" : a->q_cos ? " queries apart" : "");
 }
 
@@ -48,6 +49,26 @@ static ts_rope_args prepare(const rope_case *c)
     if (a.wk)
         a.wk = check_in(5, TS_DTYPE_F32, a.full_norm ? a.n_kv * D : D, 1);
     return a;
+}
+
+/* Sums of other processes' heads too: of squares, or of products of either sign. */
+static void give_added(const rope_case *c, ts_rope_args *a, double scale, bool squares)
+{
+    float *added;
+    if (!c->added)
+        return;
+    a->all_q = 3 * a->n_q + 1, a->all_kv = 2 * a->n_kv + 1;
+    added = check_inout(14, TS_DTYPE_F32, 2 * a->rows, scale);
+    for (int64_t i = 0; squares && i < 2 * a->rows; i++)
+        added[i] *= added[i];
+    check_touched(added);
+    a->added = added;
+}
+
+/* Their share for each value of a head. */
+static double added_mean(const ts_rope_args *a, int64_t row, bool key)
+{
+    return (double)a->added[2 * row + key] / (double)((key ? a->all_kv : a->all_q) * a->head_dim);
 }
 
 /* Where column i of head h (queries, then keys, then values) stands in a row. */
@@ -120,6 +141,7 @@ static void forward(const check_env *e, const rope_case *c)
     a.y = c->in_place ? x : check_out(t, a.rows * c->width);
     a.rstd = has_norm(&a) ? check_out(TS_DTYPE_F32, n_rstd) : NULL;
     a.v_rstd = a.norm_values ? check_out(TS_DTYPE_F32, a.rows * a.n_kv) : NULL;
+    give_added(c, &a, c->scale * sqrt((double)(4 * heads * D)), true);
     check_kernel(e, TS_KERNEL_rope_fwd, &a, a.rows);
     double *head = check_f64(D);
     for (int64_t row = 0; row < a.rows; row++)
@@ -143,6 +165,7 @@ static void forward(const check_env *e, const rope_case *c)
                         const double v = check_before(x, base + place(&a, k, i), t);
                         square += v * v / (double)(count * D);
                     }
+                square = c->added ? added_mean(&a, row, is_key(&a, h)) : square;
                 rstd = 1 / sqrt(square + (double)a.eps);
                 tol = growth(count * D);
                 check_near("rstd", h, (double)a.rstd[rstd_at(&a, row, h)], rstd, tol * rstd);
@@ -222,6 +245,7 @@ static void backward(const check_env *e, const rope_case *c)
     give_rstd(c, &a, c->in_place);
     if (!a.dx)
         a.dx = check_out(t, a.rows * c->width);
+    give_added(c, &a, (double)(heads * D), false);
     check_kernel(e, TS_KERNEL_rope_bwd, &a, a.rows);
     double *dz = check_f64(heads * D), *size = check_f64(heads * D);
     for (int64_t row = 0; row < a.rows; row++) {
@@ -237,6 +261,11 @@ static void backward(const check_env *e, const rope_case *c)
                 mean[to] += dz[h * D + i] * f;
                 mean_size[to] += size[h * D + i] * fabs(f);
             }
+        }
+        for (int64_t key = 0; c->added && key < 2; key++) {
+            const int64_t to = key ? a.n_q : 0;
+            if (key ? a.n_kv : a.n_q)
+                mean[to] = added_mean(&a, row, key), mean_size[to] = fabs(mean[to]);
         }
         for (int64_t h = 0; h < heads; h++)
             for (int64_t i = 0; i < D; i++) {
@@ -297,6 +326,35 @@ static void weights(const check_env *e, const rope_case *c)
     for (int64_t k = begin; k < end; k++)
         check_near(k < nq ? "dwq" : "dwk", k, (double)(k < nq ? a.dwq[k] : a.dwk[k - nq]), sum[k],
                    growth(a.rows * (a.n_q ? a.n_q : a.n_kv)) * sizes[k]);
+}
+
+/* What processes add up for a norm of all heads: squares, or what its backward takes. */
+static void sums(const check_env *e, const rope_case *c, bool back)
+{
+    name(c, back ? "rope_sums back" : "rope_sums");
+    ts_rope_args a = prepare(c);
+    const int64_t D = a.head_dim, heads = a.n_q + a.n_kv;
+    double *dz = check_f64(D), *size = check_f64(D), *want = check_f64(2 * a.rows), *sizes = check_f64(2 * a.rows);
+    if (back)
+        give_rstd(c, &a, false);
+    else
+        a.x = check_in(6, a.dtype, a.rows * c->width, c->scale);
+    a.sums = check_out(TS_DTYPE_F32, 2 * a.rows);
+    check_kernel(e, TS_KERNEL_rope_sums, &a, a.rows);
+    for (int64_t row = 0; row < a.rows; row++)
+        for (int64_t h = 0; h < heads; h++) {
+            const int64_t to = 2 * row + is_key(&a, h);
+            if (back)
+                head_back(c, &a, row, h, dz, size);
+            for (int64_t i = 0; i < D; i++) {
+                const double x = check_get(a.x, row * c->width + place(&a, h, i), a.dtype);
+                const double f = back ? weight(&a, h, i) * x * (double)a.rstd[rstd_at(&a, row, h)] : x;
+                want[to] += f * (back ? dz[i] : x);
+                sizes[to] += fabs(f) * (back ? size[i] : fabs(x));
+            }
+        }
+    for (int64_t i = 0; i < 2 * a.rows; i++)
+        check_near("sums", i, (double)a.sums[i], want[i], growth(heads * D) * sizes[i]);
 }
 
 /* Heads evenly apart, each of its own or all of one; or their sum. */
@@ -412,6 +470,13 @@ void check_rope(const check_env *e)
                 c.width = (c.a.n_q + 2 * c.a.n_kv) * c.a.head_dim;
                 forward(e, &c);
                 backward(e, &c);
+                if (c.a.full_norm) {
+                    sums(e, &c, false);
+                    sums(e, &c, true);
+                    c.added = true;
+                    forward(e, &c);
+                    backward(e, &c);
+                }
                 c.a.rows = 19;
                 weights(e, &c);
             }

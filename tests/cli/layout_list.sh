@@ -57,7 +57,7 @@ model() {
     gate) echo "$gated $experts --moe-model-type deepspeed_moe" ;;
     gate-all) echo "$gated $experts --moe-model-type deepspeed_moe --moe-no-drop" ;;
     gate-one) echo "$gated $experts --moe-model-type deepspeed_moe --moe-router-topk 1 --noisy-gate-policy RSample" ;;
-    altup | per-layer | joined | blocks | shortcut | choices | keys)
+    altup | per-layer | joined | blocks | shortcut | choices | keys | norms | norms-moe)
         # what differs by rounding grows: norms stand behind each part
         echo "--model-config $(dirname "$0")/layouts/$1.json --tokenizer-type NullTokenizer --vocab-size 96 --adam-eps 1e-3 --lr 4e-4" ;;
     step) echo "--model-config $D/step.json --tokenizer-type NullTokenizer --vocab-size 96 --moe-aux-loss-coeff 0.02" ;;
@@ -76,7 +76,7 @@ model() {
 dumps() {
     case $1-$2$options in
     *--tp-2d*) ;; # which dumps do not have
-    altup-near* | per-layer-near* | joined-near* | blocks-near* | shortcut-near* | choices-near* | keys-near*)
+    altup-near* | per-layer-near* | joined-near* | blocks-near* | shortcut-near* | choices-near* | keys-near* | norms-near* | norms-moe-near*)
         echo "--dump-steps 1 --dump-level parameters --dump-tensors --dump-path $D/$3" ;;
     esac
 }

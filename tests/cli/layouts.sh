@@ -78,6 +78,15 @@ common="--data-path $D/data_text_document --split 100,0,0 --seq-length 32 --micr
     job hf-2d 4 --load "$D/hf-tp4-2d" --tensor-model-parallel-size 4 --tp-2d --tp-x 2 --tp-y 2 --train-iters 2
     job hf-2d-one 1 --load "$D/hf-tp4-2d" --train-iters 2
     alike hf-2d hf-2d-one 1
+    # weights of a norm over all heads are cut with the heads, of which two processes have the same key, and saved whole
+    norms="--model-config $(dirname "$0")/layouts/norms.json --tokenizer-type NullTokenizer --vocab-size 96 --adam-eps 1e-3 --lr 4e-4"
+    job norms 1 $norms --train-iters 4
+    job norms-cut 8 $norms --tensor-model-parallel-size 8 --train-iters 4 --exit-interval 2 --save "$D/norms" --save-hf "$D/hf-norms"
+    job norms-again 2 $norms --tensor-model-parallel-size 2 --sequence-parallel --train-iters 4 --load "$D/norms"
+    alike norms-again norms 3
+    job hf-norms-one 1 --load "$D/hf-norms" --train-iters 2
+    job hf-norms 3 --load "$D/hf-norms" --tensor-model-parallel-size 3 --unaligned-linear --train-iters 2
+    alike hf-norms hf-norms-one 1
 
     # what cannot be
     expect 2 "--tensor-model-parallel-size 3 times" on 2 "$T" pretrain $common $shape \

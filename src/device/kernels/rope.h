@@ -36,6 +36,11 @@ typedef struct ts_rope_args {
     void *y;                   /* [rows, width]; may be x itself */
     float *rstd;               /* [rows, n_q + n_kv], or [rows, 2] when full_norm; with norm only */
     float *v_rstd;             /* [rows, n_kv]; with norm_values only */
+    /* full_norm over heads of several processes: what rope_sums has made here and there, added up, and heads of
+     * all, each as often as its sums were added. NULL: these heads are all */
+    const float *added;        /* [rows, 2] */
+    int64_t all_q, all_kv;
+    float *sums;               /* [rows, 2], of queries and of keys; written by rope_sums */
     const void *dy;            /* [rows, width] */
     void *dx;                  /* [rows, width]; may be dy itself */
     float *dwq, *dwk;          /* as wq, wk; added to */
@@ -43,7 +48,9 @@ typedef struct ts_rope_args {
 } ts_rope_args;
 /* rope_fwd, rope_bwd: n = rows. rope_dw: n = columns of wq, then those of wk (head_dim * 2, or
  * (n_q + n_kv) * head_dim where heads have their own); reads x, dy, rstd, cos, sin and sums rows in order. dy
- * is the gradient of y, so keep it apart from dx (no in-place backward) when there is a norm. */
+ * is the gradient of y, so keep it apart from dx (no in-place backward) when there is a norm.
+ * rope_sums: n = rows; of the heads that are here the sum of x^2, or with dy given that of dz * (w + offset) * h, dz being
+ * dy rotated back, which the norm's backward takes; reads x, dy, rstd, cos, sin. */
 
 /* rope_heads: heads that stand evenly apart, each `dim` wide and rotated as a whole; nothing beside them
  * is read or written. Row i's head h begins at element i * x_row + h * x_head of x (x_head 0: all are the

@@ -137,11 +137,11 @@ static void models(void **state)
                "once, and stages pass those of 3 (it may be 1)");
     l.lenders = 3;
     taken(l);
-    l = sound(), l.norm_of_all_heads = true;
-    refused(l, "--tensor-model-parallel-size 2: the norm of this model's queries and keys runs over all "
-               "heads together, which then are not on one process (it may be 1)");
-    l.tp = 1, l.world = 4;
+    l = sound(), l.norms_of_heads = true;
     taken(l);
+    l.tp = 8;
+    refused(l, "--tensor-model-parallel-size: each head of this model's queries and keys has a norm with weights of its "
+               "own, which are with it on one process (--tensor-model-parallel-size may be 1 to 4, without --tp-2d)");
     l = sound(), l.heads = l.kv_heads = l.ffn = l.vocab = 0; /* not known: nothing to say */
     taken(l);
 }

@@ -7,6 +7,8 @@
 typedef struct part {
     int64_t per, first, heads, stride;
     int64_t rstd;    /* where theirs begin in a row of rstd */
+    bool keys;
+    int64_t all;     /* such heads of all processes, where sums are added up over these */
     const float *w;
     float *dw;
     const float *cos, *sin; /* their angles */
@@ -21,7 +23,7 @@ static int64_t group_heads(const ts_rope_args *a)
 static part query_part(const ts_rope_args *a)
 {
     const int64_t r = group_heads(a);
-    return (part){ .per = r, .heads = a->n_q, .stride = (r + 2) * a->head_dim, .w = a->wq,
+    return (part){ .per = r, .heads = a->n_q, .stride = (r + 2) * a->head_dim, .all = a->all_q, .w = a->wq,
                    .dw = a->dwq, .cos = a->q_cos ? a->q_cos : a->cos, .sin = a->q_sin ? a->q_sin : a->sin };
 }
 
@@ -29,7 +31,7 @@ static part key_part(const ts_rope_args *a)
 {
     const int64_t r = group_heads(a);
     return (part){ .per = 1, .first = r * a->head_dim, .heads = a->n_kv,
-                   .stride = (r + 2) * a->head_dim,
+                   .stride = (r + 2) * a->head_dim, .keys = true, .all = a->all_kv,
                    .rstd = a->full_norm ? 1 : a->n_q, .w = a->wk, .dw = a->dwk, .cos = a->cos, .sin = a->sin };
 }
 
@@ -166,6 +168,24 @@ INLINE int64_t norm_heads(const ts_rope_args *a, const part *p)
     return a->full_norm ? p->heads : 1;
 }
 
+/* Over head k and those behind it that share its norm. */
+INLINE vs square_from(const ts_rope_args *a, const part *p, int64_t row, int64_t k, ts_dtype t)
+{
+    vs sum = 0;
+    for (int64_t j = k; j < k + norm_heads(a, p); j++)
+        sum += head_square(a, row * row_width(a) + head_at(a, p, j), t);
+    return sum;
+}
+
+/* What all processes' heads of the part have together. */
+INLINE vs added(const ts_rope_args *a, const part *p, int64_t row) { return (vs)a->added[2 * row + p->keys]; }
+
+INLINE float root_from(const ts_rope_args *a, const part *p, int64_t row, int64_t k, ts_dtype t)
+{
+    return a->added ? rope_root(added(a, p, row), p->all * a->head_dim, a->eps)
+                    : rope_root(square_from(a, p, row, k, t), norm_heads(a, p) * a->head_dim, a->eps);
+}
+
 INLINE void fwd_part(const ts_rope_args *a, const part *p, int64_t row, bool norm, bool inter,
                      ts_dtype t)
 {
@@ -173,12 +193,8 @@ INLINE void fwd_part(const ts_rope_args *a, const part *p, int64_t row, bool nor
                   angle = a->rot_dim ? a->pos[row] * (a->rot_dim / 2) : 0;
     head h = { .cs = p->cos + angle, .sn = p->sin + angle, .offset = v_set(a->offset) };
     for (int64_t k = 0; k < p->heads; k++) {
-        if (norm && k % run == 0) {
-            vs sum = 0;
-            for (int64_t j = k; j < k + run; j++)
-                sum += head_square(a, base + head_at(a, p, j), t);
-            a->rstd[head_rstd(a, p, row, k)] = rope_root(sum, run * a->head_dim, a->eps);
-        }
+        if (norm && k % run == 0)
+            a->rstd[head_rstd(a, p, row, k)] = root_from(a, p, row, k, t);
         if (norm) {
             h.rstd = v_set(a->rstd[head_rstd(a, p, row, k)]);
             h.w = head_w(a, p, k);
@@ -333,20 +349,31 @@ INLINE head bwd_prepare(const ts_rope_args *a, const part *p, int64_t row, int64
     return h;
 }
 
+/* As square_from, of d * h. */
+INLINE vs dot_from(const ts_rope_args *a, const part *p, int64_t row, int64_t k, bool inter, ts_dtype t)
+{
+    vs dot = 0;
+    for (int64_t j = k; j < k + norm_heads(a, p); j++) {
+        const head h = bwd_prepare(a, p, row, j, true);
+        dot += head_dot(a, &h, inter, t);
+    }
+    return dot;
+}
+
+INLINE vs mean_from(const ts_rope_args *a, const part *p, int64_t row, int64_t k, bool inter, ts_dtype t)
+{
+    return a->added ? added(a, p, row) / (vs)(p->all * a->head_dim)
+                    : dot_from(a, p, row, k, inter, t) / (vs)(norm_heads(a, p) * a->head_dim);
+}
+
 INLINE void bwd_part(const ts_rope_args *a, const part *p, int64_t row, bool norm, bool inter,
                      ts_dtype t)
 {
     const int64_t run = norm_heads(a, p);
     vf mean = v_set(0);
     for (int64_t k = 0; k < p->heads; k++) {
-        if (norm && k % run == 0) {
-            vs dot = 0;
-            for (int64_t j = k; j < k + run; j++) {
-                const head h = bwd_prepare(a, p, row, j, true);
-                dot += head_dot(a, &h, inter, t);
-            }
-            mean = v_set(dot / (vs)(run * a->head_dim));
-        }
+        if (norm && k % run == 0)
+            mean = v_set(mean_from(a, p, row, k, inter, t));
         head h = bwd_prepare(a, p, row, k, norm);
         h.mean = mean;
         bwd_head(a, &h, norm, inter, t);
@@ -367,97 +394,18 @@ INLINE void bwd_rows(const ts_rope_args *a, int64_t begin, int64_t end, bool nor
     }
 }
 
-/* ---- weight gradients: dw[c] += sum over rows (and heads that share w) of dz * h, rows in
- * order */
+/* ---- what processes add up */
 
-/* Which columns of a head, and which heads add to them. */
-typedef struct span {
-    int64_t begin, end, first_head, last_head;
-    float *dw; /* of column 0 */
-} span;
-
-/* Columns c to c + n - 1, all rotated with the partner at c + shift, or not rotated (shift 0). */
-INLINE void dw_vector(const ts_rope_args *a, const part *p, const span *s, int64_t c, int64_t n,
-                      int64_t shift, ts_dtype t)
-{
-    const int64_t half = a->rot_dim / 2;
-    vf sum = v_set(0);
-    for (int64_t row = 0; row < a->rows; row++)
-        for (int64_t k = s->first_head; k < s->last_head; k++) {
-            const head h = bwd_prepare(a, p, row, k, true);
-            vf dz = v_load_as(a->dy, h.at + c, n, t);
-            if (shift) {
-                const int64_t i = shift > 0 ? c : c - half;
-                const vf other =
-                    v_mul(v_load_as(a->dy, h.at + c + shift, n, t), v_load(h.sn + i, n));
-                const vf mine = v_mul(dz, v_load(h.cs + i, n));
-                dz = shift > 0 ? v_add(mine, other) : v_sub(mine, other);
-            }
-            sum = v_fma(dz, v_mul(v_load_as(a->x, h.at + c, n, t), h.rstd), sum);
-        }
-    v_store(s->dw + c, n, v_add(v_load(s->dw + c, n), sum));
-}
-
-/* n pairs of neighbours from column c on. */
-INLINE void dw_neighbours(const ts_rope_args *a, const part *p, const span *s, int64_t c, int64_t n,
-                          ts_dtype t)
-{
-    const int64_t i = c / 2;
-    pair sum = { v_set(0), v_set(0) };
-    for (int64_t row = 0; row < a->rows; row++)
-        for (int64_t k = s->first_head; k < s->last_head; k++) {
-            const head h = bwd_prepare(a, p, row, k, true);
-            const pair dz = back_pair(a, &h, i, n, true, t),
-                       x = load_pair(a->x, h.at, 0, i, n, true, t);
-            sum.a = v_fma(dz.a, v_mul(x.a, h.rstd), sum.a);
-            sum.b = v_fma(dz.b, v_mul(x.b, h.rstd), sum.b);
-        }
-    const pair old = load_pair(s->dw, 0, 0, i, n, true, TS_DTYPE_F32);
-    sum = (pair){ v_add(old.a, sum.a), v_add(old.b, sum.b) };
-    store_pair(s->dw, 0, 0, i, n, true, TS_DTYPE_F32, sum);
-}
-
-INLINE int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
-
-INLINE void dw_span(const ts_rope_args *a, const part *p, span s, bool inter, ts_dtype t)
-{
-    const int64_t half = a->rot_dim / 2;
-    const int64_t stop[3] = { half, a->rot_dim, a->head_dim }, shift[3] = { half, -half, 0 };
-    int64_t c = s.begin;
-    if (inter)
-        for (int64_t end = lesser(s.end, a->rot_dim), n; c < end; c += 2 * n) {
-            n = lesser((end - c) / 2, V);
-            dw_neighbours(a, p, &s, c, n, t);
-        }
-    for (int k = inter ? 2 : 0; k < 3; k++)
-        for (int64_t end = lesser(s.end, stop[k]), n; c < end; c += n) {
-            n = lesser(end - c, V);
-            dw_vector(a, p, &s, c, n, shift[k], t);
-        }
-}
-
-/* Columns [begin, end) of one part's weights: of all heads together, or of each its own. */
-INLINE void dw_part(const ts_rope_args *a, const part *p, int64_t begin, int64_t end, bool inter,
-                    ts_dtype t)
-{
-    const int64_t D = a->head_dim, sharers = are_apart(a) ? 1 : p->heads;
-    for (int64_t k = begin / D; p->dw && k * D < end; k++) {
-        const int64_t from = begin > k * D ? begin - k * D : 0, to = lesser(end - k * D, D);
-        dw_span(a, p, (span){ from, to, k, k + sharers, p->dw + k * D }, inter, t);
-    }
-}
-
-INLINE void dw_cols(const ts_rope_args *a, int64_t begin, int64_t end, bool inter, ts_dtype t)
+INLINE void sum_rows(const ts_rope_args *a, int64_t begin, int64_t end, bool inter, ts_dtype t)
 {
     const part parts[2] = { query_part(a), key_part(a) };
-    const int64_t mine = are_apart(a) ? a->n_q * a->head_dim : a->head_dim;
-    for (int i = 0; i < 2; i++) {
-        const int64_t from = begin > i * mine ? begin - i * mine : 0,
-                      to = i ? end - mine : lesser(end, mine);
-        if (from < to)
-            dw_part(a, &parts[i], from, to, inter, t);
-    }
+    for (int64_t row = begin; row < end; row++)
+        for (const part *p = parts; p < parts + 2; p++)
+            a->sums[2 * row + p->keys] =
+                (float)(a->dy ? dot_from(a, p, row, 0, inter, t) : square_from(a, p, row, 0, t));
 }
+
+#include "device/cpu/rowwise/rope_dw_body.h"
 
 static bool has_norm(const ts_rope_args *a) { return a->wq || a->wk || a->unit_norm; }
 
@@ -494,6 +442,15 @@ static void rope_dw(const void *args, int64_t begin, int64_t end)
         V_BY_DTYPE(a->dtype, dw_cols, a, begin, end, true)
     else
         V_BY_DTYPE(a->dtype, dw_cols, a, begin, end, false)
+}
+
+static void rope_sums(const void *args, int64_t begin, int64_t end)
+{
+    const ts_rope_args *a = args;
+    if (a->interleaved)
+        V_BY_DTYPE(a->dtype, sum_rows, a, begin, end, true)
+    else
+        V_BY_DTYPE(a->dtype, sum_rows, a, begin, end, false)
 }
 
 /* ---- queries by their positions */
@@ -568,6 +525,7 @@ void TS_ISA_NAME(ts_rope_kernels_init)(ts_cpu_kernel *table)
     table[TS_KERNEL_rope_fwd] = TS_ROWWISE_ROW(rope_fwd, 0);
     table[TS_KERNEL_rope_bwd] = TS_ROWWISE_ROW(rope_bwd, 0);
     table[TS_KERNEL_rope_dw] = TS_ROWWISE_ROW(rope_dw, PAIRS);
+    table[TS_KERNEL_rope_sums] = TS_ROWWISE_ROW(rope_sums, 0);
     table[TS_KERNEL_temper] = TS_ROWWISE_ROW(temper, 0);
     table[TS_KERNEL_rope_heads] = TS_ROWWISE_ROW(rope_heads, 0);
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Every layout of layouts/list.txt trains as one process does, takes the memory that plan says, and on the first process
-# sends what plan says. A twelfth of them, another on each day; TESSERA_LAYOUTS=REGEX: the lines that match ("." all).
+# sends what plan says. A twentieth of them, another on each day; TESSERA_LAYOUTS=REGEX: the lines that match ("." all).
 . "$(dirname "$0")/lib.sh"
 needs_mpi
 make_data
@@ -131,7 +131,7 @@ grep -v '^#' "$(dirname "$0")/layouts/list.txt" | grep . >"$D/list"
 while read -r ranks family how options; do
     at=$((at + 1))
     case ${TESSERA_LAYOUTS-} in
-    "") [ $(((at + day) % 12)) = 0 ] || continue ;;
+    "") [ $(((at + day) % 20)) = 0 ] || continue ;;
     *) echo "$ranks $family $how $options" | grep -qe "$TESSERA_LAYOUTS" || continue ;;
     esac
     check "$ranks" "$family" "$how" "$options"

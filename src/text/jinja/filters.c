@@ -1,9 +1,11 @@
 /* Filters of texts and numbers, and the table of all of them. */
 #include "text/jinja/filters.h"
+#include "text/unicode.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
 #define FILTER(name)                                                                               \
     static ts_status f_##name(ts_jx *x, ts_jv v, const ts_jv *a, const ts_jcall *c, ts_jv *out)
@@ -184,12 +186,24 @@ FILTER(truncate)
     return ts_jx_arith(x, TS_JO_ADD, text, end, out);
 }
 
+/* Words are what Python's \w+ finds: letters, numbers and the underscore. */
 FILTER(wordcount)
 {
-    ts_jv words;
+    ts_jv text;
+    int64_t n = 0;
+    size_t len;
+    bool in_word = false;
     (void)a, (void)c;
-    TS_TRY(str_method(x, v, "split", NULL, 0, &words));
-    *out = ts_jv_int((int64_t)words.seq->n);
+    TS_TRY(ts_jv_to_str(x, v, &text));
+    for (size_t i = 0; i < text.n; i += len) {
+        const uint32_t b = ts_utf8_next((const unsigned char *)text.s + i, &len);
+        const int k = ts_char_category(b);
+        const bool is_word = b == '_' || (k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_LO) ||
+                             (k >= UTF8PROC_CATEGORY_ND && k <= UTF8PROC_CATEGORY_NO);
+        n += is_word && !in_word;
+        in_word = is_word;
+    }
+    *out = ts_jv_int(n);
     return TS_OK;
 }
 

@@ -333,18 +333,29 @@ static ts_status put_formatted(ts_jx *x, ts_jv v, ts_jv spec, ts_str *out)
     return ts_jx_fail(x, "ValueError", "Unknown format code for object of type '%s'", ts_jv_type_name(v));
 }
 
+/* How fields without a name count. */
+typedef struct numbering {
+    int64_t next;
+    bool automatic, manual;
+} numbering;
+
 /* name.attribute[key]..., with *at behind it. */
-static ts_status read_field(ts_jx *x, ts_jv f, size_t *at, const ts_jcall *c, size_t *next, ts_jv *out)
+static ts_status read_field(ts_jx *x, ts_jv f, size_t *at, const ts_jcall *c, numbering *count, ts_jv *out)
 {
     size_t begin = *at;
     while (*at < f.n && !strchr(".[!:}", f.s[*at]))
         ++*at;
-    int64_t number = (int64_t)*next;
+    int64_t number;
     const ts_jv name = ts_jv_str(f.s + begin, *at - begin);
     const size_t digits = read_count(name.s, name.n, &number);
     *out = (ts_jv){ 0 };
     if (!name.n)
-        number = (int64_t)(*next)++;
+        number = count->next++;
+    count->automatic |= !name.n;
+    count->manual |= name.n && digits == name.n;
+    if (count->automatic && count->manual)
+        return ts_jx_fail(x, "ValueError", "cannot switch between automatic field numbering and manual field "
+                                           "specification");
     if (digits == name.n && number < (int64_t)c->n)
         *out = c->v[number];
     for (size_t i = 0; i < c->n_named && digits != name.n; i++)
@@ -368,10 +379,11 @@ static ts_status read_field(ts_jx *x, ts_jv f, size_t *at, const ts_jcall *c, si
 }
 
 /* {field!conversion:spec}; *at stands behind the brace. */
-static ts_status replace_field(ts_jx *x, ts_jv f, size_t *at, const ts_jcall *c, size_t *next, ts_str *out)
+static ts_status replace_field(ts_jx *x, ts_jv f, size_t *at, const ts_jcall *c, numbering *count,
+                               ts_str *out)
 {
     ts_jv v, spec = ts_jv_str("", 0);
-    TS_TRY(read_field(x, f, at, c, next, &v));
+    TS_TRY(read_field(x, f, at, c, count, &v));
     if (*at + 1 < f.n && f.s[*at] == '!') {
         ts_str s = { 0 };
         const char kind = f.s[*at + 1];
@@ -396,7 +408,7 @@ ts_status ts_jx_str_format(ts_jx *x, ts_jv f, const ts_jcall *c, ts_jv *out)
 {
     ts_str s = { 0 };
     ts_status st = TS_OK;
-    size_t next = 0;
+    numbering count = { 0 };
     for (size_t at = 0; at < f.n && st == TS_OK;) {
         const char b = f.s[at];
         if ((b == '{' || b == '}') && at + 1 < f.n && f.s[at + 1] == b) {
@@ -404,7 +416,7 @@ ts_status ts_jx_str_format(ts_jx *x, ts_jv f, const ts_jcall *c, ts_jv *out)
             at += 2;
         } else if (b == '{') {
             at++;
-            st = replace_field(x, f, &at, c, &next, &s);
+            st = replace_field(x, f, &at, c, &count, &s);
         } else if (b == '}') {
             st = ts_jx_fail(x, "ValueError", "Single '}' encountered in format string");
         } else {

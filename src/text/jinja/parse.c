@@ -359,15 +359,15 @@ static ts_status parse_block(ts_jparser *p, ts_jnode **out)
     TS_TRY(ts_jparser_text(p, name, &p->blocks[p->n_blocks]));
     for (size_t i = 0; i < p->n_blocks; i++)
         if (!strcmp(p->blocks[i], p->blocks[p->n_blocks]))
-            return ts_jinja_syntax(p->t, line, "block '%s' defined twice", p->blocks[i]);
+            return ts_error(TS_ERR_USER, "%s:%d: TemplateAssertionError: block '%.100s' defined twice",
+                            p->t->name, line, p->blocks[i]);
     p->n_blocks++;
     (*out)->flag = ts_jparser_skip_name(p, "scoped");
     p->loops = 0;
     TS_TRY(parse_block_body(p, "endblock", &(*out)->body));
     p->loops = loops;
-    if (ts_jparser_is_name(p->at, p->blocks[p->n_blocks - 1]) ||
-        (p->at->kind == TS_JT_NAME && p->at->n == name->n && !memcmp(p->at->s, name->s, name->n)))
-        p->at++;
+    if (p->at->kind == TS_JT_NAME && p->at->n == name->n && !memcmp(p->at->s, name->s, name->n))
+        p->at++; /* the name once more */
     return TS_OK;
 }
 

@@ -152,7 +152,7 @@ static ts_status split_blank(ts_jx *x, ts_jv self, size_t most, pieces *p)
     for (size_t k = 0; at < self.n; k++) {
         size_t end = at, len;
         if (k == most)
-            return add_piece(x, p, self, at, ts_jinja_back_space(self.s, at, self.n));
+            return add_piece(x, p, self, at, self.n);
         while (end < self.n &&
                !ts_jinja_is_space(ts_utf8_next((const unsigned char *)self.s + end, &len)))
             end += len;
@@ -216,7 +216,7 @@ static ts_status rsplit_blank(ts_jx *x, ts_jv self, size_t most, pieces *p)
     for (size_t k = 0; end; k++) {
         size_t at = end, len;
         if (k == most) {
-            TS_TRY(add_piece(x, p, self, ts_jinja_skip_space(self.s, 0, end), end));
+            TS_TRY(add_piece(x, p, self, 0, end));
             break;
         }
         while (at) {
@@ -408,17 +408,29 @@ static ts_status add_char(ts_str *s, uint32_t c)
     return ts_str_add(s, buf, (size_t)ts_utf8_encode(c, buf));
 }
 
-static ts_status add_upper(ts_str *s, uint32_t c, bool is_title)
-{
-    if (c == 0xDF)
-        return ts_str_puts(s, is_title ? "Ss" : "SS");
-    return add_char(s, (uint32_t)(is_title ? utf8proc_totitle((int32_t)c) : utf8proc_toupper((int32_t)c)));
-}
-
 static bool is_cased(uint32_t c)
 {
     const int k = ts_char_category(c);
     return k == UTF8PROC_CATEGORY_LU || k == UTF8PROC_CATEGORY_LL || k == UTF8PROC_CATEGORY_LT;
+}
+
+/* Upper case, or the first letter of a word. Small letters that fold to several characters, as the sharp
+ * s and ligatures do, have those in upper case; where a title letter is one character it is that. */
+static ts_status add_upper(ts_str *s, uint32_t c, bool is_title)
+{
+    uint32_t folded[3];
+    const int k = ts_char_category(c);
+    const uint32_t title = (uint32_t)utf8proc_totitle((int32_t)c);
+    const bool is_sharp_s = c == 0xDF, is_small = k == UTF8PROC_CATEGORY_LL || k == UTF8PROC_CATEGORY_LT;
+    const size_t n = is_small && !(is_title && title != c && !is_sharp_s) ? ts_char_fold(c, folded) : 1;
+    if (n == 1)
+        return add_char(s, is_title ? title : (uint32_t)utf8proc_toupper((int32_t)c));
+    bool up = true;
+    for (size_t i = 0; i < n; i++) {
+        TS_TRY(add_char(s, up ? (uint32_t)utf8proc_toupper((int32_t)folded[i]) : folded[i]));
+        up &= !is_title || !is_cased(folded[i]);
+    }
+    return TS_OK;
 }
 
 static ts_status change_case(ts_jx *x, ts_jv self, letter_case how, ts_jv *out)

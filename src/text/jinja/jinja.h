@@ -21,7 +21,9 @@ typedef struct ts_jinja_span {
 /* A rendering; zero-initialise, the memory is kept from one to the next. */
 typedef struct ts_jinja_text {
     ts_str text;
-    ts_jinja_span *spans; /* [n_spans] what {% generation %} blocks wrote, in order */
+    ts_jinja_span *spans; /* [n_spans] what {% generation %} blocks wrote, in order; for one
+                           * within a macro or a set block, as in transformers, from where the text
+                           * ended when the block was rendered */
     size_t n_spans, cap_spans;
 } ts_jinja_text;
 void ts_jinja_text_deinit(ts_jinja_text *t);
@@ -39,14 +41,14 @@ bool ts_jinja_has_generation(const ts_jinja *t);
 
 /* vars: an object, the template's variables. now: what strftime_now shows. out is written anew; on
  * failure it is empty. A template that works for too long, or wants too much memory, is refused
- * (ts_jinja_limits). */
+ * (the limits below). */
 ts_status ts_jinja_render(const ts_jinja *t, const json_t *vars, const struct tm *now,
                           ts_jinja_text *out) TS_NODISCARD;
 
 enum {
-    TS_JINJA_NESTING = 200,           /* of tags and expressions in a template */
-    TS_JINJA_DEPTH = 1500,            /* of calls, and of values in values, in a rendering */
-    TS_JINJA_STEPS = 200 * 1000 * 1000, /* expressions, statements, items */
-    TS_JINJA_BYTES = 512 << 20,       /* of values and text */
+    TS_JINJA_NESTING = 200, /* of tags and expressions in a template */
+    TS_JINJA_DEPTH = 1500,  /* of calls, and of values in values, in a rendering */
+    TS_JINJA_STEPS = 16 * 1000 * 1000, /* expressions, statements, items */
+    TS_JINJA_BYTES = 256 << 20,       /* of values and text */
 };
 #endif

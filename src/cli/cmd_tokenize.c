@@ -372,14 +372,15 @@ static ts_status read_now(const char *text, struct tm *now)
         end = strptime(end, "T%H:%M:%S", now);
     struct tm normal = *now;
     if (!end || *end || timegm(&normal) == -1 || normal.tm_mday != now->tm_mday)
-        return ts_error(TS_ERR_USER, "--template-now: expected YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, found \"%s\"",
-                        text);
+        return ts_error(TS_ERR_USER,
+                        "--template-now: expected YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, found \"%s\"", text);
     *now = normal;
     return TS_OK;
 }
 
 /* Opens what lines are worked on with. */
-static ts_status open_tools(const tokenize_options *o, ts_tokenizer **tok, ts_jinja **template, struct tm *now)
+static ts_status open_tools(const tokenize_options *o, ts_tokenizer **tok, ts_jinja **template,
+                            struct tm *now)
 {
     const ts_tokenizer_options how = { .tiktoken_pattern = o->tiktoken_pattern,
                                        .tiktoken_special = o->tiktoken_special.v,
@@ -439,7 +440,8 @@ static ts_status run(int argc, char *const *argv)
     ts_option_set *set = NULL;
     bool helped = false;
     ts_status st =
-        ts_command_options(&ts_cmd_tokenize, "usage: tessera tokenize (--tokenizer DIR_OR_FILE | --render --chat-template FILE) --input FILE [--output FILE]",
+        ts_command_options(&ts_cmd_tokenize, "usage: tessera tokenize (--tokenizer DIR_OR_FILE | --render --chat-template FILE) "
+                           "--input FILE [--output FILE]",
                            &table, 1, argc, argv, &set, &helped);
     if (st == TS_OK && !helped)
         st = tokenize(&o);

@@ -1,11 +1,11 @@
 /* Filters of texts and numbers, and the table of all of them. */
 #include "text/jinja/filters.h"
+#include "text/jinja/letters.h"
 #include "text/unicode.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 
 #define FILTER(name)                                                                               \
     static ts_status f_##name(ts_jx *x, ts_jv v, const ts_jv *a, const ts_jcall *c, ts_jv *out)
@@ -72,7 +72,8 @@ FILTER(title)
     size_t at = 0;
     for (st = TS_OK; at < text.n && st == TS_OK;) {
         size_t end = at;
-        while (end < text.n && !strchr("-({[<", text.s[end]) && ts_jinja_skip_space(text.s, end, text.n) == end)
+        while (end < text.n && !strchr("-({[<", text.s[end]) &&
+               ts_jinja_skip_space(text.s, end, text.n) == end)
             end++;
         st = str_method(x, ts_jv_str(text.s + at, end - at), "capitalize", NULL, 0, &piece);
         if (st == TS_OK)
@@ -197,9 +198,7 @@ FILTER(wordcount)
     TS_TRY(ts_jv_to_str(x, v, &text));
     for (size_t i = 0; i < text.n; i += len) {
         const uint32_t b = ts_utf8_next((const unsigned char *)text.s + i, &len);
-        const int k = ts_char_category(b);
-        const bool is_word = b == '_' || (k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_LO) ||
-                             (k >= UTF8PROC_CATEGORY_ND && k <= UTF8PROC_CATEGORY_NO);
+        const bool is_word = b == '_' || ts_jchar_is_alnum(b);
         n += is_word && !in_word;
         in_word = is_word;
     }

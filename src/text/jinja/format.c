@@ -11,7 +11,7 @@ typedef struct layout {
     size_t fill_n;
     char align, sign;   /* 0: not given */
     bool zero, alternate, comma;
-    int64_t width, precision; /* -1: not given */
+    int64_t width, places; /* -1: not given */
     char kind;
 } layout;
 
@@ -76,7 +76,7 @@ static ts_status put_whole(const layout *l, int64_t v, ts_str *out)
     do
         *--p = (l->kind == 'X' ? "0123456789ABCDEF" : "0123456789abcdef")[u % base];
     while (u /= base);
-    while (digits + 99 - p < l->precision && p > digits)
+    while (digits + 99 - p < l->places && p > digits)
         *--p = '0';
     memmove(digits, p, strlen(p) + 1);
     if (l->comma)
@@ -87,20 +87,20 @@ static ts_status put_whole(const layout *l, int64_t v, ts_str *out)
 static ts_status put_real(ts_jx *x, const layout *l, double v, ts_str *out)
 {
     char digits[700];
-    const int precision = l->precision < 0 ? 6 : (int)l->precision;
-    if (precision > 300)
+    const int places = l->places < 0 ? 6 : (int)l->places;
+    if (places > 300)
         return ts_jx_fail(x, "ValueError", "precision too big");
     const bool is_negative = v < 0 || (v == 0 && 1 / v < 0);
     const double a = is_negative ? -v : v;
     switch (l->kind) {
-    case 'e': snprintf(digits, sizeof digits, "%.*e", precision, a); break;
-    case 'E': snprintf(digits, sizeof digits, "%.*E", precision, a); break;
-    case 'g': snprintf(digits, sizeof digits, "%.*g", precision, a); break;
-    case 'G': snprintf(digits, sizeof digits, "%.*G", precision, a); break;
+    case 'e': snprintf(digits, sizeof digits, "%.*e", places, a); break;
+    case 'E': snprintf(digits, sizeof digits, "%.*E", places, a); break;
+    case 'g': snprintf(digits, sizeof digits, "%.*g", places, a); break;
+    case 'G': snprintf(digits, sizeof digits, "%.*G", places, a); break;
     case '%':
-        snprintf(digits, sizeof digits, "%.*f%%", precision, a * 100);
+        snprintf(digits, sizeof digits, "%.*f%%", places, a * 100);
         break;
-    default: snprintf(digits, sizeof digits, "%.*f", precision, a); break;
+    default: snprintf(digits, sizeof digits, "%.*f", places, a); break;
     }
     if (l->comma)
         group_digits(digits);
@@ -109,7 +109,7 @@ static ts_status put_real(ts_jx *x, const layout *l, double v, ts_str *out)
 
 static ts_status put_text(const layout *l, ts_jv s, char align, ts_str *out)
 {
-    const size_t n = l->precision < 0 ? s.n : ts_jv_char_offset(s, (size_t)l->precision);
+    const size_t n = l->places < 0 ? s.n : ts_jv_char_offset(s, (size_t)l->places);
     return pad_to(l, s.s, n, align, out);
 }
 
@@ -220,7 +220,7 @@ static ts_status put_percent(percent *p, layout *l, ts_jv v, ts_str *out)
 /* One conversion; *at stands behind the percent sign. */
 static ts_status convert(percent *p, ts_jv f, size_t *at, ts_str *out)
 {
-    layout l = { .fill = " ", .fill_n = 1, .precision = -1 };
+    layout l = { .fill = " ", .fill_n = 1, .places = -1 };
     ts_jv v = { 0 };
     if (*at < f.n && f.s[*at] == '(') {
         ++*at;
@@ -236,7 +236,7 @@ static ts_status convert(percent *p, ts_jv f, size_t *at, ts_str *out)
     TS_TRY(count_or_star(p, f, at, &l.width));
     if (*at < f.n && f.s[*at] == '.') {
         ++*at;
-        TS_TRY(count_or_star(p, f, at, &l.precision));
+        TS_TRY(count_or_star(p, f, at, &l.places));
     }
     if (*at >= f.n)
         return ts_jx_fail(p->x, "ValueError", "incomplete format");
@@ -281,7 +281,7 @@ static ts_status read_spec(ts_jx *x, ts_jv s, layout *l)
 {
     size_t at = 0;
     const size_t first = s.n ? ts_jv_char_offset(s, 1) : 0;
-    *l = (layout){ .fill = " ", .fill_n = 1, .precision = -1 };
+    *l = (layout){ .fill = " ", .fill_n = 1, .places = -1 };
     if (first < s.n && is_align(s.s[first])) {
         l->fill = s.s;
         l->fill_n = first;
@@ -300,14 +300,14 @@ static ts_status read_spec(ts_jx *x, ts_jv s, layout *l)
     if (at < s.n && s.s[at] == ',')
         l->comma = s.s[at++];
     if (at < s.n && s.s[at] == '.') {
-        const size_t n = read_count(s.s + at + 1, s.n - at - 1, &l->precision);
+        const size_t n = read_count(s.s + at + 1, s.n - at - 1, &l->places);
         if (!n)
             return ts_jx_fail(x, "ValueError", "Format specifier missing precision");
         at += n + 1;
     }
     if (at < s.n)
         l->kind = s.s[at++];
-    if (at < s.n || l->width > WIDEST || l->precision > WIDEST)
+    if (at < s.n || l->width > WIDEST || l->places > WIDEST)
         return ts_jx_fail(x, "ValueError", "Invalid format specifier");
     return TS_OK;
 }
@@ -321,11 +321,11 @@ static ts_status put_formatted(ts_jx *x, ts_jv v, ts_jv spec, ts_str *out)
     if (v.type == TS_JV_STR && (!l.kind || l.kind == 's') && !l.sign && l.align != '=')
         return put_text(&l, v, l.align ? l.align : '<', out);
     const bool real_kind = l.kind && strchr("eEfFgG%", l.kind);
-    if (ts_jv_is_whole(v) && (!l.kind || strchr("dxXob", l.kind)) && l.precision < 0)
+    if (ts_jv_is_whole(v) && (!l.kind || strchr("dxXob", l.kind)) && l.places < 0)
         return put_whole(&l, ts_jv_whole(v), out);
     if (ts_jv_is_number(v) && real_kind)
         return put_real(x, &l, ts_jv_real(v), out);
-    if (v.type == TS_JV_FLOAT && !l.kind && l.precision < 0) {
+    if (v.type == TS_JV_FLOAT && !l.kind && l.places < 0) {
         char digits[64];
         ts_jv_float_text(v.f < 0 ? -v.f : v.f, digits);
         return put_number(&l, v.f < 0, "", digits, out);

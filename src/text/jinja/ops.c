@@ -403,7 +403,8 @@ static bool is_dunder(ts_jv name)
         "__str__", "__repr__", "__format__", "__getattribute__", "__reduce__", "__reduce_ex__",
         "__sizeof__", "__subclasshook__", "__init_subclass__", "__dir__", "__setattr__", "__delattr__",
         "__lt__", "__le__", "__gt__", "__ge__", "__len__", "__getitem__", "__contains__", "__iter__",
-        "__call__", "__module__", "__globals__", "__code__", "__self__", "__func__", "__name__",
+        "__call__", "__module__", "__add__", "__mul__", "__rmul__", "__mod__", "__rmod__",
+        "__globals__", "__code__", "__self__", "__func__", "__name__",
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (ts_jv_is(name, known[i]))

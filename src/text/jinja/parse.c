@@ -197,6 +197,7 @@ static ts_status parse_for(ts_jparser *p, ts_jnode **out)
     ts_jnode *target, *items, *test = NULL;
     TS_TRY(ts_jparser_node(p, TS_JN_FOR, p->at->line, out));
     ts_jnode *n = *out;
+    p->fors++;
     TS_TRY(ts_jparse_target(p, true, false, "in", &target));
     if (!ts_jparser_skip_name(p, "in"))
         return ts_jparser_unexpected(p, "'in'");
@@ -213,6 +214,7 @@ static ts_status parse_for(ts_jparser *p, ts_jnode **out)
     p->loops--;
     if (which == 1)
         TS_TRY(parse_block_body(p, "endfor", &n->other));
+    p->fors--;
     p->soft = was_soft;
     return TS_OK;
 }

@@ -186,79 +186,11 @@ static ts_status parse_dot(ts_jparser *p, ts_jnode *value, ts_jnode **out)
     return TS_OK;
 }
 
-static ts_status bad_call(ts_jparser *p, int line)
-{
-    return ts_jinja_syntax(p->t, line, "invalid syntax for function call expression");
-}
-
-static ts_status parse_named_arg(ts_jparser *p, ts_jargs *a, int line)
-{
-    const char *name;
-    ts_jnode *value;
-    if (a->star_star)
-        return bad_call(p, line);
-    TS_TRY(ts_jparser_text(p, p->at, &name));
-    p->at += 2;
-    TS_TRY(ts_jparse_expression(p, false, &value));
-    const size_t n = a->named.n;
-    for (size_t i = 0; i < n; i++)
-        if (!strcmp(a->names[i], name))
-            return ts_jinja_syntax(p->t, line, "keyword argument repeated: %s", name);
-    TS_TRY(ts_jparser_push(p, &a->named, value));
-    const char **names;
-    TS_TRY(ts_arena_alloc(&p->t->arena, (n + 1) * sizeof *names, &names));
-    if (n)
-        memcpy(names, a->names, n * sizeof *names);
-    names[n] = name;
-    a->names = names;
-    return TS_OK;
-}
-
-static ts_status parse_one_arg(ts_jparser *p, ts_jargs *a, int line)
-{
-    ts_jnode *value;
-    if (ts_jparser_skip_op(p, "*")) {
-        if (a->star || a->star_star)
-            return bad_call(p, line);
-        TS_TRY(ts_jparse_expression(p, false, &value));
-        a->star = value;
-    } else if (ts_jparser_skip_op(p, "**")) {
-        if (a->star_star)
-            return bad_call(p, line);
-        TS_TRY(ts_jparse_expression(p, false, &value));
-        a->star_star = value;
-    } else if (p->at->kind == TS_JT_NAME && ts_jparser_is_op(p->at + 1, "=")) {
-        TS_TRY(parse_named_arg(p, a, line));
-    } else {
-        if (a->star || a->star_star || a->named.n)
-            return bad_call(p, line);
-        TS_TRY(ts_jparse_expression(p, false, &value));
-        TS_TRY(ts_jparser_push(p, &a->pos, value));
-    }
-    return TS_OK;
-}
-
-static ts_status parse_args(ts_jparser *p, ts_jargs **out)
-{
-    const int line = p->at->line;
-    TS_TRY(ts_arena_alloc(&p->t->arena, sizeof **out, out));
-    TS_TRY(ts_jparser_expect_op(p, "("));
-    for (bool more = false; !ts_jparser_is_op(p->at, ")"); more = true) {
-        if (more) {
-            TS_TRY(ts_jparser_expect_op(p, ","));
-            if (ts_jparser_is_op(p->at, ")"))
-                break;
-        }
-        TS_TRY(parse_one_arg(p, *out, line));
-    }
-    return ts_jparser_expect_op(p, ")");
-}
-
 static ts_status parse_call(ts_jparser *p, ts_jnode *value, ts_jnode **out)
 {
     ts_jargs *args;
     const int line = p->at->line;
-    TS_TRY(parse_args(p, &args));
+    TS_TRY(ts_jparse_args(p, &args));
     TS_TRY(binary(p, TS_JN_CALL, line, value, NULL, out));
     (*out)->args = args;
     return TS_OK;
@@ -319,7 +251,7 @@ ts_status ts_jparse_filters(ts_jparser *p, ts_jnode *value, bool is_begun, ts_jn
         n->id = ts_jinja_filter_id(n->value.s, n->value.n);
         note_unknown(p, "filter", n);
         if (ts_jparser_is_op(p->at, "("))
-            TS_TRY(parse_args(p, &n->args));
+            TS_TRY(ts_jparse_args(p, &n->args));
         *out = n;
     }
     return TS_OK;
@@ -344,7 +276,7 @@ static ts_status parse_test(ts_jparser *p, ts_jnode *value, ts_jnode **out)
     n->id = ts_jinja_test_id(n->value.s, n->value.n);
     note_unknown(p, "test", n);
     if (ts_jparser_is_op(p->at, "(")) {
-        TS_TRY(parse_args(p, &n->args));
+        TS_TRY(ts_jparse_args(p, &n->args));
     } else if (begins_test_arg(p->at)) {
         ts_jnode *arg;
         if (ts_jparser_is_name(p->at, "is"))
@@ -617,12 +549,13 @@ ts_status ts_jparse_tuple(ts_jparser *p, bool no_cond, bool in_brackets, const c
     return parse_items(p, false, false, no_cond, in_brackets, end, out);
 }
 
-static bool can_assign(const ts_jnode *n)
+static bool can_assign(const ts_jnode *n, bool *has_loop)
 {
+    *has_loop |= n->kind == TS_JN_NAME && ts_jparser_is_name(&n->value, "loop");
     if (n->kind != TS_JN_TUPLE)
         return n->kind == TS_JN_NAME || n->kind == TS_JN_NSREF;
     for (size_t i = 0; i < n->list.n; i++)
-        if (!can_assign(n->list.v[i]))
+        if (!can_assign(n->list.v[i], has_loop))
             return false;
     return true;
 }
@@ -636,7 +569,11 @@ ts_status ts_jparse_target(ts_jparser *p, bool with_tuple, bool with_namespace, 
     else
         TS_TRY(parse_primary(p, with_namespace, out));
     p->uses = uses; /* names that are written are not read */
-    if (!can_assign(*out))
+    bool has_loop = false;
+    if (!can_assign(*out, &has_loop))
         return ts_jinja_syntax(p->t, (*out)->line, "can't assign to what stands there");
+    if (has_loop && p->fors)
+        return ts_error(TS_ERR_USER, "%s:%d: TemplateAssertionError: Can't assign to special loop variable",
+                        p->t->name, (*out)->line);
     return TS_OK;
 }

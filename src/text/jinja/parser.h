@@ -9,6 +9,7 @@ typedef struct ts_jparser {
     int depth;
     int loops;       /* loops around, within the innermost macro */
     unsigned uses;   /* TS_JUSE_* of what was read so far */
+    int fors;        /* loops around, macros or not */
     bool soft;       /* within a branch: an unknown filter is an error only when it is reached */
     int unknown_line; /* of an unknown filter or test outside of branches; 0: none */
     char unknown[160];
@@ -43,6 +44,8 @@ ts_status ts_jparse_tuple(ts_jparser *p, bool no_cond, bool in_brackets, const c
 /* What can be assigned to. end as above. */
 ts_status ts_jparse_target(ts_jparser *p, bool with_tuple, bool with_namespace, const char *end,
                            ts_jnode **out) TS_NODISCARD;
+/* (a, b, name=c, *d, **e) */
+ts_status ts_jparse_args(ts_jparser *p, ts_jargs **out) TS_NODISCARD;
 /* name(args) | name(args) ... behind "|"; the first one without a bar where is_begun. */
 ts_status ts_jparse_filters(ts_jparser *p, ts_jnode *value, bool is_begun, ts_jnode **out) TS_NODISCARD;
 #endif

@@ -1,5 +1,5 @@
 /* The methods of str. */
-#include "text/jinja/interp.h"
+#include "text/jinja/letters.h"
 #include "text/unicode.h"
 
 #include <string.h>
@@ -400,140 +400,42 @@ static ts_status m_replace(ts_jx *x, ts_jv self, const ts_jv *a, const ts_jcall 
 
 /* ---------------------------------------------------------------- letters */
 
-typedef enum letter_case { UPPER, LOWER, TITLE, CAPITAL, SWAP, FOLD } letter_case;
-
-static ts_status add_char(ts_str *s, uint32_t c)
-{
-    char buf[4];
-    return ts_str_add(s, buf, (size_t)ts_utf8_encode(c, buf));
-}
-
-static bool is_cased(uint32_t c)
-{
-    const int k = ts_char_category(c);
-    return k == UTF8PROC_CATEGORY_LU || k == UTF8PROC_CATEGORY_LL || k == UTF8PROC_CATEGORY_LT;
-}
-
-/* Upper case, or the first letter of a word. Small letters that fold to several characters, as the sharp
- * s and ligatures do, have those in upper case; where a title letter is one character it is that. */
-static ts_status add_upper(ts_str *s, uint32_t c, bool is_title)
-{
-    uint32_t folded[3];
-    const int k = ts_char_category(c);
-    const uint32_t title = (uint32_t)utf8proc_totitle((int32_t)c);
-    const bool is_sharp_s = c == 0xDF, is_small = k == UTF8PROC_CATEGORY_LL || k == UTF8PROC_CATEGORY_LT;
-    const size_t n = is_small && !(is_title && title != c && !is_sharp_s) ? ts_char_fold(c, folded) : 1;
-    if (n == 1)
-        return add_char(s, is_title ? title : (uint32_t)utf8proc_toupper((int32_t)c));
-    bool up = true;
-    for (size_t i = 0; i < n; i++) {
-        TS_TRY(add_char(s, up ? (uint32_t)utf8proc_toupper((int32_t)folded[i]) : folded[i]));
-        up &= !is_title || !is_cased(folded[i]);
-    }
-    return TS_OK;
-}
-
-static ts_status change_case(ts_jx *x, ts_jv self, letter_case how, ts_jv *out)
-{
-    ts_str s = { 0 };
-    ts_status st = TS_OK;
-    size_t len;
-    bool in_word = false;
-    for (size_t i = 0; i < self.n && st == TS_OK; i += len) {
-        const uint32_t c = ts_utf8_next((const unsigned char *)self.s + i, &len);
-        uint32_t low[3] = { 0 };
-        const bool up = how == UPPER || (how == TITLE && !in_word) || (how == CAPITAL && !i) ||
-                        (how == SWAP && ts_char_category(c) == UTF8PROC_CATEGORY_LL);
-        const size_t n = how == FOLD ? ts_char_fold(c, low) : up ? 0 : ts_char_lower(c, low);
-        if (up)
-            st = add_upper(&s, c, how != UPPER && how != SWAP);
-        for (size_t k = 0; k < n && st == TS_OK; k++)
-            st = how == SWAP && ts_char_category(c) != UTF8PROC_CATEGORY_LU ? add_char(&s, c)
-                                                                           : add_char(&s, low[k]);
-        in_word = is_cased(c);
-    }
-    return like(self, ts_jx_finish(x, &s, st, out), out);
-}
-
 #define CASE(name, how)                                                                            \
     static ts_status m_##name(ts_jx *x, ts_jv self, const ts_jv *a, const ts_jcall *c, ts_jv *out) \
     {                                                                                              \
         (void)a, (void)c;                                                                          \
-        return change_case(x, self, how, out);                                                     \
+        return ts_jstr_change_case(x, self, how, out);                                                     \
     }
-CASE(upper, UPPER)
-CASE(lower, LOWER)
-CASE(title, TITLE)
-CASE(capitalize, CAPITAL)
-CASE(swapcase, SWAP)
-CASE(casefold, FOLD)
-
-typedef bool (*char_test)(uint32_t c);
-static bool is_alpha(uint32_t c)
-{
-    const int k = ts_char_category(c);
-    return k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_LO;
-}
-static bool is_decimal(uint32_t c) { return ts_char_category(c) == UTF8PROC_CATEGORY_ND; }
-static bool is_numeric(uint32_t c)
-{
-    const int k = ts_char_category(c);
-    return k == UTF8PROC_CATEGORY_ND || k == UTF8PROC_CATEGORY_NL || k == UTF8PROC_CATEGORY_NO;
-}
-static bool is_digit(uint32_t c) /* superscripts and digits in circles too */
-{
-    return is_decimal(c) || c == 0xB2 || c == 0xB3 || c == 0xB9 || c == 0x2070 ||
-           (c >= 0x2074 && c <= 0x2079) || (c >= 0x2080 && c <= 0x2089) || (c >= 0x2460 && c <= 0x2468);
-}
-static bool is_alnum(uint32_t c) { return is_alpha(c) || is_numeric(c); }
-
-static ts_status all_are(ts_jv self, char_test is, ts_jv *out)
-{
-    bool all = self.n != 0;
-    size_t len;
-    for (size_t i = 0; all && i < self.n; i += len)
-        all = is(ts_utf8_next((const unsigned char *)self.s + i, &len));
-    *out = ts_jv_bool(all);
-    return TS_OK;
-}
+CASE(upper, TS_JCASE_UPPER)
+CASE(lower, TS_JCASE_LOWER)
+CASE(title, TS_JCASE_TITLE)
+CASE(capitalize, TS_JCASE_CAPITAL)
+CASE(swapcase, TS_JCASE_SWAP)
+CASE(casefold, TS_JCASE_FOLD)
 
 #define ALL(name, test)                                                                            \
     static ts_status m_##name(ts_jx *x, ts_jv self, const ts_jv *a, const ts_jcall *c, ts_jv *out) \
     {                                                                                              \
         (void)x, (void)a, (void)c;                                                                 \
-        return all_are(self, test, out);                                                           \
+        return ts_jstr_all_are(self, test, out);                                                           \
     }
-ALL(isalpha, is_alpha)
-ALL(isdecimal, is_decimal)
-ALL(isdigit, is_digit)
-ALL(isnumeric, is_numeric)
-ALL(isalnum, is_alnum)
+ALL(isalpha, ts_jchar_is_alpha)
+ALL(isdecimal, ts_jchar_is_decimal)
+ALL(isdigit, ts_jchar_is_digit)
+ALL(isnumeric, ts_jchar_is_numeric)
+ALL(isalnum, ts_jchar_is_alnum)
 ALL(isspace, ts_jinja_is_space)
-
-/* Whether all letters with a case have that one, and there is one. */
-static ts_status one_case(ts_jv self, int wanted, int other, ts_jv *out)
-{
-    bool has = false, all = true;
-    size_t len;
-    for (size_t i = 0; i < self.n; i += len) {
-        const int k = ts_char_category(ts_utf8_next((const unsigned char *)self.s + i, &len));
-        has |= k == wanted;
-        all &= k != other && k != UTF8PROC_CATEGORY_LT;
-    }
-    *out = ts_jv_bool(has && all);
-    return TS_OK;
-}
 
 static ts_status m_isupper(ts_jx *x, ts_jv self, const ts_jv *a, const ts_jcall *c, ts_jv *out)
 {
     (void)x, (void)a, (void)c;
-    return one_case(self, UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_LL, out);
+    return ts_jstr_one_case(self, UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_LL, out);
 }
 
 static ts_status m_islower(ts_jx *x, ts_jv self, const ts_jv *a, const ts_jcall *c, ts_jv *out)
 {
     (void)x, (void)a, (void)c;
-    return one_case(self, UTF8PROC_CATEGORY_LL, UTF8PROC_CATEGORY_LU, out);
+    return ts_jstr_one_case(self, UTF8PROC_CATEGORY_LL, UTF8PROC_CATEGORY_LU, out);
 }
 
 /* ---------------------------------------------------------------- room */

@@ -52,9 +52,12 @@ TYPE(float, v.type == TS_JV_FLOAT)
 TYPE(number, ts_jv_is_number(v))
 TYPE(string, v.type == TS_JV_STR)
 TYPE(mapping, v.type == TS_JV_DICT)
-TYPE(iterable, v.type == TS_JV_UNDEFINED || v.type == TS_JV_STR || v.type == TS_JV_DICT || ts_jv_is_seq(v) || v.type == TS_JV_LOOP)
-TYPE(sequence, v.type == TS_JV_STR || v.type == TS_JV_DICT || v.type == TS_JV_LIST || v.type == TS_JV_TUPLE || v.type == TS_JV_RANGE)
-TYPE(callable, v.type == TS_JV_UNDEFINED || v.type == TS_JV_MACRO || v.type == TS_JV_FUNCTION || v.type == TS_JV_METHOD || v.type == TS_JV_LOOP || v.type == TS_JV_JOINER)
+TYPE(iterable, v.type == TS_JV_UNDEFINED || v.type == TS_JV_STR || v.type == TS_JV_DICT || ts_jv_is_seq(v) ||
+                   v.type == TS_JV_LOOP)
+TYPE(sequence, v.type == TS_JV_STR || v.type == TS_JV_DICT || v.type == TS_JV_LIST || v.type == TS_JV_TUPLE ||
+                   v.type == TS_JV_RANGE)
+TYPE(callable, v.type == TS_JV_UNDEFINED || v.type == TS_JV_MACRO || v.type == TS_JV_FUNCTION ||
+                   v.type == TS_JV_METHOD || v.type == TS_JV_LOOP || v.type == TS_JV_JOINER)
 TYPE(escaped, v.type == TS_JV_STR && v.is_safe)
 TYPE(filter, v.type == TS_JV_STR && ts_jinja_filter_id(v.s, v.n) >= 0)
 TYPE(test, v.type == TS_JV_STR && ts_jinja_test_id(v.s, v.n) >= 0)

@@ -440,7 +440,8 @@ static ts_status run(int argc, char *const *argv)
     ts_option_set *set = NULL;
     bool helped = false;
     ts_status st =
-        ts_command_options(&ts_cmd_tokenize, "usage: tessera tokenize (--tokenizer DIR_OR_FILE | --render --chat-template FILE) "
+        ts_command_options(&ts_cmd_tokenize,
+                           "usage: tessera tokenize (--tokenizer DIR_OR_FILE | --render --chat-template FILE) "
                            "--input FILE [--output FILE]",
                            &table, 1, argc, argv, &set, &helped);
     if (st == TS_OK && !helped)

@@ -65,7 +65,8 @@ static void group_digits(char buf[700])
 static ts_status put_whole(const layout *l, int64_t v, ts_str *out)
 {
     char digits[700], *p = digits + 99;
-    const unsigned base = l->kind == 'x' || l->kind == 'X' ? 16 : l->kind == 'o' ? 8 : l->kind == 'b' ? 2 : 10;
+    const bool is_hex = l->kind == 'x' || l->kind == 'X';
+    const unsigned base = is_hex ? 16 : l->kind == 'o' ? 8 : l->kind == 'b' ? 2 : 10;
     const char *prefix = !l->alternate || base == 10 ? ""
                          : l->kind == 'x'            ? "0x"
                          : l->kind == 'X'            ? "0X"
@@ -264,7 +265,8 @@ ts_status ts_jx_percent(ts_jx *x, ts_jv format, ts_jv args, ts_jv *out)
             st = ts_jx_fail(x, "MemoryError", "the result of %% is too large");
     }
     const size_t given = args.type == TS_JV_TUPLE ? args.seq->n : 1;
-    const bool is_mapping = args.type == TS_JV_DICT || args.type == TS_JV_LIST || args.type == TS_JV_UNDEFINED;
+    const bool is_mapping = args.type == TS_JV_DICT || args.type == TS_JV_LIST ||
+                            args.type == TS_JV_UNDEFINED;
     if (st == TS_OK && p.next < given && !is_mapping)
         st = ts_jx_fail(x, "TypeError", "not all arguments converted during string formatting");
     st = ts_jx_finish(x, &s, st, out);

@@ -44,7 +44,8 @@ ts_status ts_jstr_change_case(ts_jx *x, ts_jv self, ts_jcase how, ts_jv *out)
     for (size_t i = 0; i < self.n && st == TS_OK; i += len) {
         const uint32_t c = ts_utf8_next((const unsigned char *)self.s + i, &len);
         uint32_t low[3] = { 0 };
-        const bool up = how == TS_JCASE_UPPER || (how == TS_JCASE_TITLE && !in_word) || (how == TS_JCASE_CAPITAL && !i) ||
+        const bool up = how == TS_JCASE_UPPER || (how == TS_JCASE_TITLE && !in_word) ||
+                        (how == TS_JCASE_CAPITAL && !i) ||
                         (how == TS_JCASE_SWAP && ts_char_category(c) == UTF8PROC_CATEGORY_LL);
         const size_t n = how == TS_JCASE_FOLD ? ts_char_fold(c, low) : up ? 0 : ts_char_lower(c, low);
         if (up)

@@ -155,7 +155,8 @@ static void limits(void **state)
         memcpy(deep + i, i ? "not " : "{{  ", 4);
     refused(deep, "nested deeper");
     refused("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "RecursionError");
-    refused("{% set n = namespace(x=[]) %}{% for i in range(9999) %}{% set n.x = [n.x] %}{% endfor %}{{ n.x }}",
+    refused("{% set n = namespace(x=[]) %}{% for i in range(9999) %}{% set n.x = [n.x] %}{% endfor %}"
+            "{{ n.x }}",
             "RecursionError");
     refused("{{ 'a' * 999999999999 }}", "MemoryError");
     refused("{% set n = namespace(x='ab') %}{% for i in range(99) %}{% set n.x = n.x + n.x %}{% endfor %}",

@@ -7,6 +7,7 @@
  * Jinja2 raises. */
 #ifndef TS_TEXT_JINJA_JINJA_H
 #define TS_TEXT_JINJA_JINJA_H
+#include "base/arena.h"
 #include "base/json.h"
 
 #include <time.h>
@@ -25,6 +26,7 @@ typedef struct ts_jinja_text {
                            * within a macro or a set block, as in transformers, from where the text
                            * ended when the block was rendered */
     size_t n_spans, cap_spans;
+    ts_arena work; /* for values */
 } ts_jinja_text;
 void ts_jinja_text_deinit(ts_jinja_text *t);
 

@@ -522,7 +522,7 @@ static ts_status first_scope(ts_jx *x, ts_jscope **out)
 ts_status ts_jinja_render(const ts_jinja *t, const json_t *vars, const struct tm *now, ts_jinja_text *out)
 {
     ts_jx x = { .t = t, .vars = vars, .now = now, .line = 1, .out = &out->text, .result = out,
-                .id_loop = -1, .id_caller = -1, .id_kwargs = -1, .id_varargs = -1 };
+                .arena = out->work, .id_loop = -1, .id_caller = -1, .id_kwargs = -1, .id_varargs = -1 };
     ts_jscope *s;
     jump j = GO_ON;
     ts_str_reset(&out->text);
@@ -534,13 +534,15 @@ ts_status ts_jinja_render(const ts_jinja *t, const json_t *vars, const struct tm
         ts_str_reset(&out->text);
         out->n_spans = 0;
     }
-    ts_arena_deinit(&x.arena);
+    ts_arena_reset(&x.arena);
+    out->work = x.arena;
     return st;
 }
 
 void ts_jinja_text_deinit(ts_jinja_text *t)
 {
     ts_str_deinit(&t->text);
+    ts_arena_deinit(&t->work);
     ts_free(&t->spans);
     *t = (ts_jinja_text){ 0 };
 }

@@ -45,6 +45,14 @@ def lines_of_text():
     put("jsonl", "prompt", '\x01{"text":"日本 \\ud83d\\udc4d","b":"","n":[1.5,-2,true,null,{"c":"d"}]}\r\n{"prompt":"a","completion":"b"}')
 
 
+def templates():
+    rows = [json.loads(line) for line in (golden / "jinja.jsonl").read_text().split("\n") if line]
+    for i, row in enumerate(rows[1:]):
+        if "spans" in row or i % 4 == 0:
+            put("jinja", f"golden-{i}", row["template"])
+    put("jinja", "variables", b'{{ a | tojson(indent=1) }}{% for k, v in a | dictsort %}{{ k }}{% endfor %}\0{"a": {"b": [1, "x"], "C": {}}}')
+
+
 # ---- tokenizers ----
 
 def smaller(tok, keep=20):
@@ -227,6 +235,7 @@ if len(sys.argv) == 3:
 else:
     binary_files()
     lines_of_text()
+    templates()
     tokenizers()
     configs()
     options()

@@ -1,4 +1,4 @@
-/* tessera tokenize: lines with "text" to lines with "ids", or back. */
+/* tessera tokenize: lines with "text" to lines with "ids", or back; and chat templates rendered. */
 #include "base/output.h"
 #include "base/thread.h"
 #include "cli/command.h"
@@ -6,6 +6,7 @@
 #include "io/input.h"
 #include "io/json_fields.h"
 #include "io/jsonl.h"
+#include "text/jinja/jinja.h"
 #include "text/tokenizer.h"
 
 #include <stdio.h>
@@ -14,9 +15,9 @@
 extern const ts_command ts_cmd_tokenize;
 
 typedef struct tokenize_options {
-    const char *tokenizer, *input, *output, *tiktoken_pattern;
+    const char *tokenizer, *input, *output, *tiktoken_pattern, *chat_template, *template_now;
     ts_option_list tiktoken_special;
-    bool decode, add_special, skip_special;
+    bool decode, add_special, skip_special, render;
     int on_bad_record;
 } tokenize_options;
 
@@ -40,16 +41,29 @@ static const ts_option rows[] = {
            "(GPT-2's)"),
     TS_ROW(EACH, tokenize_options, tiktoken_special, "tiktoken-special", NULL, 0, 0, NULL, GROUP,
            "a special token of a .tiktoken file; the ids follow the last rank. May be repeated"),
+    TS_ROW(FLAG, tokenize_options, render, "render", NULL, 0, 0, NULL, GROUP,
+           "render --chat-template, without a tokenizer: a line's keys (messages, tools, "
+           "add_generation_prompt, bos_token, ...) are the template's variables, and it becomes "
+           "{\"text\"}, or {\"error\"} where the template fails (then the exit code is 1)"),
+    TS_ROW(TEXT, tokenize_options, chat_template, "chat-template", NULL, 0, 0, NULL, GROUP,
+           "with --render: a Jinja file, understood as transformers does"),
+    TS_ROW(TEXT, tokenize_options, template_now, "template-now", NULL, 0, 0, NULL, GROUP,
+           "with --render: the date, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, that strftime_now shows (the "
+           "clock's)"),
 };
 
 /* One thread's; its lines go to the block that it works on. */
 typedef struct worker {
     const ts_tokenizer *tok;
     ts_tokenizer_scratch *scratch;
+    const ts_jinja *template; /* with --render */
+    const struct tm *now;
     const tokenize_options *o;
     ts_json_fields fields;
     ts_ids ids;
     ts_str text;
+    ts_jinja_text rendered;
+    int64_t refused; /* lines that could not be rendered */
 } worker;
 
 /* Appends the ids with commas between them. */
@@ -121,6 +135,29 @@ static ts_status decode_line(worker *w, const char *s, size_t n, ts_str *out)
     return ts_str_puts(out, "}\n");
 }
 
+/* What a template refuses is the line's result, not a bad record. */
+static ts_status render_line(worker *w, const char *s, size_t n, ts_str *out)
+{
+    json_t *vars;
+    TS_TRY(ts_json_load(s, n, JSON_ALLOW_NUL, "the record", &vars));
+    ts_status st = json_is_object(vars) ? TS_OK : ts_error(TS_ERR_USER, "expected an object");
+    if (st == TS_OK) {
+        st = ts_jinja_render(w->template, vars, w->now, &w->rendered);
+        const bool is_refused = st == TS_ERR_USER;
+        const char *text = is_refused ? ts_error_message() : ts_str_text(&w->rendered.text);
+        const size_t length = is_refused ? strlen(text) : w->rendered.text.len;
+        w->refused += is_refused;
+        if (st == TS_OK || is_refused)
+            st = ts_str_puts(out, is_refused ? "{\"error\":" : "{\"text\":");
+        if (st == TS_OK)
+            st = ts_str_json(out, text, length);
+        if (st == TS_OK)
+            st = ts_str_puts(out, "}\n");
+    }
+    json_decref(vars);
+    return st;
+}
+
 /* Whole lines of the input, worked on by one thread, and what becomes of them. */
 typedef struct block {
     const char *s, *end;
@@ -135,7 +172,9 @@ typedef struct block {
 static ts_status do_line(worker *w, block *b, const char *s, size_t n, int64_t line)
 {
     const size_t before = b->out.len;
-    ts_status st = w->o->decode ? decode_line(w, s, n, &b->out) : encode_line(w, s, n, &b->out);
+    ts_status st = w->template    ? render_line(w, s, n, &b->out)
+                   : w->o->decode ? decode_line(w, s, n, &b->out)
+                                  : encode_line(w, s, n, &b->out);
     if (st == TS_OK) {
         b->good++;
         return TS_OK;
@@ -259,8 +298,8 @@ static ts_status do_blocks(job *j, source *in, ts_output *out)
     return TS_OK;
 }
 
-/* A thread for each core, but not more than a short input has work for. */
-static ts_status make_job(job *j, const tokenize_options *o, const ts_tokenizer *tok, source *in)
+/* A thread for each core, but not more than a short input has work for. like: what they work with. */
+static ts_status make_job(job *j, const tokenize_options *o, const worker *like, source *in)
 {
     j->n_workers = ts_cpu_count();
     TS_TRY(ts_input_open(o->input, &in->in));
@@ -274,9 +313,9 @@ static ts_status make_job(job *j, const tokenize_options *o, const ts_tokenizer 
     TS_TRY(ts_alloc(&j->workers, (size_t)j->n_workers, sizeof *j->workers));
     TS_TRY(ts_alloc(&j->blocks, (size_t)j->n_blocks, sizeof *j->blocks));
     for (int64_t i = 0; i < j->n_workers; i++) {
-        j->workers[i].tok = tok;
-        j->workers[i].o = o;
-        TS_TRY(ts_tokenizer_scratch_create(tok, &j->workers[i].scratch));
+        j->workers[i] = *like;
+        if (like->tok)
+            TS_TRY(ts_tokenizer_scratch_create(like->tok, &j->workers[i].scratch));
     }
     return TS_OK;
 }
@@ -288,6 +327,7 @@ static void drop_job(job *j)
         ts_json_fields_deinit(&w->fields);
         ts_ids_deinit(&w->ids);
         ts_str_deinit(&w->text);
+        ts_jinja_text_deinit(&w->rendered);
         ts_tokenizer_scratch_destroy(&w->scratch);
     }
     for (int64_t i = 0; j->blocks && i < j->n_blocks; i++) {
@@ -301,7 +341,14 @@ static void drop_job(job *j)
 
 static ts_status check(const tokenize_options *o)
 {
-    if (!o->tokenizer)
+    if (o->render && !o->chat_template)
+        return ts_error(TS_ERR_USER, "--render wants --chat-template: a Jinja file");
+    if (o->render && (o->tokenizer || o->decode || o->add_special))
+        return ts_error(TS_ERR_USER, "--render goes without --tokenizer, --decode and --add-special-tokens");
+    if (!o->render && (o->chat_template || o->template_now))
+        return ts_error(TS_ERR_USER, "--%s goes with --render only",
+                        o->chat_template ? "chat-template" : "template-now");
+    if (!o->tokenizer && !o->render)
         return ts_error(TS_ERR_USER, "--tokenizer is missing: expected a folder or a file");
     if (!o->input)
         return ts_error(TS_ERR_USER, "--input is missing: expected a file of JSON lines");
@@ -312,29 +359,75 @@ static ts_status check(const tokenize_options *o)
     return o->output ? ts_output_check("--output", o->output) : TS_OK;
 }
 
-static ts_status tokenize(const tokenize_options *o)
+/* The time that strftime_now shows. */
+static ts_status read_now(const char *text, struct tm *now)
+{
+    *now = (struct tm){ .tm_isdst = -1 };
+    if (!text) {
+        const time_t t = time(NULL);
+        return localtime_r(&t, now) ? TS_OK : ts_error(TS_ERR_IO, "the clock cannot be read");
+    }
+    const char *end = strptime(text, "%Y-%m-%d", now);
+    if (end && *end)
+        end = strptime(end, "T%H:%M:%S", now);
+    struct tm normal = *now;
+    if (!end || *end || timegm(&normal) == -1 || normal.tm_mday != now->tm_mday)
+        return ts_error(TS_ERR_USER,
+                        "--template-now: expected YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, found \"%s\"", text);
+    *now = normal;
+    return TS_OK;
+}
+
+/* Opens what lines are worked on with. */
+static ts_status open_tools(const tokenize_options *o, ts_tokenizer **tok, ts_jinja **template,
+                            struct tm *now)
 {
     const ts_tokenizer_options how = { .tiktoken_pattern = o->tiktoken_pattern,
                                        .tiktoken_special = o->tiktoken_special.v,
                                        .n_tiktoken_special = (size_t)o->tiktoken_special.n };
+    if (!o->render)
+        return ts_tokenizer_open(o->tokenizer, &how, tok);
+    TS_TRY(read_now(o->template_now, now));
+    return ts_jinja_read(o->chat_template, template);
+}
+
+/* After all is written: lines that a template refused make the command fail. */
+static ts_status count_refused(const job *j)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < j->n_workers; i++)
+        n += j->workers[i].refused;
+    return n ? ts_error(TS_ERR_RUN, "%lld of %lld lines could not be rendered: their \"error\" says why",
+                        (long long)n, (long long)j->good)
+             : TS_OK;
+}
+
+static ts_status tokenize(const tokenize_options *o)
+{
     ts_tokenizer *tok = NULL;
+    ts_jinja *template = NULL;
+    struct tm now;
     source in = { 0 };
     ts_output out = { 0 };
     job j = { 0 };
     ts_status st = check(o);
     if (st == TS_OK)
-        st = ts_tokenizer_open(o->tokenizer, &how, &tok);
+        st = open_tools(o, &tok, &template, &now);
+    const worker like = { .tok = tok, .template = template, .now = &now, .o = o };
     if (st == TS_OK)
-        st = make_job(&j, o, tok, &in);
+        st = make_job(&j, o, &like, &in);
     if (st == TS_OK)
         st = ts_output_open(&out, "--output", o->output ? o->output : "-", TS_OUTPUT_REPLACE);
     if (st == TS_OK)
         st = do_blocks(&j, &in, &out);
     if (st == TS_OK)
         st = ts_output_finish(&out);
+    if (st == TS_OK)
+        st = count_refused(&j);
     ts_output_abandon(&out);
     drop_job(&j);
     ts_tokenizer_destroy(&tok);
+    ts_jinja_destroy(&template);
     ts_input_close(&in.in);
     ts_str_deinit(&in.text);
     return st;
@@ -347,7 +440,9 @@ static ts_status run(int argc, char *const *argv)
     ts_option_set *set = NULL;
     bool helped = false;
     ts_status st =
-        ts_command_options(&ts_cmd_tokenize, "usage: tessera tokenize --tokenizer DIR_OR_FILE --input FILE [--output FILE]",
+        ts_command_options(&ts_cmd_tokenize,
+                           "usage: tessera tokenize (--tokenizer DIR_OR_FILE | --render --chat-template FILE) "
+                           "--input FILE [--output FILE]",
                            &table, 1, argc, argv, &set, &helped);
     if (st == TS_OK && !helped)
         st = tokenize(&o);
@@ -357,6 +452,6 @@ static ts_status run(int argc, char *const *argv)
 
 const ts_command ts_cmd_tokenize = {
     .name = "tokenize",
-    .summary = "text to token ids, and back",
+    .summary = "text to token ids, and back; chat templates rendered",
     .run = run,
 };

@@ -8,8 +8,8 @@ function(ts_isa_flags)
   endif()
   set(wide ${level}) # vectors of 512 bits
   if(TESSERA_SANITIZE)
-    # Half of the build's time was this. Arithmetic is looked at in the portable twin, which has the same body, and where
-    # kernels read and write in that of AVX2, which runs on every machine (src/device/isa.c).
+    # gemm_avx512.c alone takes a minute with them. Arithmetic is looked at in the portable twin, which has the same body,
+    # and where kernels read and write in that of AVX2, which runs on every machine with it (src/device/isa.c).
     string(APPEND level " -fno-sanitize=undefined")
     string(APPEND wide " -fno-sanitize=all")
   endif()

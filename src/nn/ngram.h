@@ -29,8 +29,8 @@ typedef struct ts_ngram_layer {
 static inline int64_t ts_ngram_tables(const ts_ngram_layer *l) { return l->order ? (l->order - 1) * l->splits : 0; }
 /* "ngram.0.table.weight", "ngram.0.proj.weight", ... */
 ts_status ts_ngram_declare(const ts_declarer *d, ts_ngram_layer *l) TS_NODISCARD;
-/* *x [B * S, hidden], the embedding of tokens ids (of sequences that are spread: run->ids_whole are all), becomes y. ends: [n_ends] tokens that end texts. state: what was kept of
- * the tokens before, NULL in training. */
+/* *x [B * S, hidden], the embedding of tokens ids (of sequences that are spread: run->ids_whole are all), becomes y.
+ * ends: [n_ends] tokens that end texts. state: what was kept of the tokens before, NULL in training. */
 ts_status ts_ngram_forward(ts_tape *tape, const ts_ngram_layer *l, const ts_run *run, ts_layer_state *state,
                            const ts_tensor *ids, const int64_t *ends, int n_ends, ts_tensor **x) TS_NODISCARD;
 /* The last order - 1 tokens of each slot. */

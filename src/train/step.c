@@ -201,6 +201,7 @@ static ts_status read_batch(ts_trainer *t, ts_step_result *r)
     ts_watch_phase(t->comm->watch, "reading data");
     TS_TRY(ts_comm_agree(t->comm, ts_feed_read(&t->feed, TS_DATA_TRAIN, t->consumed)));
     ts_timeline_span(t->dev->timeline, TS_TRACK_STEP, "reading data", began);
+    TS_TRY(ts_trainer_look(t));
     return count_tokens(t, r);
 }
 

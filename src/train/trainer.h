@@ -64,6 +64,7 @@ typedef struct ts_trainer {
     ts_expert_report experts; /* of the last step */
     ts_expert_places places;  /* where experts are */
     int64_t losses;           /* of the largest micro-batch */
+    int look; /* of the objective's the one under way, from 1; 0: none */
     double side_weight[TS_SIDE_LOSSES]; /* of losses beside the first: of the step, with the loss scale */
     float *host;              /* [losses] their weights, then the losses themselves */
     double *gathered;         /* [all processes * ((1 + n_side) n_micro + TS_STEP_EXTRAS)]: see step.c */

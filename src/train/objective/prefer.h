@@ -1,0 +1,45 @@
+/* Preferences: which of two answers is the better one (DPO, SimPO, ORPO, a reward model), or whether an answer is
+ * desirable (KTO). Each row goes through the network once; what becomes of its tokens' losses, or of its score, says
+ * ops/prefer.h. What a reference network gives the rows is looked at before the step. */
+#ifndef TS_TRAIN_OBJECTIVE_PREFER_H
+#define TS_TRAIN_OBJECTIVE_PREFER_H
+#include "nn/linear.h"
+#include "ops/prefer.h"
+#include "train/objective/lm.h"
+
+typedef struct ts_prefer_rules {
+    ts_prefer_form form;
+    bool averages;  /* log-probabilities are means over a row's labels */
+    bool refers;    /* to a reference */
+    double beta, smoothing, margin, ftx;
+    double weight[2]; /* of KTO: desirable, not */
+} ts_prefer_rules;
+
+/* Rows of a batch: of each sample two, the chosen answer's and the rejected one's; of KTO the answer's and that of one
+ * which does not belong to the prompt. Their fields are those of the language model, and
+ *   length              int32 [1], tokens of the row
+ *   kto_tag             int32 [1], of KTO: 1 desirable, 0 not
+ *   reference_logps     fp64 [1], where `refers`: a look fills it, or who has kept it
+ *   policy_logps, kl    fp64 [1], of KTO
+ *   desirable, other    fp32 [1], of KTO: by what its answers' rewards are told apart */
+typedef struct ts_prefer_objective {
+    ts_objective base;
+    ts_lm_objective policy;
+    ts_lm_objective reference; /* its network.kind NULL: there is none of its own */
+    ts_prefer_rules rules;
+    const ts_linear *score;    /* of a reward model, on a row's last token; NULL: rows are told by their tokens */
+    /* The policy is its own reference while this is on; NULL: it cannot be. */
+    void (*as_reference)(void *ctx, bool on);
+    void *as_reference_ctx;
+} ts_prefer_objective;
+
+enum { TS_PREFER_FIELDS = 5 };
+/* The fields beside the data's that batches are to have; returns their number. kept: reference_logps come with the
+ * samples. */
+int ts_prefer_fields(const ts_prefer_rules *r, ts_field out[TS_PREFER_FIELDS]);
+
+/* policy: initialised for a network, and cut into parts; taken over. reference: likewise, or NULL. kept: what it would
+ * tell is there already. */
+void ts_prefer_objective_init(ts_prefer_objective *o, const ts_prefer_rules *rules, const ts_lm_objective *policy,
+                              const ts_lm_objective *reference, bool kept);
+#endif

@@ -87,7 +87,7 @@ static void golden(void **state)
         judge_case(in, tape, &o, refers);
         ts_tape_reset(tape);
     }
-    assert_int_equal(cases, 12);
+    assert_int_equal(cases, 13);
     fclose(in);
     ts_tape_destroy(&tape);
     ts_device_close(&dev);

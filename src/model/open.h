@@ -30,6 +30,10 @@ typedef struct ts_model_use {
     /* What of the model is here, of a pipeline's stage. NULL: all of it. */
     ts_status (*stage_of)(void *ctx, const ts_arch *a, ts_decoder_stage *out);
     void *stage_ctx;
+    /* A head of rewards stands in place of the output layer (ts_arch.reward), with or without the final norm before it.
+     * loosely: where files have none it begins with random values, of this seed; else it must be there. */
+    bool reward, no_final_norm, loosely;
+    uint64_t seed;
     bool parts_masters; /* with training: masters in halves (tensor/param.h) */
     ts_shard_options shards; /* with training: what processes that train the same share out */
 } ts_model_use;
@@ -37,6 +41,9 @@ typedef struct ts_model_use {
  * inference. */
 ts_status ts_model_use_decoder(const ts_arch *a, const ts_model_use *use, ts_dtype value,
                                ts_model *m) TS_NODISCARD;
+/* A model that is to have a head of rewards comes from one that has it (is_there), or may begin with random values:
+ * TS_ERR_USER names `from`. */
+ts_status ts_model_begin_reward(ts_decoder *d, const ts_model_use *use, bool is_there, const char *from) TS_NODISCARD;
 /* Whether the folder has a config.json. */
 bool ts_model_is_hf(const char *folder);
 /* Reads a Hugging Face folder: description, weights. */

@@ -27,6 +27,8 @@ ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **fami
     a->pad_frozen = frozen;
     TS_TRY(ts_json_bool(s, file, "experts_stacked", a->experts_stacked, &a->experts_stacked));
     TS_TRY(ts_json_bool(s, file, "other_names", a->other_names, &a->other_names));
+    if (ts_checkpoint_tensor(ck, "rm_head.weight"))
+        ts_arch_take_reward(a, ts_checkpoint_tensor(ck, "decoder.final_layernorm.weight"));
     if (a->mtp_layers && !ts_checkpoint_tensor(ck, further)) /* config is of the folder that it began with */
         a->mtp_layers = 0;
     if (!*family)
@@ -48,9 +50,12 @@ ts_status ts_checkpoint_folder(const ts_checkpoint *ck, char **out)
     return st;
 }
 
-static ts_status load_values(ts_param_set *s, const ts_checkpoint *ck)
+static ts_status load_values(ts_decoder *d, const ts_checkpoint *ck)
 {
+    ts_param_set *s = &d->params;
     for (size_t i = 0; i < s->n; i++) {
+        if (d->reward_begins && ts_decoder_is_reward(s->p[i]->name))
+            continue;
         const ts_st_tensor *t = ts_checkpoint_tensor(ck, s->p[i]->name);
         if (!t)
             return ts_error(TS_ERR_USER, "%s: tensor %s is missing", ts_checkpoint_path(ck),
@@ -75,7 +80,8 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *use, ts_
     if (!use->training) /* they are for training alone */
         a->mtp_layers = 0;
     TS_TRY(ts_model_use_decoder(a, use, use->training ? use->master : use->compute, m));
-    return use->dev->computes ? load_values(&m->decoder->params, ck) : TS_OK;
+    TS_TRY(ts_model_begin_reward(m->decoder, use, a->reward, ts_checkpoint_path(ck)));
+    return use->dev->computes ? load_values(m->decoder, ck) : TS_OK;
 }
 
 ts_status ts_model_from_checkpoint(const ts_checkpoint *ck, const ts_model_use *use, ts_model *out)

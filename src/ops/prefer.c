@@ -7,7 +7,7 @@ static const void *data_of(const ts_tensor *t) { return t ? ts_tensor_data(t) : 
 static ts_prefer_args args_of(const ts_prefer_op *o, const ts_tensor *x)
 {
     return (ts_prefer_args){ .form = o->form, .width = x->dim[0] / o->rows, .samples = samples_of(o), .sign = o->sign,
-                             .count = data_of(o->count), .reference = data_of(o->reference), .tag = data_of(o->tag),
+                             .here = data_of(o->here), .count = data_of(o->count), .reference = data_of(o->reference), .tag = data_of(o->tag),
                              .averages = o->averages, .beta = o->beta, .smoothing = o->smoothing, .margin = o->margin,
                              .ftx = o->ftx, .kl = o->kl, .weight = { o->weight[0], o->weight[1] },
                              .factor = o->group ? (float)o->group->size : 1 };
@@ -34,7 +34,7 @@ static ts_status prefer_backward(ts_tape *tape, ts_record *r)
     const ts_prefer_op *o = r->attr;
     ts_tensor *x = r->in[0], *dx;
     ts_prefer_args a = args_of(o, x);
-    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, x->dim[0], 0, &dx));
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, x->dim[0], x->rank > 1 ? x->dim[1] : 0, &dx));
     a.slope = ts_tensor_data(r->saved[0]);
     a.upstream = ts_tensor_data(r->out[0]->grad);
     a.dx = ts_tensor_data(dx);

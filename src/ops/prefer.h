@@ -11,7 +11,8 @@ typedef struct ts_prefer_op {
     int64_t rows;               /* that x has, each as long as the others */
     float sign;                 /* of x: -1 where x is losses of tokens, 1 of scores */
     ts_comm *group;             /* processes that have the other tokens of the same rows; NULL: all are here */
-    const ts_tensor *count;     /* fp64 [rows], each row's labels in all; like the next, stays until the backward */
+    const ts_tensor *here;      /* fp64 [rows]: 0 where x has not the row's score, another process has it; NULL: 1 */
+    const ts_tensor *count;     /* fp64 [rows], each row's labels in all; like the others, stays until the backward */
     const ts_tensor *reference; /* fp64 [rows], or NULL: 0 */
     const ts_tensor *tag;       /* fp32 [rows], of TS_PREFER_KTO */
 } ts_prefer_op;

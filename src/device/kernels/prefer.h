@@ -44,6 +44,7 @@ typedef struct ts_prefer_args {
     int64_t samples;
     float sign;              /* of x in the sums: -1 where it is losses of tokens */
     const float *x;          /* [rows, width] */
+    const double *here;      /* [rows] what a row of x counts, 0 or 1; NULL: 1 */
     double *sums;            /* [rows] */
     const double *count;     /* [rows] n */
     const double *reference; /* [rows] the reference's sums; NULL: 0 */

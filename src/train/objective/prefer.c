@@ -119,7 +119,7 @@ static ts_prefer_op operator_of(const ts_prefer_objective *o, const row_view *v)
     const ts_prefer_rules *r = &o->rules;
     return (ts_prefer_op){ .form = r->form, .averages = r->averages, .beta = r->beta, .smoothing = r->smoothing,
                            .margin = r->margin, .ftx = r->ftx, .weight = { r->weight[0], r->weight[1] },
-                           .rows = v->micro.rows, .sign = -1, .group = o->policy.spread ? o->policy.spread->comm : NULL };
+                           .rows = v->micro.rows, .sign = r->scores ? 1 : -1, .group = o->policy.spread ? o->policy.spread->comm : NULL };
 }
 
 /* ---- passes ---- */
@@ -142,6 +142,65 @@ static ts_status pass_told(const ts_prefer_objective *o, ts_tape *tape, ts_tenso
     return TS_OK;
 }
 
+/* Where the last token of a row is, of those that are here; -1: elsewhere. */
+static int64_t last_here(const ts_prefer_objective *o, const row_view *v, int64_t r)
+{
+    const ts_stretches *here = &o->policy.base.here;
+    const int64_t length = o->policy.seq_length,
+                  last = o->rules.pads_left ? length - 1 : ts_batch_ints(v->micro.batch, "length", v->micro.row + r)[0] - 1;
+    const int64_t n = ts_stretches_count(here);
+    for (int64_t i = 0; i < n; i++)
+        if (ts_stretches_at(here, i) == last)
+            return i;
+    return -1;
+}
+
+/* Of the last tokens: at [rows], back [rows * n]; a row whose last token is elsewhere has its first one, which does not count. */
+static void find_last(const ts_prefer_objective *o, const row_view *v, int64_t n, int32_t *at, int32_t *back, double *counts)
+{
+    memset(back, 0, (size_t)(v->micro.rows * n) * sizeof *back);
+    for (int64_t r = 0; r < v->micro.rows; r++) {
+        const int64_t i = last_here(o, v, r);
+        counts[r] = i >= 0;
+        at[r] = (int32_t)(r * n + (i < 0 ? 0 : i));
+        if (i >= 0)
+            back[at[r]] = (int32_t)(1 + r);
+    }
+}
+
+static ts_status upload_last(const ts_prefer_objective *o, ts_tape *tape, const row_view *v, int64_t n, ts_chosen_rows *rows,
+                             ts_prefer_op *op)
+{
+    const int64_t R = v->micro.rows;
+    int32_t *at = NULL;
+    double *counts = NULL;
+    ts_tensor *to[3];
+    ts_status st = TS_OK;
+    if (tape->dev->computes) {
+        TS_TRY(ts_alloc(&at, (size_t)(R + R * n), sizeof *at));
+        TS_TRY_TO(done, st, ts_alloc(&counts, (size_t)R, sizeof *counts));
+        find_last(o, v, n, at, at + R, counts);
+    }
+    TS_TRY_TO(done, st, ts_tape_upload(tape, TS_DTYPE_I32, at, R, &to[0]));
+    TS_TRY_TO(done, st, ts_tape_upload(tape, TS_DTYPE_I32, at ? at + R : NULL, R * n, &to[1]));
+    TS_TRY_TO(done, st, ts_tape_upload(tape, TS_DTYPE_F64, counts, R, &to[2]));
+    *rows = (ts_chosen_rows){ .n = R, .at = to[0], .back = to[1] };
+    op->here = to[2];
+done:
+    ts_free(&at);
+    ts_free(&counts);
+    return st;
+}
+
+/* One number of each row: *x [rows]. */
+static ts_status score(const ts_prefer_objective *o, ts_tape *tape, const row_view *v, ts_prefer_op *op, ts_tensor **x)
+{
+    const ts_network *n = &o->policy.network;
+    ts_chosen_rows rows;
+    TS_TRY(upload_last(o, tape, v, (*x)->dim[0] / v->micro.rows, &rows, op));
+    return n->kind->reward(n->self, tape, *x, &rows, x);
+}
+
 static ts_status losses_of(const ts_prefer_objective *o, ts_tape *tape, const row_view *v, ts_tensor *x, ts_passed *out)
 {
     ts_prefer_op op = operator_of(o, v);
@@ -151,6 +210,8 @@ static ts_status losses_of(const ts_prefer_objective *o, ts_tape *tape, const ro
         ts_pass(out, loss);
         return TS_OK;
     }
+    if (o->rules.scores)
+        TS_TRY(score(o, tape, v, &op, &x));
     TS_TRY(tell(o, tape, v, &op, &kl));
     TS_TRY(ts_op_prefer(tape, &op, x, &loss, told));
     ts_pass(out, loss);
@@ -269,7 +330,7 @@ static void plan_told(ts_prefer_objective *o)
     add_side(b, "rewards/rejected", NULL);
     add_side(b, "rewards/margins", NULL);
     add_side(b, "rewards/accuracies", NULL);
-    if (o->score)
+    if (o->rules.scores)
         return;
     add_side(b, "logps/chosen", NULL);
     add_side(b, "logps/rejected", NULL);
@@ -285,6 +346,7 @@ void ts_prefer_objective_init(ts_prefer_objective *o, const ts_prefer_rules *rul
     if (reference)
         o->reference = *reference;
     o->policy.at_once = true;
+    o->policy.leaves = rules->scores;
     o->base = (ts_objective){ .name = of_tokens->name, .params = of_tokens->params, .load = of_tokens->load,
                               .rules = of_tokens->rules, .index = of_tokens->index, .parts = of_tokens->parts,
                               .varies = of_tokens->varies, .prepare = prepare, .forward = forward, .passes = passes,

@@ -3,7 +3,6 @@
  * ops/prefer.h. What a reference network gives the rows is looked at before the step. */
 #ifndef TS_TRAIN_OBJECTIVE_PREFER_H
 #define TS_TRAIN_OBJECTIVE_PREFER_H
-#include "nn/linear.h"
 #include "ops/prefer.h"
 #include "train/objective/lm.h"
 
@@ -11,6 +10,8 @@ typedef struct ts_prefer_rules {
     ts_prefer_form form;
     bool averages;  /* log-probabilities are means over a row's labels */
     bool refers;    /* to a reference */
+    bool scores;    /* rows are told by a reward of their last token, not by log-probabilities */
+    bool pads_left; /* which stands at their end then */
     double beta, smoothing, margin, ftx;
     double weight[2]; /* of KTO: desirable, not */
 } ts_prefer_rules;
@@ -27,7 +28,6 @@ typedef struct ts_prefer_objective {
     ts_lm_objective policy;
     ts_lm_objective reference; /* its network.kind NULL: there is none of its own */
     ts_prefer_rules rules;
-    const ts_linear *score;    /* of a reward model, on a row's last token; NULL: rows are told by their tokens */
     /* The policy is its own reference while this is on; NULL: it cannot be. */
     void (*as_reference)(void *ctx, bool on);
     void *as_reference_ctx;

@@ -10,7 +10,7 @@ static void sums(const void *args, int64_t begin, int64_t end)
         double sum = 0;
         for (int64_t i = 0; i < a->width; i++)
             sum += (double)x[i];
-        a->sums[r] = (double)a->sign * sum;
+        a->sums[r] = (double)a->sign * (a->here && a->here[r] == 0 ? 0 : sum);
     }
 }
 
@@ -110,7 +110,8 @@ static void back(const void *args, int64_t begin, int64_t end)
     const ts_prefer_args *a = args;
     for (int64_t r = begin; r < end; r++) {
         const int64_t sample = a->form == TS_PREFER_KTO ? r : r / 2;
-        const float d = a->sign * a->factor * a->slope[r] * a->upstream[sample];
+        const bool counts = !a->here || a->here[r] != 0;
+        const float d = counts ? a->sign * a->factor * a->slope[r] * a->upstream[sample] : 0;
         for (int64_t i = 0; i < a->width; i++)
             a->dx[r * a->width + i] = d;
     }

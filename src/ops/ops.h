@@ -211,7 +211,7 @@ ts_status ts_op_add_rows(ts_tape *tape, ts_tensor *x, const ts_chosen_rows *rows
                          ts_tensor **y) TS_NODISCARD;
 
 /* y [rows->n, cols]: those rows of x. back tells of each row of x which it is, at of each of y which it was; where
- * several at are one row, `back` says whose gradient it gets. */
+ * several at are one row, `back` says whose gradient it gets. Without a record it is not read. */
 ts_status ts_op_pick_rows(ts_tape *tape, ts_tensor *x, const ts_chosen_rows *rows, ts_tensor **y) TS_NODISCARD;
 
 /* The output layer with cross-entropy. Logits exist only for a chunk of rows at a time.

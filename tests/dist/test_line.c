@@ -33,7 +33,7 @@ static ts_status get(const ts_dataset *d, int64_t i, const ts_batch *b, int64_t 
     }
     return TS_OK;
 }
-static const ts_dataset data = { SAMPLES, fields, 3, get };
+static const ts_dataset data = { SAMPLES, fields, 3, get, 1 };
 
 /* ---- layouts ---- */
 

@@ -399,9 +399,9 @@ static int64_t multiple_of(const ts_job *j)
 {
     const int64_t cp = j->mesh->size[TS_MESH_CP], tp = j->o->parallel.sequence ? j->mesh->size[TS_MESH_TP] : 1,
                   asked = j->o->tuning.multiple;
-    int64_t n = (cp > 1 ? 2 * cp : 1) * tp;
-    const int64_t each = n;
-    while (n % asked)
+    const int64_t each = (cp > 1 ? 2 * cp : 1) * tp;
+    int64_t n = each;
+    while (rows_vary(j) && n % asked)
         n += each;
     return rows_vary(j) ? n : 0;
 }

@@ -35,7 +35,7 @@ extern const size_t ts_tuning_option_count;
 extern const ts_option ts_tuning_later_rows[];
 extern const size_t ts_tuning_later_count;
 #define TS_SUBJECT_TUNING                                                                          \
-    "instruction tuning and other post-training; `pretrain` trains on the tokens of --data-path"
+    "tuning on answers and preferences, which is `tessera posttrain`; this command trains on the tokens of --data-path"
 
 static inline bool ts_tuning_on(const ts_tuning_options *o) { return o->stage != TS_STAGE_PRETRAIN; }
 /* Options that contradict each other or need another, and stages that there are not, are TS_ERR_USER. */

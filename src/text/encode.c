@@ -225,11 +225,16 @@ static ts_status encode_plain(const ts_tokenizer *tok, ts_tokenizer_scratch *sc,
     return TS_OK;
 }
 
-/* An added token, which takes the text up to `end`. */
-static ts_status add_token(ts_tokenizer_scratch *sc, const ts_added_hit *hit, size_t end, ts_ids *out)
+/* An added token, which stands in s[from..to) with the blanks that it takes. */
+static ts_status add_token(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, int32_t id, const char *s, size_t from,
+                           size_t to, ts_ids *out)
 {
-    ts_marks_token(&sc->marks, hit->gap_end, end, out->n);
-    return ts_ids_add(out, hit->token->id);
+    size_t len;
+    const char *text = ts_marks_wait(&sc->marks) ? ts_added_form(&tok->added, id, &len) : NULL;
+    const char *hit = text ? memmem(s + from, to - from, text, len) : NULL;
+    if (hit)
+        ts_marks_token(&sc->marks, (size_t)(hit - s), (size_t)(hit - s) + len, out->n);
+    return ts_ids_add(out, id);
 }
 
 /* Text between raw added tokens: normalise, then cut out the normalised ones. */
@@ -250,12 +255,12 @@ static ts_status encode_gap(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, c
     do {
         ts_added_next(&scan, &hit);
         const bool first = at.first && !moved && hit.gap == 0;
-        const size_t outer = ts_marks_enter(&sc->marks, hit.gap, hit.gap_end, out->n);
+        const size_t outer = ts_marks_enter(&sc->marks, s, hit.gap, hit.gap_end, tok->post.trims, out->n);
         TS_TRY(encode_plain(tok, sc, s + hit.gap, hit.gap_end - hit.gap,
                             (place){ first, first && at.goes_on }, out));
         ts_marks_leave(&sc->marks, outer, out->n);
         if (hit.token)
-            TS_TRY(add_token(sc, &hit, scan.done, out));
+            TS_TRY(add_token(tok, sc, hit.token->id, s, hit.gap_end, scan.done, out));
     } while (hit.token);
     return TS_OK;
 }
@@ -288,12 +293,12 @@ static ts_status encode_hf(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, co
     do {
         ts_added_next(&scan, &hit);
         const bool first = hit.gap == 0;
-        const size_t outer = ts_marks_enter(&sc->marks, hit.gap, hit.gap_end, out->n);
+        const size_t outer = ts_marks_enter(&sc->marks, s, hit.gap, hit.gap_end, tok->post.trims, out->n);
         TS_TRY(encode_gap(tok, sc, s + hit.gap, hit.gap_end - hit.gap,
                           (place){ first, first && goes_on }, out));
         ts_marks_leave(&sc->marks, outer, out->n);
         if (hit.token)
-            TS_TRY(add_token(sc, &hit, scan.done, out));
+            TS_TRY(add_token(tok, sc, hit.token->id, s, hit.gap_end, scan.done, out));
     } while (hit.token);
     return TS_OK;
 }

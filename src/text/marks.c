@@ -1,5 +1,7 @@
 #include "text/marks.h"
 
+#include "text/unicode.h"
+
 #include <string.h>
 
 void ts_marks_deinit(ts_marks *m)
@@ -15,65 +17,69 @@ ts_status ts_marks_begin(ts_marks *m, ts_text_mark *v, size_t n)
     for (size_t i = 0; i < n; i++)
         m->pos[i] = v[i].at;
     m->v = v;
-    m->at = 0;
+    m->over = m->from = 0;
     m->end = n;
     return TS_OK;
 }
 
-static void put(ts_marks *m, size_t over, size_t from)
+/* Tokens from number `index` on stand behind `begin` and end behind `end`. */
+static void put(ts_marks *m, size_t begin, size_t end, size_t index)
 {
-    m->v[m->at].over = over;
-    m->v[m->at++].from = from;
+    for (; m->from < m->end && m->pos[m->from] <= begin; m->from++)
+        m->v[m->from].from = index;
+    for (; m->over < m->end && m->pos[m->over] < end; m->over++)
+        m->v[m->over].over = index;
 }
 
 void ts_marks_finish(ts_marks *m, size_t n_ids)
 {
     ts_marks_leave(m, 0, n_ids);
-    m->at = 0;
+    m->over = m->from = 0;
 }
 
-size_t ts_marks_enter(ts_marks *m, size_t begin, size_t end, size_t n_ids)
+/* Marks at the stretch's ends belong to it where a token there may be empty: one of blanks that it loses. */
+size_t ts_marks_enter(ts_marks *m, const char *s, size_t begin, size_t end, bool trims, size_t n_ids)
 {
+    const bool loses = trims && begin < end, first = loses && s[begin] == ' ', last = loses && s[end - 1] == ' ';
     const size_t outer = m->end;
-    while (m->at < m->end && m->pos[m->at] <= begin)
-        put(m, n_ids, n_ids);
-    for (m->end = m->at; m->end < outer && m->pos[m->end] < end; m->end++)
+    put(m, begin, begin + !first, n_ids);
+    for (m->end = m->over; m->end < outer && m->pos[m->end] < end + last; m->end++)
         m->pos[m->end] -= begin;
     return outer;
 }
 
 void ts_marks_leave(ts_marks *m, size_t outer, size_t n_ids)
 {
-    while (m->at < m->end)
-        put(m, n_ids, n_ids);
+    put(m, SIZE_MAX, SIZE_MAX, n_ids);
     m->end = outer;
 }
 
-void ts_marks_token(ts_marks *m, size_t begin, size_t end, size_t index)
-{
-    while (m->at < m->end && (m->pos[m->at] <= begin || m->pos[m->at] < end))
-        put(m, index, index + (m->pos[m->at] > begin));
-}
+void ts_marks_token(ts_marks *m, size_t begin, size_t end, size_t index) { put(m, begin, end, index); }
 
 /* ---- places in a text that changes ---- */
 
-/* How far a text and what became of its beginning go together. */
-static size_t common(const char *a, size_t n_a, const char *b, size_t n_b)
+/* Where the end of a text's beginning lies in what became of the text; part: what became of the beginning alone. What
+ * the rest changed in it is one character with the rest. */
+static size_t behind(const char *part, size_t n_part, const char *text, size_t n)
 {
     size_t i = 0;
-    while (i < n_a && i < n_b && a[i] == b[i])
+    while (i < n_part && i < n && part[i] == text[i])
         i++;
-    return i;
+    if (i == n_part || i == n)
+        return i;
+    while (i > 0 && ((unsigned char)text[i] & 0xC0) == 0x80)
+        i--;
+    return i + ts_utf8_width((unsigned char)text[i]);
 }
 
 ts_status ts_marks_normalized(ts_marks *m, const ts_normalizer *nm, const char *s, const char *text, size_t n)
 {
-    for (size_t i = m->at; text != s && i < m->end; i++) {
+    for (size_t i = m->over; text != s && i < m->end; i++) {
         const char *part;
         size_t len;
         bool moved;
         TS_TRY(ts_normalize(nm, s, m->pos[i], m->buf, &part, &len, &moved));
-        m->pos[i] = common(part, len, text, n);
+        m->pos[i] = behind(part, len, text, n);
     }
     return TS_OK;
 }
@@ -81,7 +87,7 @@ ts_status ts_marks_normalized(ts_marks *m, const ts_normalizer *nm, const char *
 ts_status ts_marks_rewritten(ts_marks *m, const ts_pretoken *p, const ts_unicode *u, ts_pre_work *w, const char *s,
                              bool first)
 {
-    for (size_t i = m->at; i < m->end; i++) {
+    for (size_t i = m->over; i < m->end; i++) {
         const char *part;
         const ts_pieces *pieces;
         TS_TRY(ts_pretokenize(p, u, w, s, m->pos[i], first, false, &part, &pieces));
@@ -93,10 +99,10 @@ ts_status ts_marks_rewritten(ts_marks *m, const ts_pretoken *p, const ts_unicode
 
 ts_status ts_marks_moved(ts_marks *m, ts_marks_way *way, const void *ctx, const char *s, const char *text, size_t n)
 {
-    for (size_t i = m->at; i < m->end; i++) {
+    for (size_t i = m->over; i < m->end; i++) {
         ts_str_reset(&m->buf[0]);
         TS_TRY(way(ctx, s, m->pos[i], &m->buf[0]));
-        m->pos[i] = common(ts_str_text(&m->buf[0]), m->buf[0].len, text, n);
+        m->pos[i] = behind(ts_str_text(&m->buf[0]), m->buf[0].len, text, n);
     }
     return TS_OK;
 }
@@ -140,12 +146,19 @@ static size_t unknown_bytes(const ts_token_model *m, const char *s, size_t n, co
     return hit ? (size_t)(hit - s) : one;
 }
 
+static bool is_byte(const ts_token_model *m, char c, int32_t id) { return id == m->byte_token[(unsigned char)c]; }
+
+/* Bytes of the token ids[0], or of the run of tokens that stand for the same text, *n_run of them: Unigram's bytes of
+ * what it does not know. */
 static size_t token_bytes(const ts_token_model *m, const char *s, size_t n, const int32_t *ids, size_t n_ids,
-                          bool is_first)
+                          bool is_first, size_t *n_run)
 {
-    size_t len;
-    if (n && *ids == m->byte_token[(unsigned char)*s])
-        return 1;
+    size_t len = 0;
+    *n_run = 1;
+    while (len < n && len < n_ids && is_byte(m, s[len], ids[len]) && (len == 0 || m->kind == TS_MODEL_UNIGRAM))
+        *n_run = ++len;
+    if (len)
+        return len;
     if (*ids == m->unk)
         return unknown_bytes(m, s, n, n_ids > 1 ? ids + 1 : NULL);
     const char *t = bare_text(m, *ids, is_first, &len);
@@ -157,15 +170,15 @@ static size_t token_bytes(const ts_token_model *m, const char *s, size_t n, cons
 void ts_marks_piece(ts_marks *m, const ts_token_model *model, bool trims, const char *s, size_t n, size_t off,
                     const ts_ids *ids, size_t first)
 {
-    size_t at = 0;
-    for (size_t i = first; i < ids->n && ts_marks_wait(m); i++) {
-        const size_t len = token_bytes(model, s + at, n - at, ids->v + i, ids->n - i, i == first);
-        size_t begin = at, end = at + len;
+    size_t at = 0, n_run;
+    for (size_t i = first; i < ids->n && ts_marks_wait(m); i += n_run) {
+        size_t begin = at, end = at + token_bytes(model, s + at, n - at, ids->v + i, ids->n - i, i == first, &n_run);
         at = end;
         while (trims && begin < end && s[begin] == ' ')
             begin++;
         while (trims && end > begin && s[end - 1] == ' ')
             end--;
-        ts_marks_token(m, off + begin, off + end, i);
+        for (size_t k = 0; k < n_run; k++)
+            ts_marks_token(m, off + begin, off + end, i + k);
     }
 }

@@ -118,7 +118,7 @@ static ts_status encode_example(const chat_rows *r, reader *v, const ts_example 
 
 static ts_status read_record(const chat_rows *r, reader *v, int64_t record, ts_row *out)
 {
-    ts_example e;
+    ts_example e = { 0 };
     ts_status st = read_example(r, record, &e);
     if (st == TS_OK)
         st = encode_example(r, v, &e, out);
@@ -226,9 +226,6 @@ static ts_status take_good(const looking *l, bool skips, bool speaks, ts_chat_co
 
 static ts_status check_counts(const ts_chat_need *need, const ts_chat_counts *c)
 {
-    if (!c->samples)
-        return ts_error(TS_ERR_USER, "%s: none of %lld records could be read: the log says why", need->path,
-                        (long long)c->records);
     if (!c->trained)
         return ts_error(TS_ERR_USER,
                         "%s: there is nothing to train on: none of %lld samples has a token of an answer%s",
@@ -252,12 +249,73 @@ static ts_status look_at_all(chat_rows *r, const ts_chat_options *o, const ts_ch
         ts_pool_run(pool, n, GRAIN, look_at, &l);
         st = take_good(&l, o->on_bad_record == TS_BAD_RECORD_SKIP, need->speaks, c);
     }
-    if (st == TS_OK)
-        st = check_counts(need, c);
+    if (st == TS_OK && !c->samples)
+        st = ts_error(TS_ERR_USER, "%s: none of %lld records could be read: the log says why", need->path,
+                      (long long)c->records);
     ts_pool_destroy(&pool);
     for (int64_t i = 0; i < n; i++)
         ts_free(&l.v[i].why);
     ts_free(&l.v);
+    return st;
+}
+
+/* ---- a template that loses the answer ---- */
+
+/* The conversation with other words for its last answer, or NULL where that has no text. */
+static json_t *with_another_answer(const json_t *conversation)
+{
+    json_t *copy = json_deep_copy(conversation), *messages = json_object_get(copy, "messages"), *answer = NULL;
+    for (size_t k = 0; k < json_array_size(messages); k++) {
+        json_t *m = json_array_get(messages, k);
+        const char *role = json_string_value(json_object_get(m, "role"));
+        answer = role && !strcmp(role, "assistant") ? m : answer;
+    }
+    const char *text = json_string_value(json_object_get(answer, "content"));
+    char other[16] = { 0 };
+    for (size_t i = 0; text && i + 1 < sizeof other; i++)
+        other[i] = i % 3 == 2 ? 'b' : 'a';
+    if (text && *text && strcmp(text, other) && json_object_set_new(answer, "content", json_string(other)) == 0)
+        return copy;
+    json_decref(copy);
+    return NULL;
+}
+
+static bool trains_alike(const ts_ids *a, const ts_ids *b)
+{
+    size_t i = 0, k = 0;
+    for (;;) {
+        while (i < a->n && a->v[i] == TS_CHAT_NO_LABEL)
+            i++;
+        while (k < b->n && b->v[k] == TS_CHAT_NO_LABEL)
+            k++;
+        if (i == a->n || k == b->n)
+            return i == a->n && k == b->n;
+        if (a->v[i++] != b->v[k++])
+            return false;
+    }
+}
+
+/* What is trained of a sample must not be the same with another answer. */
+static ts_status check_template(chat_rows *r)
+{
+    ts_example e = { 0 };
+    reader v;
+    ts_chat_tokens tokens = { 0 };
+    TS_TRY(borrow(r, &v));
+    ts_status st = read_example(r, r->record[0], &e);
+    json_t *other = st == TS_OK ? with_another_answer(e.conversation) : NULL;
+    if (other) {
+        st = r->encoder->encode(r->encoder, v.work, e.conversation, r->train, &v.tokens);
+        /* a template may refuse the made-up answer */
+        if (st == TS_OK && r->encoder->encode(r->encoder, v.work, other, r->train, &tokens) == TS_OK &&
+            trains_alike(&v.tokens.labels, &tokens.labels))
+            st = ts_error(TS_ERR_USER, "the template loses the answer: with other words in it the same is trained");
+        st = ts_records_error(r->records, r->record[0], st);
+    }
+    json_decref(other);
+    ts_example_deinit(&e);
+    ts_chat_tokens_deinit(&tokens);
+    give_back(r, &v);
     return st;
 }
 
@@ -312,6 +370,10 @@ ts_status ts_chat_rows_open(const ts_chat_options *o, const ts_chat_need *need, 
     st = ts_records_open(need->path, &r->records);
     if (st == TS_OK)
         st = look_at_all(r, o, need, &c);
+    if (st == TS_OK)
+        st = check_template(r);
+    if (st == TS_OK)
+        st = check_counts(need, &c);
     if (st != TS_OK) {
         destroy(&r->table);
         return st;

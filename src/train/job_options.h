@@ -11,6 +11,7 @@
 #include "text/text_options.h"
 #include "train/distill.h"
 #include "train/options.h"
+#include "train/prefer_options.h"
 #include "train/profile_options.h"
 #include "train/tuning_options.h"
 
@@ -28,8 +29,9 @@ typedef struct ts_job_options {
     ts_distill_options distill;
     ts_expert_options experts;
     ts_tuning_options tuning;
+    ts_prefer_options prefer;
 } ts_job_options;
-enum { TS_JOB_TABLES = 16 };
+enum { TS_JOB_TABLES = 17 };
 /* Of a command that trains on text alone. */
 void ts_pretrain_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);

@@ -35,6 +35,23 @@ const ts_option ts_prefer_option_rows[] = {
 };
 const size_t ts_prefer_option_count = sizeof ts_prefer_option_rows / sizeof *ts_prefer_option_rows;
 
+#define LATER TS_SUBJECT_TUNING
+const ts_option ts_prefer_later_rows[] = {
+    TS_LATER("dpo-loss-type", 1, NULL, LATER),
+    TS_LATER("dpo-beta", 1, NULL, LATER),
+    TS_LATER("dpo-label-smoothing", 1, NULL, LATER),
+    TS_LATER("pref-ftx", 1, NULL, LATER),
+    TS_LATER("ref-model", 1, NULL, LATER),
+    TS_LATER("refer-model-iter", 1, NULL, LATER),
+    TS_LATER("simpo-loss-type", 1, NULL, LATER),
+    TS_LATER("simpo-beta", 1, NULL, LATER),
+    TS_LATER("simpo-label-smoothing", 1, NULL, LATER),
+    TS_LATER("gamma-beta-ratio", 1, NULL, LATER),
+    TS_LATER("load-checkpoint-loosely", 0, NULL, LATER),
+    TS_LATER("no-post-layer-norm", 0, NULL, LATER),
+};
+const size_t ts_prefer_later_count = sizeof ts_prefer_later_rows / sizeof *ts_prefer_later_rows;
+
 enum { DPO = 1 << TS_STAGE_DPO, SIMPO = 1 << TS_STAGE_SIMPO, ORPO = 1 << TS_STAGE_ORPO, KTO = 1 << TS_STAGE_KTO,
        REWARD = 1 << TS_STAGE_REWARD };
 

@@ -23,6 +23,9 @@ typedef struct ts_prefer_options {
 } ts_prefer_options;
 extern const ts_option ts_prefer_option_rows[];
 extern const size_t ts_prefer_option_count;
+/* For a command that trains on text alone: those names that scripts give, refused. */
+extern const ts_option ts_prefer_later_rows[];
+extern const size_t ts_prefer_later_count;
 
 /* A stage that compares answers, or scores them. */
 static inline bool ts_prefer_on(int stage) { return stage > TS_STAGE_SFT && stage != TS_STAGE_PROCESS; }

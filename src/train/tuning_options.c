@@ -71,11 +71,9 @@ static ts_status check_text(const ts_option_set *set)
 
 static ts_status check_stage(int stage)
 {
-    static const char *const word[] = { "pt", "sft", "dpo", "simpo", "orpo", "kto", "rm", "prm" };
-    if (stage == TS_STAGE_SFT)
-        return TS_OK;
-    return ts_error(TS_ERR_USER, "--stage %s: this build trains on answers as they are (--stage sft) and compares none",
-                    word[stage]);
+    return stage != TS_STAGE_PROCESS ? TS_OK
+                                     : ts_error(TS_ERR_USER, "--stage prm: this build has no rewards of single steps; --stage rm "
+                                                             "trains one of whole answers");
 }
 
 static bool varies(const ts_tuning_options *o, const ts_option_set *set)

@@ -37,7 +37,13 @@ typedef struct ts_side_loss {
     int64_t ahead;
     const char *counts; /* fp32 [1] of a sample, in its first row: how much its value counts; NULL: as the objective's */
 } ts_side_loss;
-enum { TS_SIDE_LOSSES = TS_PASSED - 1, TS_LOOKS = 2 };
+enum { TS_SIDE_LOSSES = TS_PASSED - 1, TS_LOOKS = 3 };
+
+/* A model that is compared with: who goes on must know it. */
+typedef struct ts_compared {
+    const char *folder;
+    int64_t step; /* of its checkpoints; -1: the newest, or it is a Hugging Face folder */
+} ts_compared;
 
 /* What one look finds of each row of a batch becomes a field of it, fp64 [1], which the samples leave room for. */
 typedef struct ts_look {
@@ -86,6 +92,7 @@ struct ts_objective {
     int n_looks;
     void (*begin_look)(ts_objective *o, int k, bool ends);
     ts_status (*looked)(ts_objective *o, const ts_micro_batch *m, ts_comm *peers);
+    const ts_compared *compared; /* told in checkpoints; NULL: nothing */
     bool varies; /* that is the most: a micro-batch may have fewer rows, whose number travels ahead of them */
     /* Operations of a step over so many samples. */
     double (*flops)(const ts_objective *o, int64_t samples);

@@ -119,7 +119,7 @@ static ts_prefer_op operator_of(const ts_prefer_objective *o, const row_view *v)
     const ts_prefer_rules *r = &o->rules;
     return (ts_prefer_op){ .form = r->form, .averages = r->averages, .beta = r->beta, .smoothing = r->smoothing,
                            .margin = r->margin, .ftx = r->ftx, .weight = { r->weight[0], r->weight[1] },
-                           .rows = v->micro.rows, .sign = r->scores ? 1 : -1, .group = o->policy.spread ? o->policy.spread->comm : NULL };
+                           .rows = v->micro.rows, .sign = r->scores ? 1 : -1, .group = o->policy->base.spread ? o->policy->base.spread->comm : NULL };
 }
 
 /* ---- passes ---- */
@@ -145,9 +145,10 @@ static ts_status pass_told(const ts_prefer_objective *o, ts_tape *tape, ts_tenso
 /* Where the last token of a row is, of those that are here; -1: elsewhere. */
 static int64_t last_here(const ts_prefer_objective *o, const row_view *v, int64_t r)
 {
-    const ts_stretches *here = &o->policy.base.here;
-    const int64_t length = o->policy.seq_length,
-                  last = o->rules.pads_left ? length - 1 : ts_batch_ints(v->micro.batch, "length", v->micro.row + r)[0] - 1;
+    const int64_t length = v->micro.length ? v->micro.length : o->policy->seq_length;
+    const ts_stretches all = ts_stretches_one(0, length), mine = ts_objective_here(&o->policy->base, length),
+                       *here = mine.n ? &mine : &all;
+    const int64_t last = o->rules.pads_left ? length - 1 : ts_batch_ints(v->micro.batch, "length", v->micro.row + r)[0] - 1;
     const int64_t n = ts_stretches_count(here);
     for (int64_t i = 0; i < n; i++)
         if (ts_stretches_at(here, i) == last)
@@ -195,7 +196,7 @@ done:
 /* One number of each row: *x [rows]. */
 static ts_status score(const ts_prefer_objective *o, ts_tape *tape, const row_view *v, ts_prefer_op *op, ts_tensor **x)
 {
-    const ts_network *n = &o->policy.network;
+    const ts_network *n = &o->policy->network;
     ts_chosen_rows rows;
     TS_TRY(upload_last(o, tape, v, (*x)->dim[0] / v->micro.rows, &rows, op));
     return n->kind->reward(n->self, tape, *x, &rows, x);
@@ -222,7 +223,7 @@ static ts_status losses_of(const ts_prefer_objective *o, ts_tape *tape, const ro
 static const ts_lm_objective *who_runs(const ts_prefer_objective *o, const ts_micro_batch *m)
 {
     const bool refers = m->look && !strcmp(o->base.look[m->look - 1].field, "reference_logps");
-    return refers && o->reference.network.kind ? &o->reference : &o->policy;
+    return refers && o->reference ? o->reference : o->policy;
 }
 
 static ts_status forward(ts_objective *base, ts_tape *tape, const ts_micro_batch *m, ts_passed *out)
@@ -242,15 +243,15 @@ static ts_status forward(ts_objective *base, ts_tape *tape, const ts_micro_batch
 static void passes(const ts_objective *base, int64_t part, int64_t rows, ts_passed_shapes *out)
 {
     const ts_prefer_objective *o = of(base);
-    o->policy.base.passes(&o->policy.base, part, is_kto(o) ? rows / EACH : rows, out);
+    o->policy->base.passes(&o->policy->base, part, is_kto(o) ? rows / EACH : rows, out);
 }
 
 static ts_status prepare(ts_objective *base)
 {
-    ts_prefer_objective *o = (ts_prefer_objective *)(void *)base;
-    if (o->reference.network.kind)
-        TS_TRY(o->reference.base.prepare(&o->reference.base));
-    return o->policy.base.prepare(&o->policy.base);
+    const ts_prefer_objective *o = of(base);
+    if (o->reference)
+        TS_TRY(o->reference->network.kind->prepare(o->reference->network.self, o->reference->seq_length));
+    return o->policy->base.prepare(&o->policy->base);
 }
 
 /* A look is a third of what a step is of the same rows. */
@@ -258,7 +259,7 @@ static double flops(const ts_objective *base, int64_t samples)
 {
     const ts_prefer_objective *o = of(base);
     const int64_t rows = is_kto(o) ? samples : EACH * samples;
-    return o->policy.base.flops(&o->policy.base, rows) * (1 + o->base.n_looks / 3.0);
+    return o->policy->base.flops(&o->policy->base, rows) * (1 + o->base.n_looks / 3.0);
 }
 
 /* ---- looks ---- */
@@ -266,7 +267,7 @@ static double flops(const ts_objective *base, int64_t samples)
 static void begin_look(ts_objective *base, int k, bool ends)
 {
     const ts_prefer_objective *o = of(base);
-    if (o->as_reference && !o->reference.network.kind && !strcmp(base->look[k].field, "reference_logps"))
+    if (o->as_reference && !o->reference && !strcmp(base->look[k].field, "reference_logps"))
         o->as_reference(o->as_reference_ctx, !ends);
 }
 
@@ -338,15 +339,13 @@ static void plan_told(ts_prefer_objective *o)
         add_side(b, "odds_ratio_loss", NULL);
 }
 
-void ts_prefer_objective_init(ts_prefer_objective *o, const ts_prefer_rules *rules, const ts_lm_objective *policy,
+void ts_prefer_objective_init(ts_prefer_objective *o, const ts_prefer_rules *rules, ts_lm_objective *policy,
                               const ts_lm_objective *reference, bool kept)
 {
     const ts_objective *of_tokens = &policy->base;
-    *o = (ts_prefer_objective){ .rules = *rules, .policy = *policy };
-    if (reference)
-        o->reference = *reference;
-    o->policy.at_once = true;
-    o->policy.leaves = rules->scores;
+    *o = (ts_prefer_objective){ .rules = *rules, .policy = policy, .reference = reference };
+    policy->at_once = true;
+    policy->leaves = rules->scores;
     o->base = (ts_objective){ .name = of_tokens->name, .params = of_tokens->params, .load = of_tokens->load,
                               .rules = of_tokens->rules, .index = of_tokens->index, .parts = of_tokens->parts,
                               .varies = of_tokens->varies, .prepare = prepare, .forward = forward, .passes = passes,

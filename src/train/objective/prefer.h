@@ -25,8 +25,8 @@ typedef struct ts_prefer_rules {
  *   desirable, other    fp32 [1], of KTO: by what its answers' rewards are told apart */
 typedef struct ts_prefer_objective {
     ts_objective base;
-    ts_lm_objective policy;
-    ts_lm_objective reference; /* its network.kind NULL: there is none of its own */
+    ts_lm_objective *policy;          /* borrowed */
+    const ts_lm_objective *reference; /* likewise; NULL: there is none of its own */
     ts_prefer_rules rules;
     /* The policy is its own reference while this is on; NULL: it cannot be. */
     void (*as_reference)(void *ctx, bool on);
@@ -38,8 +38,8 @@ enum { TS_PREFER_FIELDS = 5 };
  * samples. */
 int ts_prefer_fields(const ts_prefer_rules *r, ts_field out[TS_PREFER_FIELDS]);
 
-/* policy: initialised for a network, and cut into parts; taken over. reference: likewise, or NULL. kept: what it would
- * tell is there already. */
-void ts_prefer_objective_init(ts_prefer_objective *o, const ts_prefer_rules *rules, const ts_lm_objective *policy,
+/* policy: initialised for a network, and cut into parts; outlives o, which gets its losses at once. reference: likewise,
+ * or NULL. kept: what it would tell is there already. */
+void ts_prefer_objective_init(ts_prefer_objective *o, const ts_prefer_rules *rules, ts_lm_objective *policy,
                               const ts_lm_objective *reference, bool kept);
 #endif

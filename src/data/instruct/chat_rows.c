@@ -25,6 +25,13 @@ const ts_option ts_chat_option_rows[] = {
         "the date, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, that a template's strftime_now shows (the clock's, when the "
         "data are opened)"),
     ROW(FLAG, mask_history, "mask-history", NULL, "train on the last answer of a conversation only"),
+    ROW(TEXT, map_keys, "map-keys", NULL,
+        "which field of a record is what, as JSON: {\"prompt\": \"question\", \"query\": \"\", \"response\": \"answer\"}, or "
+        "{\"messages\": \"talk\", \"tags\": {\"role_tag\": \"who\", ...}} (told by its content)"),
+    TS_ROW_IS(TS_OPTION_DECIDES | TS_OPTION_PLACE, TEXT, ts_chat_options, dataset_dir, "dataset-dir", NULL, 0, 0, NULL, GROUP,
+              "a folder with LLaMA-Factory's dataset_info.json: --data-path names entries of it"),
+    TS_ROW_IS(TS_OPTION_DECIDES, INT, ts_chat_options, max_samples, "max-samples", "0", 0, INT32_MAX, NULL, GROUP,
+              "of each file no more samples than so many, the first ones (0: all)"),
     { .name = "on-bad-record", .type = TS_OPTION_CHOICE, .offset = offsetof(ts_chat_options, on_bad_record),
       .def = "stop", .is = TS_OPTION_DECIDES, .choices = TS_CHOICES(TS_ON_BAD_RECORD), .group = GROUP,
       .help = "a record that cannot be read: stop, or leave it out, name it and count it" },
@@ -40,6 +47,7 @@ typedef struct reader {
 typedef struct chat_rows {
     ts_rows table;
     ts_records *records;
+    ts_record_form form;
     ts_chat_encoder *encoder;
     ts_rows_kind kind;
     ts_chat_train train;
@@ -93,7 +101,7 @@ static ts_status read_example(const chat_rows *r, int64_t record, ts_example *ou
 {
     json_t *o;
     TS_TRY(ts_records_read(r->records, record, &o));
-    const ts_status st = ts_example_read(o, r->kind, out);
+    const ts_status st = ts_example_read(&r->form, o, r->kind, out);
     json_decref(o);
     return st;
 }
@@ -113,7 +121,31 @@ static ts_status encode(const chat_rows *r, reader *v, const json_t *conversatio
 static ts_status encode_example(const chat_rows *r, reader *v, const ts_example *e, ts_row *out)
 {
     TS_TRY(encode(r, v, e->conversation, 0, out));
-    return e->rejected ? encode(r, v, e->rejected, 2, out) : TS_OK;
+    if (e->rejected)
+        TS_TRY(encode(r, v, e->rejected, 2, out));
+    if (r->kind != TS_ROWS_KTO)
+        return TS_OK;
+    TS_TRY(ts_row_room(out, TS_KTO_TAGS, 1));
+    out->v[TS_KTO_TAGS][0] = e->is_desirable;
+    return TS_OK;
+}
+
+/* Of kto: the answer of another record to this one's prompt. */
+static ts_status encode_mismatch(const chat_rows *r, reader *v, int64_t record, int64_t other, ts_row *out)
+{
+    ts_example e = { 0 }, o = { 0 };
+    json_t *mixed = NULL;
+    ts_status st = read_example(r, record, &e);
+    if (st == TS_OK)
+        st = read_example(r, other, &o);
+    if (st == TS_OK)
+        st = ts_example_mismatch(&e, &o, &mixed);
+    if (st == TS_OK)
+        st = encode(r, v, mixed, 2, out);
+    json_decref(mixed);
+    ts_example_deinit(&e);
+    ts_example_deinit(&o);
+    return ts_records_error(r->records, record, st);
 }
 
 static ts_status read_record(const chat_rows *r, reader *v, int64_t record, ts_row *out)
@@ -131,7 +163,9 @@ static ts_status read_sample(const ts_rows *table, int64_t i, ts_row *out)
     chat_rows *r = inside(table);
     reader v;
     TS_TRY(borrow(r, &v));
-    const ts_status st = read_record(r, &v, r->record[i], out);
+    ts_status st = read_record(r, &v, r->record[i], out);
+    if (st == TS_OK && r->kind == TS_ROWS_KTO)
+        st = encode_mismatch(r, &v, r->record[i], r->record[(i ? i : table->n) - 1], out);
     give_back(r, &v);
     return st;
 }
@@ -143,6 +177,7 @@ static void destroy(ts_rows *table)
         drop_reader(r, &r->spare[i]);
     ts_free(&r->spare);
     ts_records_close(&r->records);
+    ts_record_form_deinit(&r->form);
     ts_chat_encoder_destroy(&r->encoder);
     ts_free(&r->record);
     pthread_mutex_destroy(&r->lock);
@@ -167,7 +202,7 @@ typedef struct looking {
 
 static void measure(const chat_rows *r, const ts_row *row, int64_t seq_length, look *out)
 {
-    for (int k = 0; k < r->table.n_keys - (r->kind == TS_ROWS_KTO); k += 2) {
+    for (int k = 0; k < (r->kind == TS_ROWS_PAIRS ? 4 : 2); k += 2) {
         const int64_t n = row->n[k], read = seq_length && n > seq_length ? seq_length : n;
         out->tokens += read;
         out->lost += n - read;
@@ -197,13 +232,14 @@ static void look_at(void *ctx, int64_t begin, int64_t end, int thread)
 }
 
 /* Takes the good ones; the first bad one ends it, or is left out. */
-static ts_status take_good(const looking *l, bool skips, bool speaks, ts_chat_counts *c)
+static ts_status take_good(const looking *l, int64_t n, bool skips, int64_t max_samples, bool speaks, ts_chat_counts *c)
 {
     chat_rows *r = l->r;
     ts_bad_records bad = { 0 };
-    c->records = ts_records_count(r->records);
+    c->records = n;
     TS_TRY(ts_alloc(&r->record, (size_t)c->records, sizeof *r->record));
-    for (int64_t i = 0; i < c->records; i++) {
+    const int64_t most = max_samples ? max_samples : INT64_MAX;
+    for (int64_t i = 0; i < c->records && c->samples < most; i++) {
         const look *v = &l->v[i];
         if (v->status == TS_ERR_USER && skips) {
             if (speaks)
@@ -240,14 +276,16 @@ static ts_status check_counts(const ts_chat_need *need, const ts_chat_counts *c)
 static ts_status look_at_all(chat_rows *r, const ts_chat_options *o, const ts_chat_need *need, ts_chat_counts *c)
 {
     enum { GRAIN = 16 };
-    const int64_t n = ts_records_count(r->records), most = n / GRAIN + 1;
+    const bool skips = o->on_bad_record == TS_BAD_RECORD_SKIP;
+    const int64_t all = ts_records_count(r->records), few = o->max_samples && !skips ? o->max_samples : all;
+    const int64_t n = few < all ? few : all, most = n / GRAIN + 1;
     looking l = { .r = r, .seq_length = need->seq_length };
     ts_pool *pool = NULL;
     TS_TRY(ts_alloc(&l.v, (size_t)n, sizeof *l.v));
     ts_status st = ts_pool_create((int)(ts_cpu_count() < most ? ts_cpu_count() : most), &pool);
     if (st == TS_OK) {
         ts_pool_run(pool, n, GRAIN, look_at, &l);
-        st = take_good(&l, o->on_bad_record == TS_BAD_RECORD_SKIP, need->speaks, c);
+        st = take_good(&l, n, skips, o->max_samples, need->speaks, c);
     }
     if (st == TS_OK && !c->samples)
         st = ts_error(TS_ERR_USER, "%s: none of %lld records could be read: the log says why", need->path,
@@ -344,6 +382,22 @@ static ts_status open_encoder(const ts_chat_options *o, const ts_chat_need *need
     return ts_chat_hf_encoder_create(folder, o->chat_template, o->template_now, need->tok->tok, out);
 }
 
+static ts_status open_records(chat_rows *r, const ts_chat_options *o, const ts_chat_need *need)
+{
+    ts_str path = { 0 };
+    ts_status st = TS_OK;
+    if (o->map_keys && o->dataset_dir)
+        return ts_error(TS_ERR_USER, "--map-keys and --dataset-dir: dataset_info.json says which field is what");
+    if (o->map_keys)
+        st = ts_record_form_map(&r->form, o->map_keys);
+    if (o->dataset_dir)
+        st = ts_record_form_find(&r->form, o->dataset_dir, need->path, &path);
+    if (st == TS_OK)
+        st = ts_records_open(o->dataset_dir ? ts_str_text(&path) : need->path, &r->records);
+    ts_str_deinit(&path);
+    return st;
+}
+
 ts_status ts_chat_rows_open(const ts_chat_options *o, const ts_chat_need *need, ts_chat_counts *counts, ts_rows **out)
 {
     static const char *const key[TS_ROWS_KINDS][TS_ROW_KEYS] = {
@@ -367,7 +421,7 @@ ts_status ts_chat_rows_open(const ts_chat_options *o, const ts_chat_need *need, 
     r->kind = need->kind;
     r->train = need->kind != TS_ROWS_SFT ? TS_CHAT_PREFERENCE : o->mask_history ? TS_CHAT_LAST_ANSWER : TS_CHAT_ANSWERS;
     pthread_mutex_init(&r->lock, NULL);
-    st = ts_records_open(need->path, &r->records);
+    st = open_records(r, o, need);
     if (st == TS_OK)
         st = look_at_all(r, o, need, &c);
     if (st == TS_OK)

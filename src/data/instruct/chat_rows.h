@@ -7,14 +7,15 @@
 
 typedef struct ts_chat_options {
     bool hf_chat_template, mask_history;
-    const char *chat_template, *template_now, *prompt_type;
+    const char *chat_template, *template_now, *map_keys, *dataset_dir;
+    int64_t max_samples; /* 0: all */
     int on_bad_record; /* TS_BAD_RECORD_* */
 } ts_chat_options;
 extern const ts_option ts_chat_option_rows[];
 extern const size_t ts_chat_option_count;
 
 typedef struct ts_chat_need {
-    const char *path;             /* as ts_records_open has it */
+    const char *path;             /* as ts_records_open has it; with dataset_dir: an entry of its dataset_info.json */
     const char *folder;           /* the model's, for its chat template; NULL: the tokenizer's */
     const ts_text_options *text;  /* whose folder holds a template where the model's has none; may be NULL */
     const ts_text_tokenizer *tok; /* lent while the rows live */

@@ -6,37 +6,9 @@
 #include "data/instruct/example.h"
 #include "data/instruct/records.h"
 #include "io/bad_records.h"
-#include "text/chat/hf_encoder.h"
-#include "text/chat/template.h"
 
 #include <pthread.h>
 #include <string.h>
-
-#define GROUP "conversations"
-#define ROW(type, field, name, def, help)                                                                           \
-    TS_ROW_IS(TS_OPTION_DECIDES, type, ts_chat_options, field, name, def, 0, 0, NULL, GROUP, help)
-const ts_option ts_chat_option_rows[] = {
-    ROW(FLAG, hf_chat_template, "hf-chat-template", NULL,
-        "conversations are written by the chat template of the model's folder (chat_template.jinja, else the one in "
-        "tokenizer_config.json)"),
-    TS_ROW_IS(TS_OPTION_DECIDES | TS_OPTION_PLACE, TEXT, ts_chat_options, chat_template, "chat-template", NULL, 0, 0, NULL,
-              GROUP, "with --hf-chat-template: a Jinja file that is taken instead"),
-    ROW(TEXT, template_now, "template-now", NULL,
-        "the date, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, that a template's strftime_now shows (the clock's, when the "
-        "data are opened)"),
-    ROW(FLAG, mask_history, "mask-history", NULL, "train on the last answer of a conversation only"),
-    ROW(TEXT, map_keys, "map-keys", NULL,
-        "which field of a record is what, as JSON: {\"prompt\": \"question\", \"query\": \"\", \"response\": \"answer\"}, or "
-        "{\"messages\": \"talk\", \"tags\": {\"role_tag\": \"who\", ...}} (told by its content)"),
-    TS_ROW_IS(TS_OPTION_DECIDES | TS_OPTION_PLACE, TEXT, ts_chat_options, dataset_dir, "dataset-dir", NULL, 0, 0, NULL, GROUP,
-              "a folder with LLaMA-Factory's dataset_info.json: --data-path names entries of it"),
-    TS_ROW_IS(TS_OPTION_DECIDES, INT, ts_chat_options, max_samples, "max-samples", "0", 0, INT32_MAX, NULL, GROUP,
-              "of each file no more samples than so many, the first ones (0: all)"),
-    { .name = "on-bad-record", .type = TS_OPTION_CHOICE, .offset = offsetof(ts_chat_options, on_bad_record),
-      .def = "stop", .is = TS_OPTION_DECIDES, .choices = TS_CHOICES(TS_ON_BAD_RECORD), .group = GROUP,
-      .help = "a record that cannot be read: stop, or leave it out, name it and count it" },
-};
-const size_t ts_chat_option_count = sizeof ts_chat_option_rows / sizeof *ts_chat_option_rows;
 
 /* What one thread reads samples with. */
 typedef struct reader {
@@ -48,7 +20,8 @@ typedef struct chat_rows {
     ts_rows table;
     ts_records *records;
     ts_record_form form;
-    ts_chat_encoder *encoder;
+    const ts_chat_encoder *encoder; /* lent */
+    int64_t vocab_size;             /* 0: not checked */
     ts_rows_kind kind;
     ts_chat_train train;
     int64_t *record; /* [table.n] of a sample */
@@ -110,6 +83,10 @@ static ts_status encode(const chat_rows *r, reader *v, const json_t *conversatio
 {
     TS_TRY(r->encoder->encode(r->encoder, v->work, conversation, r->train, &v->tokens));
     const ts_ids *from[2] = { &v->tokens.ids, &v->tokens.labels };
+    for (size_t i = 0; r->vocab_size && i < from[0]->n; i++)
+        if (from[0]->v[i] >= r->vocab_size)
+            return ts_error(TS_ERR_USER, "the tokenizer makes id %d of it, outside the model's vocabulary (0 to %lld)",
+                            (int)from[0]->v[i], (long long)r->vocab_size - 1);
     for (int k = 0; k < 2; k++) {
         TS_TRY(ts_row_room(out, key + k, (int64_t)from[k]->n));
         if (from[k]->n)
@@ -178,7 +155,6 @@ static void destroy(ts_rows *table)
     ts_free(&r->spare);
     ts_records_close(&r->records);
     ts_record_form_deinit(&r->form);
-    ts_chat_encoder_destroy(&r->encoder);
     ts_free(&r->record);
     pthread_mutex_destroy(&r->lock);
     ts_free(&r);
@@ -359,41 +335,18 @@ static ts_status check_template(chat_rows *r)
 
 /* ---- opening ---- */
 
-/* The folder whose chat template counts. */
-static const char *template_folder(const ts_chat_need *need)
-{
-    const char *own = need->text ? need->text->name_or_path : NULL;
-    const bool has = need->folder && ts_chat_template_is_in(need->folder);
-    return has || !own ? need->folder : own;
-}
-
-static ts_status open_encoder(const ts_chat_options *o, const ts_chat_need *need, ts_chat_encoder **out)
-{
-    const char *folder = template_folder(need);
-    if (!o->hf_chat_template)
-        return ts_error(TS_ERR_USER, "%s: how are its conversations written? --hf-chat-template takes the template of the "
-                        "model's folder", need->path);
-    if (!need->tok->tok)
-        return ts_error(TS_ERR_USER, "%s: conversations need a tokenizer of texts: --tokenizer-name-or-path FOLDER",
-                        need->path);
-    if (!folder)
-        return ts_error(TS_ERR_USER, "--hf-chat-template: no folder is given that could hold a template (--load, "
-                        "--tokenizer-name-or-path)");
-    return ts_chat_hf_encoder_create(folder, o->chat_template, o->template_now, need->tok->tok, out);
-}
-
 static ts_status open_records(chat_rows *r, const ts_chat_options *o, const ts_chat_need *need)
 {
     ts_str path = { 0 };
     ts_status st = TS_OK;
-    if (o->map_keys && o->dataset_dir)
-        return ts_error(TS_ERR_USER, "--map-keys and --dataset-dir: dataset_info.json says which field is what");
+    if (o->map_keys && need->is_entry)
+        return ts_error(TS_ERR_USER, "--map-keys and --dataset: dataset_info.json says which field is what");
     if (o->map_keys)
         st = ts_record_form_map(&r->form, o->map_keys);
-    if (o->dataset_dir)
+    if (need->is_entry)
         st = ts_record_form_find(&r->form, o->dataset_dir, need->path, &path);
     if (st == TS_OK)
-        st = ts_records_open(o->dataset_dir ? ts_str_text(&path) : need->path, &r->records);
+        st = ts_records_open(need->is_entry ? ts_str_text(&path) : need->path, &r->records);
     ts_str_deinit(&path);
     return st;
 }
@@ -408,20 +361,15 @@ ts_status ts_chat_rows_open(const ts_chat_options *o, const ts_chat_need *need, 
     static const int n_keys[TS_ROWS_KINDS] = { 2, 4, 5 };
     ts_chat_counts c = { 0 };
     chat_rows *r = NULL;
-    ts_chat_encoder *encoder = NULL;
-    TS_TRY(open_encoder(o, need, &encoder));
-    ts_status st = ts_alloc(&r, 1, sizeof *r);
-    if (st != TS_OK) {
-        ts_chat_encoder_destroy(&encoder);
-        return st;
-    }
+    TS_TRY(ts_alloc(&r, 1, sizeof *r));
     r->table = (ts_rows){ .key = key[need->kind], .n_keys = n_keys[need->kind], .read = read_sample,
                           .destroy = destroy };
-    r->encoder = encoder;
+    r->encoder = need->writer->encoder;
+    r->vocab_size = need->vocab_size;
     r->kind = need->kind;
     r->train = need->kind != TS_ROWS_SFT ? TS_CHAT_PREFERENCE : o->mask_history ? TS_CHAT_LAST_ANSWER : TS_CHAT_ANSWERS;
     pthread_mutex_init(&r->lock, NULL);
-    st = open_records(r, o, need);
+    ts_status st = open_records(r, o, need);
     if (st == TS_OK)
         st = look_at_all(r, o, need, &c);
     if (st == TS_OK)

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "parallel/context.h"
 #include "train/layout.h"
+#include "train/job_samples.h"
 #include "train/model_files.h"
 #include "train/recompute.h"
 #include "train/together.h"
@@ -292,8 +293,7 @@ static ts_status open_data(ts_job *j, const tokens_info *k)
         need.n_train = 0;
     if (!ts_tuning_on(&j->o->tuning))
         return ts_data_source_create(&j->o->data, &need, &j->source);
-    const ts_tuning_data t = ts_tuning_options_data(&j->o->tuning, j->ramp.full);
-    return ts_tuning_source_create(&t, &j->o->data, &need, &j->samples);
+    return ts_job_open_samples(j->o, &j->model, j->ramp.full, &need, &j->samples);
 }
 
 const ts_dataset *ts_job_data(const ts_job *j, ts_data_part part)
@@ -418,6 +418,7 @@ static ts_objective *make_objective(ts_job *j)
     ts_lm_objective_init(&j->objective, &network, &j->o->train,
                          j->o->data.reset_attention_mask || (tunes && j->o->tuning.padding_side == TS_PADDING_LEFT),
                          j->spread.comm ? &j->spread : NULL);
+    j->objective.has_labels = tunes;
     j->objective.base.by_micro = tunes && !j->o->tuning.per_token_loss;
     const ts_lm_teacher teacher = ts_distill_teacher(&j->o->distill, &j->teacher);
     ts_lm_objective_teach(&j->objective, &teacher);

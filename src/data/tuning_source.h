@@ -14,6 +14,7 @@ typedef struct ts_tuning_data {
     bool cuts;         /* samples longer than seq_length; else they are refused */
     bool pads_left;
     bool has_ordinals; /* attention_mask numbers the documents of a sample (--neat-pack); else they end after eod */
+    bool compares;     /* answers are told from each other by what is trained of them: each must have a label in its row */
     int64_t piece;     /* documents are cut into pieces of so many tokens; 0: they are not */
     int64_t global;    /* samples of a global batch */
     /* conversations: how they are written; borrowed while the source is made */

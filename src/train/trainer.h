@@ -27,6 +27,7 @@ typedef struct ts_step_result {
     double grad_norm, params_norm, lr, decoupled_lr, loss_scale;
     double max_logit; /* of attention, where it is kept */
     double index_loss; /* of indexers of sparse attention, where they are trained */
+    int64_t counted; /* of the losses: the weights' sum */
     int64_t tokens, zeros;
     bool skipped; /* overflow in fp16: no update was made */
     bool stop;    /* some rank was asked to stop */

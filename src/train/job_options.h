@@ -5,6 +5,7 @@
 #include "device/runtime.h"
 #include "dist/dist_options.h"
 #include "model/experts_options.h"
+#include "model/lora_options.h"
 #include "model/narrow.h"
 #include "model/options.h"
 #include "parallel/options.h"
@@ -26,7 +27,8 @@ typedef struct ts_job_options {
     ts_narrow_options narrow;
     ts_distill_options distill;
     ts_expert_options experts;
+    ts_lora_options lora;
 } ts_job_options;
-enum { TS_JOB_TABLES = 15 };
+enum { TS_JOB_TABLES = 16 };
 void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 #endif

@@ -13,6 +13,7 @@
 #include "train/distill.h"
 #include "train/options.h"
 #include "train/profile_options.h"
+#include "train/tuning_options.h"
 
 /* All options of a training command, by module. */
 typedef struct ts_job_options {
@@ -28,7 +29,10 @@ typedef struct ts_job_options {
     ts_distill_options distill;
     ts_expert_options experts;
     ts_lora_options lora;
+    ts_tuning_options tuning;
 } ts_job_options;
-enum { TS_JOB_TABLES = 16 };
+enum { TS_JOB_TABLES = 17 };
+/* Of a command that trains on text alone. */
+void ts_pretrain_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 #endif

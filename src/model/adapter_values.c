@@ -1,6 +1,7 @@
 /* Values of adapters: where they begin, and what they add to a weight. */
 #include "model/adapters.h"
 #include "model/param_list.h"
+#include "model/weights.h"
 
 #include <stdio.h>
 #include <string.h>

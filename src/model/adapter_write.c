@@ -3,6 +3,7 @@
 #include "base/output.h"
 #include "io/st_write.h"
 #include "model/adapters.h"
+#include "model/weights.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /* Adapters of a model as PEFT has them: which layers they fit, their names and values in folders. */
 #ifndef TS_MODEL_ADAPTERS_H
 #define TS_MODEL_ADAPTERS_H
+#include "io/safetensors.h"
 #include "model/decoder.h"
 #include "model/family.h"
 #include "model/lora_options.h"
-#include "model/weights.h"
 #include "nn/adapter.h"
 
 /* Rows of our B that follow one another there, and in B as files have it (row number i: hf + i step). */
@@ -60,6 +60,7 @@ ts_status ts_merger_read(void *merger, const char *param, int64_t at, int64_t n,
 void ts_merger_deinit(ts_merger *m);
 
 /* Writes the folder, to the side and renamed; base: the name of the model that it belongs to, or NULL. */
-ts_status ts_adapters_write(const ts_adapters *a, const ts_weights_source *values, const char *base, const char *folder,
+struct ts_weights_source;
+ts_status ts_adapters_write(const ts_adapters *a, const struct ts_weights_source *values, const char *base, const char *folder,
                             const char *option) TS_NODISCARD;
 #endif

@@ -23,7 +23,7 @@ const size_t ts_lora_option_count = sizeof ts_lora_option_rows / sizeof *ts_lora
 
 ts_status ts_lora_options_check(const ts_lora_options *o, const ts_option_set *set)
 {
-    if (o->r > 0 && !o->targets.n)
+    if (o->r > 0 && !o->load && !o->targets.n)
         return ts_error(TS_ERR_USER, "--lora-r %lld: --lora-target-modules must say which layers get an adapter, such as "
                                      "linear_qkv linear_proj, or all-linear", (long long)o->r);
     if (o->save_peft && !ts_lora_on(o))

@@ -1,6 +1,7 @@
 /* The model that is trained as a Hugging Face folder. The first process writes; of what is on other
  * stages of a pipeline it asks their processes, piece by piece. */
 #include "model/adapters.h"
+#include "model/open.h"
 #include "model/param_list.h"
 #include "train/job.h"
 #include "train/whole.h"
@@ -131,7 +132,8 @@ static ts_status write_folder(ts_job *j, const target *to, ts_weights_source *so
     const ts_weights_save_options s = { .dtype = ts_save_hf_dtype_of(to->dtype, j->model.file_dtype) };
     ts_merger merger = { .a = j->model.adapters, .read = source->read, .ctx = source->ctx };
     if (to->is_adapter)
-        return ts_adapters_write(j->model.adapters, source, j->model.folder, to->folder, to->option);
+        return ts_adapters_write(j->model.adapters, source, j->model.folder && ts_model_is_hf(j->model.folder) ? j->model.folder : NULL,
+                                 to->folder, to->option);
     if (merger.a)
         source->read = ts_merger_read, source->ctx = &merger;
     const ts_status st = ts_weights_write(source, to->folder, to->option, &s);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "parallel/context.h"
 #include "train/layout.h"
+#include "train/job_samples.h"
 #include "train/model_files.h"
 #include "train/recompute.h"
 #include "train/together.h"
@@ -141,6 +142,7 @@ static ts_model_use use_of(ts_job *j)
                            .int8 = j->o->train.int8 != TS_INT8_NONE,
                            .int8_head = j->o->train.int8 == TS_INT8_ALL,
                            .freeze = j->o->train.freeze,
+                           .lora = &j->o->lora, .set = j->set, .seed = (uint64_t)j->o->train.seed,
                            .keeps_tops = ts_train_keeps_tops(&j->o->train),
                            .steps_whole = ts_train_steps_whole(&j->o->train),
                            .narrow = &j->o->narrow,
@@ -290,8 +292,7 @@ static ts_status open_data(ts_job *j, const tokens_info *k)
         need.n_train = 0;
     if (!ts_tuning_on(&j->o->tuning))
         return ts_data_source_create(&j->o->data, &need, &j->source);
-    const ts_tuning_data t = ts_tuning_options_data(&j->o->tuning, j->ramp.full);
-    return ts_tuning_source_create(&t, &j->o->data, &need, &j->samples);
+    return ts_job_open_samples(j->o, &j->model, j->ramp.full, &need, &j->samples);
 }
 
 const ts_dataset *ts_job_data(const ts_job *j, ts_data_part part)
@@ -313,6 +314,7 @@ static ts_status open_teacher(ts_job *j)
 {
     ts_model_use use = use_of(j);
     use.stage_of = stage_of_teacher;
+    use.lora = NULL;
     return ts_distill_on(&j->o->distill)
                ? ts_distill_open(&j->o->distill, &use, j->model.decoder, &j->teacher)
                : TS_OK;

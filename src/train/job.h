@@ -76,6 +76,8 @@ typedef struct ts_job_hooks {
 ts_status ts_job_run(ts_job *j, const ts_job_hooks *hooks) TS_NODISCARD;
 /* The model as a Hugging Face folder. Collective. */
 ts_status ts_job_save_hf(ts_job *j, const char *folder, ts_save_hf_dtype dtype) TS_NODISCARD;
+/* Its adapter as a folder of PEFT. Collective. */
+ts_status ts_job_save_peft(ts_job *j, const char *folder) TS_NODISCARD;
 /* The same of the average that the optimizer keeps of them. */
 ts_status ts_job_save_ema_hf(ts_job *j, const char *folder, ts_save_hf_dtype dtype) TS_NODISCARD;
 #endif

@@ -1,6 +1,7 @@
 #include "model/open.h"
 
 #include "base/file.h"
+#include "io/gguf/gguf.h"
 #include "model/weights_scaled.h"
 
 #include <math.h>
@@ -81,6 +82,8 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
 bool ts_model_is_hf(const char *folder)
 {
     ts_str path = { 0 };
+    if (ts_gguf_is(folder))
+        return true;
     const bool yes = ts_path_join(&path, folder, "config.json") == TS_OK && ts_path_exists(path.s);
     ts_str_deinit(&path);
     return yes;
@@ -89,8 +92,9 @@ bool ts_model_is_hf(const char *folder)
 ts_status ts_model_load(const char *folder, const ts_model_use *use, ts_model *out)
 {
     ts_model m = { 0 };
-    if (!ts_path_is_dir(folder))
-        return ts_error(TS_ERR_USER, "--load %s: there is no such folder", folder);
+    if (!ts_path_is_dir(folder) && !ts_gguf_is(folder))
+        return ts_error(TS_ERR_USER, ts_path_exists(folder) ? "--load %s: is no folder, and no GGUF file"
+                                                            : "--load %s: there is no such folder", folder);
     const ts_status st = load(folder, use, &m);
     if (st != TS_OK)
         ts_model_deinit(&m);

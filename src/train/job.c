@@ -415,6 +415,7 @@ static void make_objective(ts_job *j)
     ts_lm_objective_init(&j->objective, &network, &j->o->train,
                          j->o->data.reset_attention_mask || (tunes && j->o->tuning.padding_side == TS_PADDING_LEFT),
                          j->spread.comm ? &j->spread : NULL);
+    j->objective.has_labels = tunes;
     j->objective.base.by_micro = tunes && !j->o->tuning.per_token_loss;
     const ts_lm_teacher teacher = ts_distill_teacher(&j->o->distill, &j->teacher);
     ts_lm_objective_teach(&j->objective, &teacher);

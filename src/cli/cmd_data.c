@@ -147,6 +147,8 @@ static void print_counts(const ts_chat_counts *c)
     printf("=== %lld records, %lld samples: %lld tokens, %lld trained (%.1f %%)\n", (long long)c->records,
            (long long)c->samples, (long long)c->tokens, (long long)c->trained,
            100 * (double)c->trained / (double)(c->tokens ? c->tokens : 1));
+    if (c->packs)
+        printf("=== packed into %lld rows\n", (long long)c->packs);
     if (c->cut)
         printf("=== %lld samples are longer than --seq-length: %lld tokens are cut\n", (long long)c->cut,
                (long long)c->cut_tokens);

@@ -26,6 +26,9 @@ const ts_option ts_chat_option_rows[] = {
               GROUP, "the folder of dataset_info.json and its files"),
     TS_ROW_IS(TS_OPTION_DECIDES, INT, ts_chat_options, max_samples, "max-samples", "0", 0, INT32_MAX, NULL, GROUP,
               "of each file no more samples than so many, the first ones (0: all)"),
+    ROW(FLAG, pack, "pack", NULL,
+        "as many conversations in a row of --seq-length tokens as fit whole, the longest first, each where it leaves the least "
+        "room; with --neat-pack --reset-attention-mask they do not see each other and positions restart"),
     { .name = "on-bad-record", .type = TS_OPTION_CHOICE, .offset = offsetof(ts_chat_options, on_bad_record),
       .def = "stop", .is = TS_OPTION_DECIDES, .choices = TS_CHOICES(TS_ON_BAD_RECORD), .group = GROUP,
       .help = "a record that cannot be read: stop, or leave it out, name it and count it" },
@@ -36,6 +39,7 @@ const size_t ts_chat_option_count = sizeof ts_chat_option_rows / sizeof *ts_chat
 const ts_option ts_chat_later_rows[] = {
     TS_LATER("hf-chat-template", 0, NULL, RECORDS),
     TS_LATER("mask-history", TS_OPTION_ANY, "false|False", RECORDS),
+    TS_LATER("pack", TS_OPTION_ANY, "false|False", RECORDS),
     TS_LATER("map-keys", 1, NULL, RECORDS),
     TS_LATER("max-samples", 1, NULL, RECORDS),
     TS_LATER("dataset", TS_OPTION_MANY, NULL, RECORDS),

@@ -6,7 +6,7 @@
 #include "text/text_options.h"
 
 typedef struct ts_chat_options {
-    bool hf_chat_template, mask_history;
+    bool hf_chat_template, mask_history, pack;
     const char *chat_template, *template_now, *map_keys, *dataset_dir;
     ts_option_list dataset;
     int64_t max_samples; /* 0: all */

@@ -9,6 +9,7 @@
 #include "../temp.h"
 #include "data/instruct/chat_rows.h"
 #include "data/instruct/example.h"
+#include "data/instruct/packs.h"
 
 #include <string.h>
 
@@ -279,6 +280,96 @@ static void what_is_read_is_counted(void **state)
     scene_close(&s);
 }
 
+/* ---- packs ---- */
+
+/* Best fit by looking at every pack; pack [n] of each sample. */
+static int64_t fit_slowly(const int64_t *length, int64_t n, int64_t capacity, int64_t *pack, int64_t *room)
+{
+    int64_t n_packs = 0;
+    for (int64_t len = capacity; len >= 0; len--)
+        for (int64_t i = 0; i < n; i++) {
+            if ((length[i] < capacity ? length[i] : capacity) != len)
+                continue;
+            int64_t best = -1;
+            for (int64_t k = 0; k < n_packs; k++)
+                if (room[k] >= len && (best < 0 || room[k] < room[best]))
+                    best = k;
+            if (best < 0)
+                room[best = n_packs++] = capacity;
+            room[best] -= len;
+            pack[i] = best;
+        }
+    return n_packs;
+}
+
+static void samples_go_where_they_fit_best(void **state)
+{
+    enum { N = 200, CAPACITY = 130 };
+    int64_t length[N], pack[N], room[N], left[N];
+    uint32_t x = 1;
+    ts_packs p;
+    (void)state;
+    for (int i = 0; i < N; i++)
+        length[i] = (x = x * 1664525u + 1013904223u) >> 25; /* below 128 */
+    length[7] = 1000;
+    length[8] = 0;
+    const int64_t n = fit_slowly(length, N, CAPACITY, pack, room);
+    OK(ts_packs_make(length, N, CAPACITY, &p));
+    assert_int_equal(p.n, n);
+    assert_int_equal(p.begin[n], N);
+    bool seen[N] = { false };
+    for (int64_t k = 0; k < n; k++) {
+        left[k] = CAPACITY;
+        for (int64_t i = p.begin[k]; i < p.begin[k + 1]; i++) {
+            const int64_t sample = p.sample[i];
+            assert_false(seen[sample]);
+            seen[sample] = true;
+            left[k] -= length[sample] < CAPACITY ? length[sample] : CAPACITY;
+        }
+        assert_true(left[k] >= 0);
+    }
+    /* of several packs with one room any may be taken: what is left is the same */
+    for (int64_t r = 0; r <= CAPACITY; r++) {
+        int64_t a = 0, b = 0;
+        for (int64_t k = 0; k < n; k++)
+            a += room[k] == r, b += left[k] == r;
+        assert_int_equal(a, b);
+    }
+    ts_packs_deinit(&p);
+}
+
+static ts_status count_up(const ts_rows *r, int64_t i, ts_row *out)
+{
+    (void)r;
+    for (int k = 0; k < 2; k++) {
+        OK(ts_row_room(out, k, i + 1));
+        for (int64_t t = 0; t <= i; t++)
+            out->v[k][t] = (int32_t)(10 * i + t);
+    }
+    return TS_OK;
+}
+
+static void keep(ts_rows *r) { (void)r; }
+
+static void a_pack_is_its_samples_one_after_another(void **state)
+{
+    static const int64_t length[] = { 1, 2, 3, 4, 5 };
+    static const int32_t ids[] = { 30, 31, 32, 33, 0 }, labels[] = { -100, 31, 32, 33, -100 }, ordinals[] = { 1, 1, 1, 1, 2 };
+    ts_rows made = { .n = 4, .n_keys = 2, .read = count_up, .destroy = keep }, *rows = &made, *packs;
+    ts_row r = { 0 };
+    (void)state;
+    OK(ts_pack_rows_open(&rows, length, 5, &packs));
+    assert_null(rows);
+    assert_int_equal(packs->n, 2);
+    OK(packs->read(packs, 0, &r));
+    assert_int_equal(r.n[0], 5);
+    assert_memory_equal(r.v[0], ids, sizeof ids);
+    assert_memory_equal(r.v[1], labels, sizeof labels);
+    assert_memory_equal(r.v[2], ordinals, sizeof ordinals);
+    packs->destroy(packs);
+    ts_row_deinit(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +377,8 @@ int main(void)
         cmocka_unit_test(a_mismatched_answer_is_the_one_before),
         cmocka_unit_test(weights_leave_answers_out),
         cmocka_unit_test(what_is_read_is_counted),
+        cmocka_unit_test(samples_go_where_they_fit_best),
+        cmocka_unit_test(a_pack_is_its_samples_one_after_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

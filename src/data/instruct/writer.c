@@ -47,14 +47,14 @@ const ts_option ts_chat_later_rows[] = {
 };
 const size_t ts_chat_later_count = sizeof ts_chat_later_rows / sizeof *ts_chat_later_rows;
 
-static ts_status open_tokenizer(const char *folder, const ts_text_options *text, ts_text_tokenizer *out)
+ts_status ts_chat_tokenizer_open(const char *folder, const ts_text_options *text, ts_text_tokenizer *out)
 {
     const ts_text_options own = { .type = "PretrainedFromHF", .name_or_path = folder };
     const bool given = ts_text_options_given(text);
     if (!given && !folder)
-        return ts_error(TS_ERR_USER, "conversations need a tokenizer: --tokenizer-name-or-path FOLDER");
+        return ts_error(TS_ERR_USER, "texts need a tokenizer: --tokenizer-name-or-path FOLDER");
     TS_TRY(ts_text_tokenizer_open(given ? text : &own, out));
-    return out->tok ? TS_OK : ts_error(TS_ERR_USER, "conversations need a tokenizer of texts, not NullTokenizer");
+    return out->tok ? TS_OK : ts_error(TS_ERR_USER, "texts need a tokenizer of texts, not NullTokenizer");
 }
 
 static ts_status open_encoder(const ts_chat_options *o, const char *folder, const ts_text_options *text,
@@ -75,7 +75,7 @@ ts_status ts_chat_writer_open(const ts_chat_options *o, const char *folder, cons
                               ts_chat_writer *out)
 {
     ts_chat_writer w = { 0 };
-    TS_TRY(open_tokenizer(folder, text, &w.tok));
+    TS_TRY(ts_chat_tokenizer_open(folder, text, &w.tok));
     const ts_status st = open_encoder(o, folder, text, w.tok.tok, &w.encoder);
     if (st != TS_OK)
         ts_chat_writer_close(&w);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "../temp.h"
+#include "io/gguf/models.h"
 #include "io/gguf/tensors.h"
 
 /* ---- blocks: tests/golden/gguf/blocks.gguf has a tensor of each type and beside it, in F32, what the package gguf
@@ -265,11 +266,76 @@ static void refuses_other_models(void **state)
     temp_remove(&t);
 }
 
+/* ---- Llama 3's stretched rotary embeddings, which files hold as factors ---- */
+
+static float slowed(double w, double factor, double low, double high, double length)
+{
+    const double s = (length / w - low) / (high - low);
+    return (float)(w < length / high ? 1 : w > length / low ? factor : 1 / ((1 - s) / factor + s));
+}
+
+static void put_count(made *m, const char *key, uint32_t v)
+{
+    char full[64];
+    snprintf(full, sizeof full, "llama.%s", key);
+    put_u32(m, full, v);
+}
+
+static void finds_rope_scaling(void **state)
+{
+    /* Llama 3.1, 3.2; few angles; another border; angles that no formula gives */
+    static const struct {
+        double theta, factor, low, high, length;
+        int n;
+        bool wrong;
+    } cases[] = { { 500000, 8, 1, 4, 8192, 64, false }, { 500000, 32, 1, 4, 8192, 32, false }, { 500000, 8, 1, 4, 64, 8, false },
+                  { 10000, 4, 1, 3, 2048, 32, false }, { 500000, 8, 1, 4, 8192, 64, true } };
+    (void)state;
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        made m;
+        temp t;
+        ts_gguf *g;
+        json_t *config = NULL;
+        float v[64];
+        const size_t n = (size_t)cases[c].n;
+        for (size_t i = 0; i < n; i++)
+            v[i] = slowed(2 * M_PI * pow(cases[c].theta, (double)i / (double)n), cases[c].factor, cases[c].low, cases[c].high,
+                          cases[c].length);
+        if (cases[c].wrong)
+            v[n / 2] *= 1.01f;
+        begin(&m, 3, 2, 8);
+        put_text(&m, "general.architecture"), put32(&m, TS_GGUF_TEXT), put_text(&m, "llama");
+        put_count(&m, "context_length", 1 << 17), put_count(&m, "embedding_length", 64), put_count(&m, "block_count", 1);
+        put_count(&m, "feed_forward_length", 64), put_count(&m, "attention.head_count", 1);
+        put_text(&m, "llama.attention.layer_norm_rms_epsilon"), put32(&m, TS_GGUF_F32), put(&m, &(float){ 1e-5f }, 4);
+        put_text(&m, "llama.rope.freq_base"), put32(&m, TS_GGUF_F32), put(&m, &(float){ (float)cases[c].theta }, 4);
+        put_tensor(&m, "token_embd.weight", 1, 4, 0, 256), put_tensor(&m, "rope_freqs.weight", n, 1, 0, 0);
+        end(&m, 32, 0), put(&m, v, n * sizeof *v), end(&m, 32, 512);
+        temp_make(&t);
+        OK(open_made(&t, &m, &g));
+        if (cases[c].wrong) {
+            REFUSED(ts_gguf_config(g, &config), TS_ERR_USER, "are not those of Llama 3's scaling");
+        } else {
+            OK(ts_gguf_config(g, &config));
+            const json_t *s = json_object_get(config, "rope_scaling");
+            assert_string_equal(json_string_value(json_object_get(s, "rope_type")), "llama3");
+            assert_true(json_number_value(json_object_get(s, "factor")) == cases[c].factor);
+            assert_true(json_number_value(json_object_get(s, "high_freq_factor")) == cases[c].high);
+            assert_int_equal(json_integer_value(json_object_get(s, "original_max_position_embeddings")), cases[c].length);
+            /* and the shortest text of a float */
+            assert_true(json_number_value(json_object_get(config, "rms_norm_eps")) == 1e-5);
+        }
+        json_decref(config);
+        ts_gguf_close(&g);
+        temp_remove(&t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_every_type), cmocka_unit_test(reads_keys), cmocka_unit_test(refuses_broken_heads),
-        cmocka_unit_test(refuses_broken_tensors), cmocka_unit_test(refuses_other_models),
+        cmocka_unit_test(refuses_broken_tensors), cmocka_unit_test(refuses_other_models), cmocka_unit_test(finds_rope_scaling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,8 +18,9 @@ void ts_option_set_destroy(ts_option_set **set); /* texts and lists in the value
  * they return only what cannot be gone on from (a file that cannot be read, memory).
  * Words: argv without program and command. Names may have _ for -. */
 ts_status ts_option_parse(ts_option_set *set, int argc, char *const *argv) TS_NODISCARD;
-/* Takes name: value pairs from a JSON or YAML file; origin is remembered for messages. Values given
- * on the command line win whatever the order of calls. */
+/* Takes name: value pairs from a JSON or YAML file, in sections of any name; null: not given. Names of other programs
+ * too, where the set was told of them (base/option_foreign.h). Values given on the command line win whatever the order
+ * of calls. */
 ts_status ts_option_read_file(ts_option_set *set, const char *path) TS_NODISCARD;
 /* TESSERA_NUM_LAYERS=3 sets num-layers; only names of the table are looked at. */
 ts_status ts_option_read_env(ts_option_set *set, char *const *environ_) TS_NODISCARD;
@@ -62,6 +63,9 @@ void ts_option_warn_alone(const ts_option_set *set, const char *name, bool has_p
 ts_status ts_option_help(const ts_option_set *set, ts_str *out) TS_NODISCARD;
 /* Resolved values as a JSON object (given and default), for records and checkpoints. */
 ts_status ts_option_json(const ts_option_set *set, ts_str *out) TS_NODISCARD;
+/* The same as YAML for --config: value and origin of each, by group, and `given`, the names that were given, so that
+ * a set that reads it back has the same values given and left out. title: what they are of. */
+ts_status ts_option_yaml(const ts_option_set *set, const char *title, ts_str *out) TS_NODISCARD;
 /* An option that has another value in an object that ts_option_json made, here or elsewhere. */
 typedef struct ts_option_difference {
     const ts_option *row;

@@ -36,6 +36,8 @@ const ts_option ts_train_option_rows[] = {
         "sequences of each of a step's micro-batches on a process, where they are not all of --micro-batch-size: 1,2,2,1"),
     RUN(INT, global_batch_size, "global-batch-size", NULL, 1, 1 << 24, NULL, "training",
         "sequences of one step over all processes (default micro-batch-size x processes)"),
+    RUN(INT, accumulation, "gradient-accumulation-steps", NULL, 1, 1 << 24, NULL, "training",
+        "micro-batches of a step on each process, instead of --global-batch-size"),
     RUN(LIST, rampup_batch_size, "rampup-batch-size", NULL, 0, 0, NULL, "training",
         "START INCREMENT SAMPLES: the global batch grows from START to --global-batch-size in "
         "steps of INCREMENT over the first SAMPLES sequences (with --train-samples)"),

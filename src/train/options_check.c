@@ -260,6 +260,8 @@ ts_status ts_train_options_check(const ts_train_options *o, int dp)
     if (o->train_iters && o->train_samples)
         return ts_error(TS_ERR_USER,
                         "--train-iters and --train-samples contradict each other: give one");
+    if (o->global_batch_size && o->accumulation)
+        return ts_error(TS_ERR_USER, "--global-batch-size and --gradient-accumulation-steps contradict each other: give one");
     TS_TRY(check_types(o));
     TS_TRY(check_blocks(o));
     TS_TRY(check_grads(o));

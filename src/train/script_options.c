@@ -200,8 +200,6 @@ const ts_option ts_train_script_rows[] = {
     TS_HINT("train-micro-batch-size-per-gpu", 1, "--micro-batch-size"),
     TS_HINT("per-device-train-batch-size", 1, "--micro-batch-size"),
     TS_HINT("per-device-eval-batch-size", 1, "--micro-batch-size"),
-    TS_HINT("gradient-accumulation-steps", 1,
-            "--global-batch-size = --micro-batch-size x processes x accumulation steps"),
     TS_HINT("epochs", 1, "--train-iters or --train-samples"),
     TS_HINT("num-epochs", 1, "--train-iters or --train-samples"),
     TS_HINT("num-train-epochs", 1, "--train-iters or --train-samples"),

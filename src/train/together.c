@@ -310,7 +310,7 @@ static void warn_optimizer(const ts_train_options *t, const ts_option_set *set)
 /* A decay may be longer than the run, and so may the warm-up then. */
 static void warn_run_length(const ts_train_options *t, int dp)
 {
-    const int64_t batch = t->global_batch_size ? t->global_batch_size : t->micro_batch_size * dp,
+    const int64_t batch = ts_train_global_batch(t, dp),
                   samples = t->train_samples ? t->train_samples : t->train_iters * batch;
     ts_lr_schedule s;
     if (ts_lr_schedule_init(&s, t, batch) == TS_OK && s.warmup > (double)samples)

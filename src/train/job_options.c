@@ -20,6 +20,13 @@ void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES])
         { ts_profile_option_rows, ts_profile_option_count, &o->profile },
         { ts_model_script_rows, ts_model_script_count, NULL },
         { ts_train_script_rows, ts_train_script_count, NULL },
+        { ts_tuning_option_rows, ts_tuning_option_count, &o->tuning },
     };
     memcpy(out, all, sizeof all);
+}
+
+void ts_pretrain_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES])
+{
+    ts_job_tables(o, out);
+    out[TS_JOB_TABLES - 1] = (ts_option_table){ ts_tuning_later_rows, ts_tuning_later_count, NULL };
 }

@@ -12,6 +12,7 @@
 #include "train/distill.h"
 #include "train/options.h"
 #include "train/profile_options.h"
+#include "train/tuning_options.h"
 
 /* All options of a training command, by module. */
 typedef struct ts_job_options {
@@ -26,7 +27,10 @@ typedef struct ts_job_options {
     ts_narrow_options narrow;
     ts_distill_options distill;
     ts_expert_options experts;
+    ts_tuning_options tuning;
 } ts_job_options;
-enum { TS_JOB_TABLES = 15 };
+enum { TS_JOB_TABLES = 16 };
+/* Of a command that trains on text alone. */
+void ts_pretrain_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 #endif

@@ -158,7 +158,7 @@ static ts_status evaluate(loop *l, ts_data_part part, const char *name, ts_evalu
     const ts_train_options *o = &l->j->o->train;
     ts_trainer *t = l->j->trainer;
     *e = (ts_evaluation){ 0 };
-    if (!o->eval_iters || !l->j->source || !ts_data_source_part(l->j->source, part))
+    if (!o->eval_iters || !ts_job_data(l->j, part))
         return TS_OK;
     /* Which samples come next follows from the iteration alone, so a resumed run evaluates on the
      * same. */

@@ -249,7 +249,8 @@ ts_status ts_foreign_deepspeed(ts_option_file *f, const ts_option_key *k)
         return take_deepspeed(f, k, (json_t *)(uintptr_t)v);
     if (!json_is_string(v))
         return ts_option_key_refuse(f, k, "a file of DeepSpeed's options, or these themselves, were expected");
-    TS_TRY(ts_json_read(json_string_value(v), &o));
+    if (ts_json_read(json_string_value(v), &o) != TS_OK)
+        return ts_option_key_refuse(f, k, ts_error_message());
     const ts_status st = take_deepspeed(f, k, o);
     json_decref(o);
     return st;

@@ -45,16 +45,9 @@ static bool asks_help(const char *word, const char **form)
     return false;
 }
 
-/* Takes --print-config out of the words. */
-static bool asks_config(int *argc, char **argv)
+static bool asks_config(const char *word)
 {
-    int n = 0;
-    for (int i = 0; i < *argc; i++)
-        if (strcmp(argv[i], "--print-config") != 0 && strcmp(argv[i], "--print_config") != 0)
-            argv[n++] = argv[i];
-    const bool asked = n < *argc;
-    *argc = n;
-    return asked;
+    return !strcmp(word, "--print-config") || !strcmp(word, "--print_config");
 }
 
 static ts_status print_config(const ts_command *cmd, const ts_option_set *set)
@@ -75,13 +68,15 @@ static ts_status print_config(const ts_command *cmd, const ts_option_set *set)
 static ts_status take_options(const ts_command *cmd, ts_option_set *set, int argc, char *const *argv, bool *printed)
 {
     char **words;
+    int n = 0;
     TS_TRY(ts_alloc(&words, (size_t)argc + 1, sizeof *words));
-    if (argc)
-        memcpy(words, argv, (size_t)argc * sizeof *words);
-    *printed = asks_config(&argc, words);
+    for (int i = 0; i < argc; i++)
+        if (!asks_config(argv[i]))
+            words[n++] = argv[i];
+    *printed = n < argc;
     ts_status st = ts_option_read_env(set, environ);
     if (st == TS_OK)
-        st = ts_words_take(set, argc, words);
+        st = ts_words_take(set, n, words);
     if (st == TS_OK && *printed)
         st = print_config(cmd, set);
     ts_free(&words);

@@ -37,6 +37,7 @@ typedef struct ts_job {
     ts_holders *holders;  /* of the device, with --memory-report; else NULL */
     ts_batch_ramp ramp;
     int64_t train_iters;
+    ts_job_options counted; /* o, once --num-train-epochs is counted in steps; else not used */
     int64_t loaded; /* iteration of the checkpoint that was loaded; -1: none was */
 } ts_job;
 

@@ -44,6 +44,8 @@ const ts_option ts_train_option_rows[] = {
     RUN(INT, train_iters, "train-iters", NULL, 1, BIG, NULL, "training", "steps of the whole run"),
     RUN(INT, train_samples, "train-samples", NULL, 1, BIG, NULL, "training",
         "the same in sequences, instead of --train-iters; an incomplete last batch is dropped"),
+    RUN(REAL, epochs, "num-train-epochs", NULL, 0, 1e9, NULL, "training",
+        "`posttrain`: the same in passes through the samples (the last step takes what is missing of its batch from one more)"),
     RUN(INT, seq_length, "seq-length", NULL, 1, 1 << 26, NULL, "training", "tokens of a sequence"),
     RUN(INT, seed, "seed", "1234", 0, 4294967295.0, NULL, "training",
         "for weights, dropout and the order of samples"),

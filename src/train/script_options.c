@@ -189,7 +189,6 @@ const ts_option ts_train_script_rows[] = {
     TS_HINT("per-device-eval-batch-size", 1, "--micro-batch-size"),
     TS_HINT("epochs", 1, "--train-iters or --train-samples"),
     TS_HINT("num-epochs", 1, "--train-iters or --train-samples"),
-    TS_HINT("num-train-epochs", 1, "--train-iters or --train-samples"),
     TS_HINT("save-epochs", 1, "--save-interval, in iterations"),
     TS_HINT("max-steps", 1, "--train-iters"),
     TS_HINT("steps", 1, "--train-iters"),

@@ -147,8 +147,9 @@ ts_status ts_foreign_output_dir(ts_option_file *f, const ts_option_key *k)
     const char *dir = text_of(f, "output-dir");
     char folder[1200];
     const bool keeps_hf = !is(text_of(f, "save-hf-weights"), OFF), saves = strcmp(text_of(f, "save-strategy"), "no") != 0;
+    snprintf(folder, sizeof folder, "%s/%s", dir, trains_adapters(f) ? "peft" : "hf");
     if (keeps_hf)
-        TS_TRY(ts_option_key_put(f, k, trains_adapters(f) ? "save-peft" : "save-hf", dir));
+        TS_TRY(ts_option_key_put(f, k, trains_adapters(f) ? "save-peft" : "save-hf", folder));
     snprintf(folder, sizeof folder, "%s/checkpoints", dir);
     return saves ? ts_option_key_put(f, k, "save", folder) : TS_OK;
 }

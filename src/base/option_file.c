@@ -131,8 +131,12 @@ static ts_status take_own(ts_option_file *f, const ts_option_key *k, entry *e)
     if (left)
         return TS_OK;
     TS_TRY(ts_option_key_where(f, k, &where));
+    if (e->as && ts_option_is_set_here(f, e))
+        return ts_option_collect(f->set, ts_error(TS_ERR_USER, "%s in %s sets --%s, which %s in %s sets too", k->name, where,
+                                                  e->row->name, e->as, e->where), "");
     e->from = TS_FROM_FILE;
     e->where = where;
+    e->as = NULL;
     if (ts_option_is_mute(e->row)) {
         snprintf(place, sizeof place, " in %s", where);
         return tell_json(f->set, e, k->name, place, k->value);

@@ -112,8 +112,7 @@ static ts_status set_text(ts_option_set *s, const ts_option_entry *e, const char
     return st;
 }
 
-/* Whether the option was set by another key of this file already. */
-static bool is_set_here(const ts_option_file *f, const ts_option_entry *e)
+bool ts_option_is_set_here(const ts_option_file *f, const ts_option_entry *e)
 {
     const size_t n = strlen(f->path);
     return e->from == TS_FROM_FILE && e->where && !strncmp(e->where, f->path, n) &&
@@ -128,16 +127,17 @@ static ts_status set_option(ts_option_file *f, const char *as, const char *where
     ts_option_entry *e = ts_option_find(f->set, option);
     snprintf(place, sizeof place, " in %s", where);
     if (!e || e->row->type == TS_OPTION_HINT) {
-        snprintf(text, sizeof text, "--%s %.200s, which this command does not have", option, value);
+        snprintf(text, sizeof text, "--%s %.200s, no option of this command", option, value);
         return ts_option_renamed(f->set, as, place, text);
     }
     if (e->from > TS_FROM_FILE)
         return TS_OK;
-    if (is_set_here(f, e))
+    if (ts_option_is_set_here(f, e))
         return ts_option_collect(f->set, ts_error(TS_ERR_USER, "%s in %s is --%s here, which %s sets already", as, where,
                                                   option, e->where), "");
     e->from = TS_FROM_FILE;
     e->where = where;
+    TS_TRY(ts_option_own(f->set, as, &e->as));
     if (ts_option_is_mute(e->row)) {
         char *word = (char *)(uintptr_t)value;
         return ts_option_tell(f->set, e, option, place, 1, &word);
@@ -149,7 +149,7 @@ static ts_status set_option(ts_option_file *f, const char *as, const char *where
 ts_status ts_option_key_replace(ts_option_file *f, const ts_option_key *k, const char *option, const char *value)
 {
     ts_option_entry *e = ts_option_find(f->set, option);
-    if (e && is_set_here(f, e))
+    if (e && ts_option_is_set_here(f, e))
         e->where = NULL;
     return ts_option_key_put(f, k, option, value);
 }

@@ -1,8 +1,10 @@
 /* The inside of an option set, shared by option.h's sources: what is known of each row. */
 #ifndef TS_BASE_OPTION_SET_H
 #define TS_BASE_OPTION_SET_H
+#include "base/foreign_row.h"
 #include "base/names.h"
-#include "base/option_foreign.h"
+#include "base/option_row.h"
+#include "base/str.h"
 
 /* Where a value came from; a later source of lower rank does not replace it. */
 typedef enum ts_option_origin {
@@ -17,6 +19,7 @@ typedef struct ts_option_entry {
     void *values;
     ts_option_origin from;
     const char *where; /* FILE, ENV: "run.yaml:3", the variable's name; NULL where that is not known */
+    const char *as;   /* FILE: by which name of another program; NULL: by its own */
     const char *said; /* LATER: how it was given, where that is not the neutral value */
 } ts_option_entry;
 
@@ -48,6 +51,8 @@ struct ts_option_file {
     size_t n, cap;
 };
 
+/* Whether the option was set by another key of this file already. */
+bool ts_option_is_set_here(const ts_option_file *f, const ts_option_entry *e);
 /* "run.yaml:3", in memory of the set. */
 ts_status ts_option_key_where(ts_option_file *f, const ts_option_key *k, const char **out) TS_NODISCARD;
 /* A scalar as it would be typed; others are TS_ERR_USER. */

@@ -266,27 +266,6 @@ static ts_status count_samples(const ts_job *j, ts_data_need *n)
     return TS_OK;
 }
 
-/* Steps of so many passes through the samples: what is missing of the last batch comes from one more. */
-static ts_status count_epochs(ts_job *j, const ts_tuning_data *t, const ts_data_need *need)
-{
-    const ts_train_options *o = &j->o->train;
-    ts_data_need look = *need;
-    ts_tuning_source *s;
-    if (!ts_train_counts_epochs(o) || o->skip_train)
-        return TS_OK;
-    look.n_train = 1, look.n_valid = look.n_test = 0;
-    TS_TRY(ts_tuning_source_create(t, &j->o->data, &look, &s));
-    const double samples = o->epochs * (double)ts_tuning_source_samples(s, TS_DATA_TRAIN),
-                 steps = ceil(samples / (double)j->ramp.full);
-    ts_tuning_source_destroy(&s);
-    if (steps > 1e15)
-        return ts_error(TS_ERR_USER, "--num-train-epochs %g: these are more steps than can be counted", o->epochs);
-    j->counted = *j->o;
-    j->counted.train.train_iters = j->train_iters = (int64_t)steps;
-    j->o = &j->counted;
-    return ts_train_options_check(&j->o->train, j->mesh->size[TS_MESH_DP]);
-}
-
 static ts_status open_data(ts_job *j, const tokens_info *k)
 {
     const ts_train_options *o = &j->o->train;
@@ -309,7 +288,7 @@ static ts_status open_data(ts_job *j, const tokens_info *k)
     const bool tunes = ts_tuning_on(&j->o->tuning);
     const ts_tuning_data t = ts_tuning_options_data(&j->o->tuning, j->ramp.full);
     if (tunes)
-        TS_TRY(count_epochs(j, &t, &need));
+        TS_TRY(ts_job_count_epochs(j, &t, &need));
     TS_TRY(count_samples(j, &need));
     if (o->skip_train) /* of training nothing is read */
         need.n_train = 0;

@@ -60,6 +60,9 @@ ts_status ts_job_check_save_hf(ts_job *j, bool with_data) TS_NODISCARD;
  * else (TS_ERR_USER). Going on from where an earlier checkpoint stands is what someone set back: a warning. */
 ts_status ts_job_check_target(const ts_job *j) TS_NODISCARD;
 
+/* With --num-train-epochs (epochs.c): j->train_iters, and options that say it, from the samples that are tuned on; what
+ * the passes miss of the last batch comes from one more. Else nothing. */
+ts_status ts_job_count_epochs(ts_job *j, const ts_tuning_data *t, const ts_data_need *need) TS_NODISCARD;
 /* Says what is about to run: where it begins, its data, the model's size. Rank 0 speaks. */
 ts_status ts_job_describe(const ts_job *j) TS_NODISCARD;
 

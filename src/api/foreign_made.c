@@ -1,4 +1,5 @@
 #include "api/foreign.h"
+#include "base/option.h"
 
 #include <stdio.h>
 #include <stdlib.h>

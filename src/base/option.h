@@ -35,6 +35,8 @@ bool ts_option_given(const ts_option_set *set, const char *name);
 ts_status ts_option_notes(const ts_option_set *set, ts_str *out) TS_NODISCARD;
 /* Number of the word in a list of choices, or -1. */
 int ts_option_choice(const char *choices, const char *word);
+/* Whether a text is one of "a|b|c" (NULL: no); numbers may be written in any way. */
+bool ts_option_is_one_of(const char *words, const char *text);
 
 /* Whole numbers from 0 on in the words of a list, parted by commas or words: "1,3 3" is 1, 3, 3. Others
  * are TS_ERR_USER. *out [n] is the caller's (ts_free). */

@@ -1,30 +1,14 @@
 #include "base/option_foreign.h"
 
+#include "base/option.h"
 #include "base/option_set.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 void ts_option_speak(ts_option_set *s, const ts_foreign_table *table) { s->foreign = table; }
 
 const char *ts_option_understood(const ts_option_set *s) { return ts_str_text(&s->understood); }
-
-bool ts_option_is_one_of(const char *words, const char *text)
-{
-    if (!words)
-        return false;
-    if (ts_option_choice(words, text) >= 0)
-        return true;
-    char *end, *own_end;
-    const double v = strtod(text, &end);
-    if (end == text || *end)
-        return false;
-    for (const char *p = words; *p; p += strcspn(p, "|"), p += *p != 0)
-        if (strtod(p, &own_end) == v && own_end != p && (*own_end == '|' || !*own_end))
-            return true;
-    return false;
-}
 
 /* A key without its sections. */
 static const char *last_of(const ts_option_key *k)

@@ -32,6 +32,4 @@ ts_status ts_option_key_replace(ts_option_file *f, const ts_option_key *k, const
 ts_status ts_option_key_say(ts_option_file *f, const ts_option_key *k, const char *is) TS_NODISCARD;
 ts_status ts_option_key_idle(ts_option_file *f, const ts_option_key *k, const char *why) TS_NODISCARD;
 ts_status ts_option_key_refuse(ts_option_file *f, const ts_option_key *k, const char *why) TS_NODISCARD;
-/* Whether a text is one of "a|b|c"; numbers may be written in any way. */
-bool ts_option_is_one_of(const char *words, const char *text);
 #endif

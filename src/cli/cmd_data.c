@@ -48,7 +48,7 @@ typedef struct shower {
     show_options o;
     ts_chat_options chat;
     ts_text_options text;
-    ts_text_tokenizer tok;
+    ts_chat_writer writer;
     ts_chat_counts counts;
     ts_rows *rows;
     ts_row row;
@@ -71,7 +71,7 @@ static ts_status put_text(shower *s, int k)
 {
     const char *key = s->rows->key[k];
     ts_str_reset(&s->part);
-    TS_TRY(ts_tokenizer_decode(s->tok.tok, s->row.v[k], (size_t)s->row.n[k], false, &s->part));
+    TS_TRY(ts_tokenizer_decode(s->writer.tok.tok, s->row.v[k], (size_t)s->row.n[k], false, &s->part));
     TS_TRY(ts_str_printf(&s->line, ", \"%.*stext\": ", (int)(strstr(key, "input_ids") - key), key));
     return ts_str_json(&s->line, ts_str_text(&s->part), s->part.len);
 }
@@ -108,7 +108,7 @@ static ts_status put_stretch(shower *s, state how, const int32_t *ids, int64_t n
                                                   { "\n[cut:] ", "" } };
     const char *const *around = s->coloured ? colour[how] : sign[how];
     TS_TRY(ts_str_puts(&s->line, around[0]));
-    TS_TRY(ts_tokenizer_decode(s->tok.tok, ids, (size_t)n, false, &s->line));
+    TS_TRY(ts_tokenizer_decode(s->writer.tok.tok, ids, (size_t)n, false, &s->line));
     return ts_str_puts(&s->line, around[1]);
 }
 
@@ -175,20 +175,22 @@ static ts_status show_samples(shower *s, ts_output *out)
 
 static ts_status open_rows(shower *s)
 {
-    if (!ts_text_options_given(&s->text))
-        s->text.name_or_path = s->o.load;
-    TS_TRY(ts_text_tokenizer_open(&s->text, &s->tok));
-    const ts_chat_need need = { .path = s->o.data_path, .folder = s->o.load, .text = &s->text, .tok = &s->tok,
-                                .kind = (ts_rows_kind)s->o.kind, .seq_length = s->o.seq_length, .speaks = true };
+    const bool is_entry = s->chat.dataset.n > 0;
+    TS_TRY(ts_chat_writer_open(&s->chat, s->o.load, &s->text, &s->writer));
+    const ts_chat_need need = { .path = is_entry ? s->chat.dataset.v[0] : s->o.data_path, .is_entry = is_entry,
+                                .writer = &s->writer, .kind = (ts_rows_kind)s->o.kind, .seq_length = s->o.seq_length,
+                                .speaks = true };
     return ts_chat_rows_open(&s->chat, &need, &s->counts, &s->rows);
 }
 
-static ts_status check(show_options *o)
+static ts_status check(show_options *o, const ts_chat_options *chat)
 {
     if (!o->load)
         return ts_error(TS_ERR_USER, "--load is missing: the model's folder");
-    if (!o->data_path)
+    if (!o->data_path && !chat->dataset.n)
         return ts_error(TS_ERR_USER, "--data-path is missing: a .json or .jsonl file of conversations");
+    if (chat->dataset.n > 1 || (chat->dataset.n && o->data_path))
+        return ts_error(TS_ERR_USER, "--dataset, --data-path: one at a time is shown");
     if (o->is_instruction && o->is_pairwise)
         return ts_error(TS_ERR_USER, "--is-instruction-dataset and --is-pairwise-dataset contradict each other");
     if (o->is_pairwise && o->kind == TS_ROWS_SFT)
@@ -199,7 +201,7 @@ static ts_status check(show_options *o)
 static ts_status show(shower *s)
 {
     ts_output out = { 0 };
-    ts_status st = check(&s->o);
+    ts_status st = check(&s->o, &s->chat);
     if (st == TS_OK)
         st = open_rows(s);
     if (st == TS_OK && s->o.output)
@@ -214,7 +216,7 @@ static ts_status show(shower *s)
     ts_row_deinit(&s->row);
     ts_str_deinit(&s->line);
     ts_str_deinit(&s->part);
-    ts_text_tokenizer_close(&s->tok);
+    ts_chat_writer_close(&s->writer);
     return st;
 }
 

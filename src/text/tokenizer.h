@@ -1,8 +1,8 @@
 /* Text to token ids and back, exactly as the tokenizer's own library does it.
  *
  * A tokenizer is opened from a Hugging Face folder or a tokenizer.json, from GPT-2's vocab.json and
- * merges.txt, from a SentencePiece .model, or from a .tiktoken rank file. It is read-only after
- * opening: any number of threads may encode with it, each with its own scratch. */
+ * merges.txt, from a SentencePiece .model, from a .tiktoken rank file, or from a GGUF file. It is read-only
+ * after opening: any number of threads may encode with it, each with its own scratch. */
 #ifndef TS_TEXT_TOKENIZER_H
 #define TS_TEXT_TOKENIZER_H
 #include "base/str.h"

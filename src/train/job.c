@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "parallel/context.h"
 #include "train/layout.h"
+#include "train/job_samples.h"
 #include "train/model_files.h"
 #include "train/recompute.h"
 #include "train/together.h"
@@ -141,6 +142,7 @@ static ts_model_use use_of(ts_job *j)
                            .int8 = j->o->train.int8 != TS_INT8_NONE,
                            .int8_head = j->o->train.int8 == TS_INT8_ALL,
                            .freeze = j->o->train.freeze,
+                           .lora = &j->o->lora, .set = j->set, .seed = (uint64_t)j->o->train.seed,
                            .keeps_tops = ts_train_keeps_tops(&j->o->train),
                            .steps_whole = ts_train_steps_whole(&j->o->train),
                            .narrow = &j->o->narrow,
@@ -249,23 +251,6 @@ static ts_status restore(ts_job *j, const ts_checkpoint *ck)
 
 /* ---- data ---- */
 
-/* Samples that a part must have, as Megatron counts them: the data's order depends on it. */
-static ts_status count_samples(const ts_job *j, ts_data_need *n)
-{
-    const ts_train_options *o = &j->o->train;
-    int64_t evals = j->train_iters / o->eval_interval + 1;
-    n->n_train = o->train_samples;
-    if ((!n->n_train && __builtin_mul_overflow(j->train_iters, j->ramp.full, &n->n_train)) ||
-        __builtin_mul_overflow(o->eval_iters, j->ramp.full, &n->n_test) ||
-        __builtin_mul_overflow(evals, n->n_test, &n->n_valid))
-        return ts_error(TS_ERR_USER,
-                        "--train-iters %lld (evaluations of --eval-iters %lld) of %lld sequences "
-                        "are more samples than can be counted",
-                        (long long)j->train_iters, (long long)o->eval_iters,
-                        (long long)j->ramp.full);
-    return TS_OK;
-}
-
 static ts_status open_data(ts_job *j, const tokens_info *k)
 {
     const ts_train_options *o = &j->o->train;
@@ -285,16 +270,12 @@ static ts_status open_data(ts_job *j, const tokens_info *k)
                           .pad = k->pad,
                           .reads_cache_only = j->comm->local_rank > 0,
                           .speaks = j->comm->rank == 0 };
-    const bool tunes = ts_tuning_on(&j->o->tuning);
-    const ts_tuning_data t = ts_tuning_options_data(&j->o->tuning, j->ramp.full);
-    if (tunes)
-        TS_TRY(ts_job_count_epochs(j, &t, &need));
-    TS_TRY(count_samples(j, &need));
+    TS_TRY(ts_job_count_samples(j, &need));
     if (o->skip_train) /* of training nothing is read */
         need.n_train = 0;
-    if (!tunes)
+    if (!ts_tuning_on(&j->o->tuning))
         return ts_data_source_create(&j->o->data, &need, &j->source);
-    return ts_tuning_source_create(&t, &j->o->data, &need, &j->samples);
+    return ts_job_open_samples(j->o, &j->model, j->ramp.full, &need, &j->samples);
 }
 
 const ts_dataset *ts_job_data(const ts_job *j, ts_data_part part)
@@ -316,6 +297,7 @@ static ts_status open_teacher(ts_job *j)
 {
     ts_model_use use = use_of(j);
     use.stage_of = stage_of_teacher;
+    use.lora = NULL;
     return ts_distill_on(&j->o->distill)
                ? ts_distill_open(&j->o->distill, &use, j->model.decoder, &j->teacher)
                : TS_OK;
@@ -418,6 +400,7 @@ static void make_objective(ts_job *j)
     ts_lm_objective_init(&j->objective, &network, &j->o->train,
                          j->o->data.reset_attention_mask || (tunes && j->o->tuning.padding_side == TS_PADDING_LEFT),
                          j->spread.comm ? &j->spread : NULL);
+    j->objective.has_labels = tunes;
     j->objective.base.by_micro = tunes && !j->o->tuning.per_token_loss;
     const ts_lm_teacher teacher = ts_distill_teacher(&j->o->distill, &j->teacher);
     ts_lm_objective_teach(&j->objective, &teacher);

@@ -224,6 +224,7 @@ ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *se
     TS_TRY(check_slices(o, set));
     TS_TRY(check_sizes(o, set));
     TS_TRY(ts_distill_options_check(&o->distill, o->parallel.pipeline));
+    TS_TRY(ts_lora_options_check(&o->lora, set));
     TS_TRY(ts_recompute_stage(&o->train, 0, o->parallel.pipeline, &(ts_recompute_plan){ 0 }));
     TS_TRY(check_levels(o, set));
     TS_TRY(check_by_time(o, set));
@@ -443,6 +444,7 @@ void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int dp
     warn_precision(o, set);
     ts_narrow_options_warn(&o->narrow, set);
     ts_distill_options_warn(&o->distill, set);
+    ts_lora_options_warn(&o->lora, set);
     ts_recompute_warn(&o->train, set);
     ts_pipeline_options_warn(&o->parallel, set);
     if (ts_tuning_on(&o->tuning))

@@ -1,25 +1,16 @@
 /* Conversations in JSON files as samples for tuning (data/rows.h), encoded as they are asked for. */
 #ifndef TS_DATA_INSTRUCT_CHAT_ROWS_H
 #define TS_DATA_INSTRUCT_CHAT_ROWS_H
-#include "base/option.h"
+#include "data/instruct/writer.h"
 #include "data/rows.h"
-#include "text/text_options.h"
-
-typedef struct ts_chat_options {
-    bool hf_chat_template, mask_history;
-    const char *chat_template, *template_now, *prompt_type;
-    int on_bad_record; /* TS_BAD_RECORD_* */
-} ts_chat_options;
-extern const ts_option ts_chat_option_rows[];
-extern const size_t ts_chat_option_count;
 
 typedef struct ts_chat_need {
-    const char *path;             /* as ts_records_open has it */
-    const char *folder;           /* the model's, for its chat template; NULL: the tokenizer's */
-    const ts_text_options *text;  /* whose folder holds a template where the model's has none; may be NULL */
-    const ts_text_tokenizer *tok; /* lent while the rows live */
+    const char *path; /* as ts_records_open has it */
+    bool is_entry;    /* path is the name of an entry of dataset_info.json */
+    const ts_chat_writer *writer; /* lent while the rows live */
     ts_rows_kind kind;
     int64_t seq_length; /* what is read of a row; 0: all */
+    int64_t vocab_size; /* ids must be below; 0: not checked */
     bool speaks;        /* names bad records and counts in the log; another process does else */
 } ts_chat_need;
 

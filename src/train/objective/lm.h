@@ -22,6 +22,7 @@ typedef struct ts_lm_objective {
     float hidden_dropout, attention_dropout; /* in training */
     uint64_t seed;                           /* of their random numbers */
     bool has_segments; /* the data has them: told here, since a planned batch has no values */
+    bool has_labels;   /* likewise; some tokens have none */
     const ts_layer_range *layers; /* [base.parts] of each part; NULL: one part has all */
     ts_lm_teacher teacher;
     int64_t rows_shared; /* processes that share out the rows of what is passed: 0 is 1 */

@@ -251,23 +251,6 @@ static ts_status restore(ts_job *j, const ts_checkpoint *ck)
 
 /* ---- data ---- */
 
-/* Samples that a part must have, as Megatron counts them: the data's order depends on it. */
-static ts_status count_samples(const ts_job *j, ts_data_need *n)
-{
-    const ts_train_options *o = &j->o->train;
-    int64_t evals = j->train_iters / o->eval_interval + 1;
-    n->n_train = o->train_samples;
-    if ((!n->n_train && __builtin_mul_overflow(j->train_iters, j->ramp.full, &n->n_train)) ||
-        __builtin_mul_overflow(o->eval_iters, j->ramp.full, &n->n_test) ||
-        __builtin_mul_overflow(evals, n->n_test, &n->n_valid))
-        return ts_error(TS_ERR_USER,
-                        "--train-iters %lld (evaluations of --eval-iters %lld) of %lld sequences "
-                        "are more samples than can be counted",
-                        (long long)j->train_iters, (long long)o->eval_iters,
-                        (long long)j->ramp.full);
-    return TS_OK;
-}
-
 static ts_status open_data(ts_job *j, const tokens_info *k)
 {
     const ts_train_options *o = &j->o->train;
@@ -287,7 +270,7 @@ static ts_status open_data(ts_job *j, const tokens_info *k)
                           .pad = k->pad,
                           .reads_cache_only = j->comm->local_rank > 0,
                           .speaks = j->comm->rank == 0 };
-    TS_TRY(count_samples(j, &need));
+    TS_TRY(ts_job_count_samples(j, &need));
     if (o->skip_train) /* of training nothing is read */
         need.n_train = 0;
     if (!ts_tuning_on(&j->o->tuning))

@@ -62,6 +62,9 @@ static bool is_pairs(int stage) { return stage > TS_STAGE_SFT && stage != TS_STA
 /* Text alone is trained on. */
 static ts_status check_text(const ts_option_set *set)
 {
+    if (ts_option_is_on(set, "num-train-epochs"))
+        return ts_error(TS_ERR_USER, "--num-train-epochs counts samples that `tessera posttrain` tunes on; for text give "
+                                     "--train-iters or --train-samples");
     for (size_t i = 0; i < ts_tuning_option_count; i++) {
         const ts_option *row = &ts_tuning_option_rows[i];
         const bool tells = row->type == TS_OPTION_FLAG || row->type == TS_OPTION_NOFLAG;

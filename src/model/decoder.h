@@ -110,6 +110,8 @@ float ts_decoder_rounded(const ts_decoder *d, double scale);
 
 /* Tells the parameters that the (checked) description has, by name and shape, without making any. */
 ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx) TS_NODISCARD;
+/* Whether one that is told so is the weight of a linear layer within the layers: what NF4 is made of. */
+bool ts_decoder_is_linear(const char *name, const ts_param_spec *spec);
 
 /* Allocates values of this type (and gradients when training) after ts_decoder_create. */
 ts_status ts_decoder_allocate(ts_decoder *d, ts_dtype value, bool training) TS_NODISCARD;

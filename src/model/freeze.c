@@ -17,6 +17,13 @@ static int64_t layer_of(const ts_arch *a, const char *name)
     return strncmp(name, layers, sizeof layers - 1) ? -1 : strtol(name + sizeof layers - 1, NULL, 10);
 }
 
+bool ts_decoder_is_linear(const char *name, const ts_param_spec *spec)
+{
+    static const char layers[] = "decoder.layers.", further[] = "mtp.layers.";
+    return spec->is_linear && spec->place.rank == 2 &&
+           (!strncmp(name, layers, sizeof layers - 1) || !strncmp(name, further, sizeof further - 1));
+}
+
 typedef struct modules {
     const ts_arch *a;
     ts_str text;

@@ -189,7 +189,7 @@ static ts_status look_in_folder(const ts_model *m, const char *folder, ts_str *w
         st = ts_st_dir_open(folder, NULL, &dir);
     for (size_t i = 0; st == TS_OK && !why->len && i < map.n_tensors; i++) {
         const ts_st_tensor *t = ts_weights_find(m->family, a, dir, map.tensor[i].hf_name);
-        st = t && ts_scaled_is(t) ? tell_not_finite_code(dir, t, &map.tensor[i], why) : tell_not_finite(t, why);
+        st = t && ts_scaled_is(dir, t) ? tell_not_finite_code(dir, t, &map.tensor[i], why) : tell_not_finite(t, why);
     }
     ts_st_dir_destroy(&dir);
     ts_name_map_deinit(&map);

@@ -33,6 +33,9 @@ ts_st_dtype ts_weights_dtype(const ts_st_dir *dir)
     ts_st_dtype best = TS_ST_F32;
     for (int64_t i = 0; i < ts_st_dir_count(dir); i++) {
         const ts_st_tensor *t = ts_st_dir_at(dir, i);
+        char stem[TS_FAMILY_NAME];
+        if (ts_scaled_stem(t->name, stem))
+            continue;
         bytes[t->dtype] += t->size;
         if ((t->dtype == TS_ST_F32 || t->dtype == TS_ST_BF16 || t->dtype == TS_ST_F16) &&
             bytes[t->dtype] > bytes[best])
@@ -119,7 +122,7 @@ static ts_status check_tensor(const ts_family *f, const ts_arch *a, const ts_st_
     ts_scaled scaled;
     if (!t && ts_packed_find(f, dir, want->hf_name, &packed))
         return ts_packed_check(&packed, folder, want);
-    if (t && ts_scaled_is(t))
+    if (t && ts_scaled_is(dir, t))
         return ts_scaled_find(dir, t, want, &scaled);
     if (!t)
         return ts_error(TS_ERR_USER, "%s: tensor %s is in none of the .safetensors files%s", folder,
@@ -364,10 +367,10 @@ static ts_status find_held(const ts_decoder *d, const ts_family *f, const ts_st_
                            const ts_name_tensor *want, held *out)
 {
     *out = (held){ .t = ts_weights_find(f, &d->arch, dir, want->hf_name) };
-    if (out->t && ts_scaled_is(out->t) && map->piece[want->first_piece].transposed)
+    if (out->t && ts_scaled_is(dir, out->t) && map->piece[want->first_piece].transposed)
         return ts_error(TS_ERR_USER, "%s: tensor %s is %s with scales, which are not read of matrices that stand transposed",
                         out->t->path, out->t->name, ts_st_dtype_name(out->t->dtype));
-    if (out->t && ts_scaled_is(out->t))
+    if (out->t && ts_scaled_is(dir, out->t))
         return ts_scaled_find(dir, out->t, want, &out->scaled);
     if (!out->t)
         ts_packed_find(f, dir, want->hf_name, &out->packed);

@@ -330,7 +330,7 @@ static void check_saved(golden *g)
         }
         if (!x)
             fail_msg("%s: %s was not in the folder", g->name, y->name);
-        if (ts_scaled_is(x)) {
+        if (ts_scaled_is(before, x)) {
             check_scaled(g, before, x, y);
             unpacked++;
             continue;

@@ -46,7 +46,7 @@ static ts_status add_same(const copy *c, const ts_st_tensor *t)
 static ts_status put_same(const copy *c, const ts_st_tensor *t)
 {
     const ts_st_dtype type = type_of(c, t);
-    if (type == t->dtype)
+    if (type == t->dtype && !t->make)
         return ts_st_dir_writer_put(c->w, c->next, 0, t->data, t->size);
     const int64_t size = ts_st_dtype_bits(type) / 8;
     ts_st_will_need(t);

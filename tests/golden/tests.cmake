@@ -5,3 +5,6 @@ add_test(NAME golden/families COMMAND test_golden_families WORKING_DIRECTORY ${C
 add_executable(test_golden_mtp golden/test_mtp.c)
 target_link_libraries(test_golden_mtp PRIVATE ts_infer ts_train ts_model ts_io PkgConfig::CMOCKA m)
 add_test(NAME golden/mtp COMMAND test_golden_mtp WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+add_executable(test_golden_sft golden/test_sft.c)
+target_link_libraries(test_golden_sft PRIVATE ts_api ts_train ts_data PkgConfig::CMOCKA m)
+add_test(NAME golden/sft COMMAND test_golden_sft WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})

@@ -180,6 +180,8 @@ static ts_status check_copy(const copy *c)
     if (o->nf4 && (quantised || o->unpacked))
         return ts_error(TS_ERR_USER, "--qlora-nf4: the weights of %s are quantised (quantization_config in config.json): %s",
                         c->m->path, by_bnb ? "convert them with --qlora-save-dequantize first" : "expected F32, BF16 or F16");
+    if (o->nf4 && o->check)
+        return ts_error(TS_ERR_USER, "--qlora-nf4: 4 bits change logits by more than --check allows: leave out --check");
     if (o->nf4 && o->dtype != TS_SAVE_HF_AUTO)
         return ts_error(TS_ERR_USER, "--qlora-nf4 quantises weights of the type that they have: leave out --params-dtype, or "
                         "convert in two steps");

@@ -33,7 +33,7 @@ typedef struct ts_job_options {
     ts_tuning_options tuning;
     ts_chat_options chat;
 } ts_job_options;
-enum { TS_JOB_TABLES = 17 };
+enum { TS_JOB_TABLES = 18 };
 /* Of a command that trains on text alone. */
 void ts_pretrain_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);

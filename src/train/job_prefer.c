@@ -21,6 +21,19 @@ static ts_status stage_of_reference(void *job, const ts_arch *a, ts_decoder_stag
     return TS_OK;
 }
 
+/* What an adapter is beside is there, as it was. Modules that are trained whole are not. */
+static bool is_own_reference(const ts_job *j)
+{
+    const ts_adapters *a = j->model.adapters;
+    return a && !j->o->prefer.reference && !ts_names_count(a->saved);
+}
+
+static void rest_adapters(void *job, bool rests)
+{
+    ts_job *j = job;
+    ts_adapter_plan_rest(&j->model.adapters->plan, rests);
+}
+
 /* Which folder it is: as the options say, or where the run began; *step likewise. */
 static ts_status find_reference(ts_job *j, const ts_checkpoint *ck, const char **folder, int64_t *step)
 {
@@ -44,7 +57,7 @@ ts_status ts_job_open_reference(ts_job *j, const ts_checkpoint *ck, const ts_mod
                                .stage_of = stage_of_reference, .stage_ctx = j };
     const char *folder;
     int64_t step;
-    if (!ts_prefer_on(j->o->tuning.stage) || !rules.refers)
+    if (!ts_prefer_on(j->o->tuning.stage) || !rules.refers || is_own_reference(j))
         return TS_OK;
     TS_TRY(find_reference(j, ck, &folder, &step));
     const ts_status st = ts_model_open(folder, ts_checkpoint_is(folder) ? step : -1, &use, &j->reference);
@@ -81,6 +94,8 @@ ts_objective *ts_job_compare(ts_job *j)
             j->compares.layers = NULL; /* all that it has */
     }
     ts_prefer_objective_init(&j->prefer, &rules, &j->objective, has ? &j->compares : NULL, false);
+    if (rules.refers && is_own_reference(j))
+        j->prefer.as_reference = rest_adapters, j->prefer.as_reference_ctx = j;
     if (j->compared.folder)
         j->prefer.base.compared = &j->compared;
     return &j->prefer.base;

@@ -11,3 +11,6 @@ add_test(NAME golden/sft COMMAND test_golden_sft WORKING_DIRECTORY ${CMAKE_SOURC
 add_executable(test_golden_compare golden/test_compare.c)
 target_link_libraries(test_golden_compare PRIVATE ts_api ts_train ts_data PkgConfig::CMOCKA m)
 add_test(NAME golden/compare COMMAND test_golden_compare WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+add_executable(test_golden_prompts golden/test_prompts.c)
+target_link_libraries(test_golden_prompts PRIVATE ts_api PkgConfig::CMOCKA m)
+add_test(NAME golden/prompts COMMAND test_golden_prompts WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})

@@ -176,6 +176,17 @@ static int64_t find_sample(const member *m, int64_t i, const range **from)
     return g->first + i;
 }
 
+/* The number of the first of these rows among those of all paths. */
+static int64_t number_of(const ts_tuning_source *s, const ts_rows *rows)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < s->n_rows && s->rows[i].rows != rows; i++)
+        n += s->rows[i].rows->n;
+    return n;
+}
+
+int64_t ts_tuning_source_all(const ts_tuning_source *s) { return number_of(s, NULL); }
+
 static ts_status get(const ts_dataset *base, int64_t i, const ts_batch *b, int64_t row)
 {
     const tuning_part *p = (const tuning_part *)(const void *)base;
@@ -190,6 +201,9 @@ static ts_status get(const ts_dataset *base, int64_t i, const ts_batch *b, int64
     ts_status st = from->rows->read(from->rows, at, &r);
     if (st == TS_OK)
         st = put_sample(p->source, &r, b, row);
+    int32_t *number = ts_batch_ints(b, "sample", row);
+    if (number)
+        *number = (int32_t)(number_of(p->source, from->rows) + at);
     ts_row_deinit(&r);
     return st == TS_OK ? st : ts_error_context(st, "in sample %lld of the data", (long long)at);
 }

@@ -53,8 +53,8 @@ ts_status ts_model_begin_reward(ts_decoder *d, const ts_model_use *use, bool is_
     if (!use->reward || is_there)
         return TS_OK;
     if (!use->loosely)
-        return ts_error(TS_ERR_USER, "--load %s: there is no head of rewards (tensors rm_head.weight and rm_head.bias); "
-                                     "--load-checkpoint-loosely begins with random values", from);
+        return ts_error(TS_ERR_USER, "--load %s: there is no head of rewards (tensors rm_head.weight and rm_head.bias)%s", from,
+                        use->training ? "; --load-checkpoint-loosely begins with random values" : "");
     d->reward_begins = true;
     for (int i = 0; use->dev->computes && i < 2; i++)
         if (d->reward[i])

@@ -463,7 +463,7 @@ static ts_status make_trainer(ts_job *j)
                              .with_values = j->dev->computes };
     if (ts_prefer_on(j->o->tuning.stage)) {
         const ts_prefer_rules rules = ts_job_prefer_rules(j);
-        a.feed.n_fields += ts_prefer_fields(&rules, field + a.feed.n_fields);
+        a.feed.n_fields += ts_prefer_fields(&rules, ts_job_keeps_reference(j), field + a.feed.n_fields);
     }
     for (int p = 0; p < TS_DATA_PARTS; p++)
         a.feed.part[p] = ts_job_data(j, (ts_data_part)p);
@@ -481,6 +481,7 @@ static ts_status prepare_trainer(ts_job *j, const ts_checkpoint *ck)
     TS_TRY(make_trainer(j));
     if (ck && j->dev->computes)
         TS_TRY(restore(j, ck));
+    TS_TRY(ts_job_look_ahead(j));
     return o->skip_train
                ? TS_OK
                : ts_picker_check(&j->trainer->feed.picker[TS_DATA_TRAIN], j->trainer->consumed);
@@ -583,6 +584,8 @@ void ts_job_close(ts_job *j)
     ts_judge_destroy(&j->judge);
     ts_model_deinit(&j->teacher);
     ts_model_deinit(&j->reference);
+    ts_free(&j->kept.logps);
+    ts_free(&j->reference_folder);
     ts_stages_deinit(&j->stages);
     ts_free(&j->layers);
     ts_placement_deinit(&j->placement);

@@ -34,6 +34,8 @@ typedef struct ts_job {
     ts_prefer_objective prefer; /* of a stage that compares answers, over the former and that of the reference */
     ts_lm_objective compares;
     ts_model reference;         /* decoder NULL: none is compared with, or the model is its own */
+    ts_prefer_kept kept;        /* what it has found, where that is kept */
+    char *reference_folder;     /* where it is from */
     ts_compared compared;       /* folder NULL: nothing */
     ts_trainer *trainer;
     ts_timeline timeline; /* of the device and of all communicators */

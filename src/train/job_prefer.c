@@ -1,8 +1,14 @@
 /* A job that compares answers: its reference, and its objective. */
 #include "train/job_prefer.h"
 
+#include "base/log.h"
+#include "base/thread.h"
+#include "model/adapters.h"
+#include "train/flight.h"
 #include "train/layout.h"
 #include "train/recompute.h"
+
+#include <math.h>
 
 /* What of the reference is here: as of the model. Where that is in parts so is this, in the same ones. */
 static ts_status stage_of_reference(void *job, const ts_arch *a, ts_decoder_stage *out)
@@ -66,8 +72,14 @@ ts_status ts_job_open_reference(ts_job *j, const ts_checkpoint *ck, const ts_mod
     if (j->reference.decoder->arch.vocab != a->vocab)
         return ts_error(TS_ERR_USER, "--ref-model %s: a vocabulary of %lld tokens, and the model's has %lld: both must have the "
                                      "same", folder, (long long)j->reference.decoder->arch.vocab, (long long)a->vocab);
-    j->compared = (ts_compared){ folder, step };
+    TS_TRY(ts_strdup(folder, &j->reference_folder));
+    j->compared = (ts_compared){ j->reference_folder, step };
     return TS_OK;
+}
+
+bool ts_job_keeps_reference(const ts_job *j)
+{
+    return ts_prefer_on(j->o->tuning.stage) && ts_job_prefer_rules(j).refers && j->o->prefer.precompute;
 }
 
 ts_prefer_rules ts_job_prefer_rules(const ts_job *j)
@@ -93,10 +105,72 @@ ts_objective *ts_job_compare(ts_job *j)
         if (ts_objective_parts(&j->compares.base) == 1)
             j->compares.layers = NULL; /* all that it has */
     }
-    ts_prefer_objective_init(&j->prefer, &rules, &j->objective, has ? &j->compares : NULL, false);
+    ts_prefer_objective_init(&j->prefer, &rules, &j->objective, has ? &j->compares : NULL);
     if (rules.refers && is_own_reference(j))
         j->prefer.as_reference = rest_adapters, j->prefer.as_reference_ctx = j;
     if (j->compared.folder)
         j->prefer.base.compared = &j->compared;
     return &j->prefer.base;
+}
+
+/* ---- what the reference finds, once ---- */
+
+/* What some process lacks of the batch that was read all look at. */
+static ts_status look_at_batch(ts_trainer *t, ts_prefer_kept *kept)
+{
+    int64_t lacks = 0;
+    for (int64_t m = 0; m < t->feed.n_micro; m++) {
+        const ts_micro_batch micro = ts_feed_micro(&t->feed, m);
+        lacks += ts_prefer_lacks(kept, &micro);
+    }
+    TS_TRY(ts_comm_run(t->comm, ts_all_reduce(&lacks, 1, TS_COMM_I64, TS_COMM_MAX)));
+    if (!lacks)
+        return TS_OK;
+    TS_TRY(ts_trainer_look(t));
+    for (int64_t m = 0; m < t->feed.n_micro; m++) {
+        const ts_micro_batch micro = ts_feed_micro(&t->feed, m);
+        ts_prefer_keep(kept, &micro);
+    }
+    return TS_OK;
+}
+
+static ts_status look_at_part(ts_trainer *t, ts_data_part part, int64_t first, ts_prefer_kept *kept)
+{
+    const ts_dataset *d = t->feed.part[part];
+    for (; d && first < d->n; first += t->feed.global) {
+        TS_TRY(ts_comm_agree(t->comm, ts_feed_read(&t->feed, part, first)));
+        TS_TRY(look_at_batch(t, kept));
+    }
+    return TS_OK;
+}
+
+static ts_status look_at_all(ts_job *j)
+{
+    ts_trainer *t = j->trainer;
+    if (!j->dev->computes) /* one look is as all are */
+        return ts_trainer_look(t);
+    for (int p = 0; p < TS_DATA_PARTS; p++)
+        TS_TRY(look_at_part(t, (ts_data_part)p, p == TS_DATA_TRAIN ? t->consumed : 0, &j->kept));
+    return ts_comm_run(t->mesh->comm[TS_MESH_DP],
+                       ts_all_reduce(j->kept.logps, j->kept.n * TS_PREFER_ROWS, TS_COMM_F64, TS_COMM_MAX));
+}
+
+ts_status ts_job_look_ahead(ts_job *j)
+{
+    const int64_t n = j->samples ? ts_tuning_source_all(j->samples) : 0;
+    if (!ts_job_keeps_reference(j))
+        return TS_OK;
+    const double began = ts_now();
+    j->kept.n = n;
+    TS_TRY(ts_alloc(&j->kept.logps, (size_t)(n * TS_PREFER_ROWS) + 1, sizeof *j->kept.logps));
+    for (int64_t i = 0; i < n * TS_PREFER_ROWS; i++)
+        j->kept.logps[i] = -INFINITY;
+    ts_prefer_look_alone(&j->prefer);
+    ts_feed_size(&j->trainer->feed, j->trainer->feed.ramp.full);
+    TS_TRY(look_at_all(j));
+    ts_prefer_use_kept(&j->prefer, &j->kept);
+    ts_model_deinit(&j->reference);
+    if (j->comm->rank == 0 && j->dev->computes)
+        ts_log(TS_LOG_INFO, "the reference has looked at all samples in %.2f s", ts_now() - began);
+    return TS_OK;
 }

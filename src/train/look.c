@@ -19,7 +19,7 @@ ts_status ts_trainer_look(ts_trainer *t)
 {
     ts_objective *o = t->objective;
     const double began = ts_timeline_begin(t->dev->timeline);
-    if (!o->n_looks)
+    if (!o->n_looks && !o->looked)
         return TS_OK;
     for (int k = 0; k < o->n_looks; k++)
         TS_TRY(look_once(t, k));

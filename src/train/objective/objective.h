@@ -86,8 +86,8 @@ struct ts_objective {
     int64_t (*lies)(const ts_objective *o, int i, ts_seam_side side[2]);
     /* Passes over a global batch before it is trained or evaluated on, forward alone, with the weights as they are: [n_looks].
      * In one the last part gives what it has found, fp64, instead of losses. begin_look: before look k, from 0, and with
-     * `ends` behind it, on every process. looked: behind all looks, of each micro-batch; `peers` are the processes that
-     * have other samples of it. Either may be NULL. */
+     * `ends` behind it, on every process. looked: behind all looks, or where there are none before the batch is
+     * used, of each micro-batch; `peers` are the processes that have other samples of it. Either may be NULL. */
     ts_look look[TS_LOOKS];
     int n_looks;
     void (*begin_look)(ts_objective *o, int k, bool ends);

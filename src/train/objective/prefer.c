@@ -1,17 +1,20 @@
 #include "train/objective/prefer.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { EACH = 2 }; /* rows of a sample */
+enum { EACH = TS_PREFER_ROWS };
 
 static const ts_prefer_objective *of(const ts_objective *o) { return (const ts_prefer_objective *)(const void *)o; }
 
 static bool is_kto(const ts_prefer_objective *o) { return o->rules.form == TS_PREFER_KTO; }
 
-int ts_prefer_fields(const ts_prefer_rules *r, ts_field out[TS_PREFER_FIELDS])
+int ts_prefer_fields(const ts_prefer_rules *r, bool keeps, ts_field out[TS_PREFER_FIELDS])
 {
     int n = 0;
+    if (keeps)
+        out[n++] = (ts_field){ "sample", TS_DTYPE_I32, 1 };
     if (r->refers)
         out[n++] = (ts_field){ "reference_logps", TS_DTYPE_F64, 1 };
     if (r->form == TS_PREFER_KTO) {
@@ -271,11 +274,41 @@ static void begin_look(ts_objective *base, int k, bool ends)
         o->as_reference(o->as_reference_ctx, !ends);
 }
 
+/* What is kept of a sample's rows. */
+static double *kept_of(const ts_prefer_kept *kept, const ts_micro_batch *m, int64_t row)
+{
+    const int64_t i = ts_batch_ints(m->batch, "sample", row)[0];
+    TS_ASSERT(i >= 0 && i < kept->n, "sample %lld of %lld", (long long)i, (long long)kept->n);
+    return &kept->logps[i * EACH];
+}
+
+bool ts_prefer_lacks(const ts_prefer_kept *kept, const ts_micro_batch *m)
+{
+    for (int64_t r = m->row; r < m->row + m->rows; r += EACH)
+        if (isinf(kept_of(kept, m, r)[0]))
+            return true;
+    return false;
+}
+
+void ts_prefer_keep(ts_prefer_kept *kept, const ts_micro_batch *m)
+{
+    for (int64_t r = m->row; r < m->row + m->rows; r += EACH)
+        memcpy(kept_of(kept, m, r), ts_batch_doubles(m->batch, "reference_logps", r), EACH * sizeof *kept->logps);
+}
+
+static void put_kept(const ts_prefer_kept *kept, const ts_micro_batch *m)
+{
+    for (int64_t r = m->row; r < m->row + m->rows; r += EACH)
+        memcpy(ts_batch_doubles(m->batch, "reference_logps", r), kept_of(kept, m, r), EACH * sizeof *kept->logps);
+}
+
 /* The divergence of a micro-batch of all processes, from its answers that do not belong to their prompts; and whose
  * reward counts where. */
 static ts_status looked(ts_objective *base, const ts_micro_batch *m, ts_comm *peers)
 {
-    (void)base;
+    const ts_prefer_objective *o = of(base);
+    if (o->kept && ts_batch_doubles(m->batch, "reference_logps", 0))
+        put_kept(o->kept, m);
     double sum[2] = { 0, (double)(m->rows / EACH) };
     if (!ts_batch_doubles(m->batch, "kl", 0))
         return TS_OK;
@@ -297,18 +330,26 @@ static void add_look(ts_objective *o, const char *field, int64_t every, int64_t 
 }
 
 /* Passes of a step are of as many rows each. */
-static void plan_looks(ts_prefer_objective *o, bool kept)
+static void plan_looks(ts_prefer_objective *o, bool refers, bool steps)
 {
     ts_objective *b = &o->base;
-    const bool refers = o->rules.refers && !kept;
+    b->n_looks = 0;
     if (refers && !is_kto(o))
         add_look(b, "reference_logps", 1, 0);
     for (int k = 0; refers && is_kto(o) && k < EACH; k++)
         add_look(b, "reference_logps", EACH, k);
-    if (!is_kto(o))
-        return;
-    add_look(b, "policy_logps", EACH, 1);
-    b->looked = looked;
+    if (is_kto(o) && steps)
+        add_look(b, "policy_logps", EACH, 1);
+    b->looked = steps && (is_kto(o) || o->kept) ? looked : NULL;
+}
+
+void ts_prefer_look_alone(ts_prefer_objective *o) { plan_looks(o, true, false); }
+
+void ts_prefer_use_kept(ts_prefer_objective *o, const ts_prefer_kept *kept)
+{
+    o->kept = kept;
+    o->reference = NULL;
+    plan_looks(o, false, true);
 }
 
 static void add_side(ts_objective *o, const char *name, const char *counts)
@@ -340,7 +381,7 @@ static void plan_told(ts_prefer_objective *o)
 }
 
 void ts_prefer_objective_init(ts_prefer_objective *o, const ts_prefer_rules *rules, ts_lm_objective *policy,
-                              const ts_lm_objective *reference, bool kept)
+                              const ts_lm_objective *reference)
 {
     const ts_objective *of_tokens = &policy->base;
     *o = (ts_prefer_objective){ .rules = *rules, .policy = policy, .reference = reference };
@@ -350,6 +391,6 @@ void ts_prefer_objective_init(ts_prefer_objective *o, const ts_prefer_rules *rul
                               .rules = of_tokens->rules, .index = of_tokens->index, .parts = of_tokens->parts,
                               .varies = of_tokens->varies, .prepare = prepare, .forward = forward, .passes = passes,
                               .flops = flops, .begin_look = begin_look };
-    plan_looks(o, kept);
+    plan_looks(o, rules->refers, true);
     plan_told(o);
 }

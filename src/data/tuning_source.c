@@ -414,6 +414,11 @@ const ts_dataset *ts_tuning_source_part(const ts_tuning_source *s, ts_data_part 
     return s->part[part] ? &s->part[part]->base : NULL;
 }
 
+int64_t ts_tuning_source_samples(const ts_tuning_source *s, ts_data_part part)
+{
+    return s->part[part] ? s->part[part]->samples : 0;
+}
+
 ts_status ts_tuning_source_describe(const ts_tuning_source *s, ts_data_part part, ts_str *out)
 {
     const tuning_part *p = s->part[part];

@@ -43,6 +43,8 @@ ts_status ts_tuning_source_create(const ts_tuning_data *t, const ts_data_options
 void ts_tuning_source_destroy(ts_tuning_source **source);
 /* NULL: not asked for, or --split gives it no share (never training). Borrowed. */
 const ts_dataset *ts_tuning_source_part(const ts_tuning_source *source, ts_data_part part);
+/* Of that part, of all its paths, however often they are gone through. */
+int64_t ts_tuning_source_samples(const ts_tuning_source *source, ts_data_part part);
 /* A line for the reader: samples, how often they are gone through. */
 ts_status ts_tuning_source_describe(const ts_tuning_source *source, ts_data_part part, ts_str *out) TS_NODISCARD;
 #endif

@@ -29,9 +29,9 @@ static void say_size(const ts_job *j)
     char steps[96], group[64] = "";
     if (j->mesh->size[TS_MESH_TP] > 1)
         snprintf(group, sizeof group, ", %d to a layer", j->mesh->size[TS_MESH_TP]);
-    if (j->o->train.freeze.n)
-        ts_log(TS_LOG_INFO, "%lld of the parameters are trained (--freeze)",
-               (long long)ts_decoder_trained(j->model.decoder));
+    if (j->o->train.freeze.n || j->model.adapters)
+        ts_log(TS_LOG_INFO, "%lld of the parameters are trained (%s)", (long long)ts_decoder_trained(j->model.decoder),
+               j->model.adapters ? "adapters" : "--freeze");
     snprintf(steps, sizeof steps,
              alone     ? "evaluation alone (--skip-train)"
              : is_done ? "iterations: none"
@@ -47,7 +47,7 @@ static void say_size(const ts_job *j)
         ts_log(TS_LOG_INFO,
                "nothing is left to train: the run has done %lld iterations, and %s asks for %lld",
                (long long)t->iteration,
-               j->o->train.train_iters ? "--train-iters" : "--train-samples",
+               j->o == &j->counted ? "--num-train-epochs" : j->o->train.train_iters ? "--train-iters" : "--train-samples",
                (long long)j->train_iters);
 }
 

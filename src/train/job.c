@@ -142,6 +142,7 @@ static ts_model_use use_of(ts_job *j)
                            .int8 = j->o->train.int8 != TS_INT8_NONE,
                            .int8_head = j->o->train.int8 == TS_INT8_ALL,
                            .freeze = j->o->train.freeze,
+                           .lora = &j->o->lora, .set = j->set, .seed = (uint64_t)j->o->train.seed,
                            .keeps_tops = ts_train_keeps_tops(&j->o->train),
                            .steps_whole = ts_train_steps_whole(&j->o->train),
                            .narrow = &j->o->narrow,
@@ -250,23 +251,6 @@ static ts_status restore(ts_job *j, const ts_checkpoint *ck)
 
 /* ---- data ---- */
 
-/* Samples that a part must have, as Megatron counts them: the data's order depends on it. */
-static ts_status count_samples(const ts_job *j, ts_data_need *n)
-{
-    const ts_train_options *o = &j->o->train;
-    int64_t evals = j->train_iters / o->eval_interval + 1;
-    n->n_train = o->train_samples;
-    if ((!n->n_train && __builtin_mul_overflow(j->train_iters, j->ramp.full, &n->n_train)) ||
-        __builtin_mul_overflow(o->eval_iters, j->ramp.full, &n->n_test) ||
-        __builtin_mul_overflow(evals, n->n_test, &n->n_valid))
-        return ts_error(TS_ERR_USER,
-                        "--train-iters %lld (evaluations of --eval-iters %lld) of %lld sequences "
-                        "are more samples than can be counted",
-                        (long long)j->train_iters, (long long)o->eval_iters,
-                        (long long)j->ramp.full);
-    return TS_OK;
-}
-
 static ts_status open_data(ts_job *j, const tokens_info *k)
 {
     const ts_train_options *o = &j->o->train;
@@ -286,7 +270,7 @@ static ts_status open_data(ts_job *j, const tokens_info *k)
                           .pad = k->pad,
                           .reads_cache_only = j->comm->local_rank > 0,
                           .speaks = j->comm->rank == 0 };
-    TS_TRY(count_samples(j, &need));
+    TS_TRY(ts_job_count_samples(j, &need));
     if (o->skip_train) /* of training nothing is read */
         need.n_train = 0;
     if (!ts_tuning_on(&j->o->tuning))
@@ -313,6 +297,7 @@ static ts_status open_teacher(ts_job *j)
 {
     ts_model_use use = use_of(j);
     use.stage_of = stage_of_teacher;
+    use.lora = NULL;
     return ts_distill_on(&j->o->distill)
                ? ts_distill_open(&j->o->distill, &use, j->model.decoder, &j->teacher)
                : TS_OK;
@@ -416,6 +401,7 @@ static void make_objective(ts_job *j)
                          j->o->data.reset_attention_mask || (tunes && j->o->tuning.padding_side == TS_PADDING_LEFT),
                          j->spread.comm ? &j->spread : NULL);
     j->objective.has_labels = tunes;
+    j->objective.embedding_noise = (float)j->o->tuning.noise_alpha;
     j->objective.base.by_micro = tunes && !j->o->tuning.per_token_loss;
     const ts_lm_teacher teacher = ts_distill_teacher(&j->o->distill, &j->teacher);
     ts_lm_objective_teach(&j->objective, &teacher);
@@ -459,6 +445,7 @@ static ts_status make_trainer(ts_job *j)
                           .overlap = j->o->dist.overlap_grad_reduce,
                           .bucket = ts_dist_bucket_elements(&j->o->dist),
                           .overlap_gather = j->o->parallel.overlap_param_gather,
+                          .watches_idle = ts_tuning_on(&j->o->tuning),
                           .places = { .moves = j->o->parallel.places, .every = j->o->parallel.place_every,
                                       .fall = j->o->parallel.place_finely ? j->o->parallel.place_fall : 0 },
                           .pipeline = pipeline_of(j),

@@ -15,6 +15,7 @@ void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES])
         { ts_expert_option_rows, ts_expert_option_count, &o->experts },
         { ts_narrow_option_rows, ts_narrow_option_count, &o->narrow },
         { ts_distill_option_rows, ts_distill_option_count, &o->distill },
+        { ts_lora_option_rows, ts_lora_option_count, &o->lora },
         { ts_parallel_option_rows, ts_parallel_option_count, &o->parallel },
         { ts_pipeline_option_rows, ts_pipeline_option_count, &o->parallel },
         { ts_profile_option_rows, ts_profile_option_count, &o->profile },

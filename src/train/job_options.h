@@ -6,6 +6,7 @@
 #include "device/runtime.h"
 #include "dist/dist_options.h"
 #include "model/experts_options.h"
+#include "model/lora_options.h"
 #include "model/narrow.h"
 #include "model/options.h"
 #include "parallel/options.h"
@@ -28,10 +29,11 @@ typedef struct ts_job_options {
     ts_narrow_options narrow;
     ts_distill_options distill;
     ts_expert_options experts;
+    ts_lora_options lora;
     ts_tuning_options tuning;
     ts_chat_options chat;
 } ts_job_options;
-enum { TS_JOB_TABLES = 17 };
+enum { TS_JOB_TABLES = 18 };
 /* Of a command that trains on text alone. */
 void ts_pretrain_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);

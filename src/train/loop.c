@@ -147,6 +147,8 @@ static ts_status save_hugging_face(loop *l)
     const ts_save_hf_dtype dtype = (ts_save_hf_dtype)o->save_hf_dtype;
     if (o->save_hf)
         TS_TRY(ts_job_save_hf(l->j, o->save_hf, dtype));
+    if (l->j->o->lora.save_peft)
+        TS_TRY(ts_job_save_peft(l->j, l->j->o->lora.save_peft));
     return o->save_ema_hf ? ts_job_save_ema_hf(l->j, o->save_ema_hf, dtype) : TS_OK;
 }
 

@@ -21,7 +21,7 @@
     TS_NOTE(name, words, "checkpoints", "every process writes and reads its share always")
 
 #define SFT TS_SUBJECT_TUNING
-#define LORA "adapters (LoRA, QLoRA); here all weights are trained, or those that --freeze leaves"
+#define LORA "other adapters than LoRA (--lora-r)"
 #define RL "reinforcement learning"
 #define SCHEDULE "a batch size by steps; --rampup-batch-size grows it evenly"
 #define TOKENS "lengths in tokens; give iterations or samples (tokens / --seq-length)"
@@ -146,14 +146,7 @@ const ts_option ts_train_script_rows[] = {
     TS_LATER("rollout-batch-size", 1, NULL, SFT),
     TS_LATER("load-checkpoint-loosely", 0, NULL, SFT),
     TS_LATER("dataset-additional-keys", TS_OPTION_MANY, NULL, SFT),
-    TS_LATER("lora-r", 1, "0", LORA),
-    TS_LATER("lora-alpha", 1, NULL, LORA),
-    TS_LATER("lora-target-modules", TS_OPTION_MANY, NULL, LORA),
-    TS_LATER("lora-load", 1, NULL, LORA),
-    TS_LATER("lora-fusion", 0, NULL, LORA),
     TS_LATER("lora-ckpt-filter", 0, NULL, LORA),
-    TS_LATER("lora-register-forward-hook", TS_OPTION_MANY, NULL, LORA),
-    TS_LATER("qlora", 0, NULL, LORA),
     TS_LATER("lu-lora-final-layer-index", 1, NULL, LORA),
     TS_LATER("lu-lora-lr", 1, NULL, LORA),
     TS_LATER("lu-lora-lr-ratio", 1, NULL, LORA),
@@ -187,11 +180,8 @@ const ts_option ts_train_script_rows[] = {
     TS_HINT("train-micro-batch-size-per-gpu", 1, "--micro-batch-size"),
     TS_HINT("per-device-train-batch-size", 1, "--micro-batch-size"),
     TS_HINT("per-device-eval-batch-size", 1, "--micro-batch-size"),
-    TS_HINT("gradient-accumulation-steps", 1,
-            "--global-batch-size = --micro-batch-size x processes x accumulation steps"),
     TS_HINT("epochs", 1, "--train-iters or --train-samples"),
     TS_HINT("num-epochs", 1, "--train-iters or --train-samples"),
-    TS_HINT("num-train-epochs", 1, "--train-iters or --train-samples"),
     TS_HINT("save-epochs", 1, "--save-interval, in iterations"),
     TS_HINT("max-steps", 1, "--train-iters"),
     TS_HINT("steps", 1, "--train-iters"),
@@ -239,6 +229,6 @@ const ts_option ts_train_script_rows[] = {
             "--recompute-granularity full --recompute-method uniform"),
     TS_HINT("recompute", TS_OPTION_ANY, "--recompute-granularity full --recompute-method uniform"),
     TS_HINT("deterministic", TS_OPTION_ANY, "--deterministic-mode"),
-    TS_HINT("use-lora", TS_OPTION_ANY, "all weights are trained, or those that --freeze leaves"),
+    TS_HINT("use-lora", TS_OPTION_ANY, "--lora-r and --lora-target-modules"),
 };
 const size_t ts_train_script_count = sizeof ts_train_script_rows / sizeof *ts_train_script_rows;

@@ -15,6 +15,7 @@ typedef struct copy {
     ts_st_dir_writer *w;
     float *values;
     char *bytes;
+    const ts_adapted **adapted; /* [tensors] whose weight is it; NULL: nothing is merged */
 } copy;
 
 static bool is_real(ts_st_dtype t)
@@ -28,10 +29,76 @@ static ts_st_dtype type_of(const copy *c, const ts_st_tensor *t)
     return is_real(t->dtype) ? ts_convert_dtype(c->o, t->dtype) : t->dtype;
 }
 
+/* The tensor of the folder that has this name, or another that files of its family may give it; -1: there is none. */
+static int64_t find_tensor(const copy *c, const char *name)
+{
+    const ts_st_tensor *t = ts_weights_find(c->m->source.family, c->m->source.arch, c->m->tensors, name);
+    for (int64_t i = 0; t && i < ts_st_dir_count(c->m->tensors); i++)
+        if (ts_st_dir_at(c->m->tensors, i) == t)
+            return i;
+    return -1;
+}
+
+static ts_status find_adapted(copy *c)
+{
+    const ts_adapters *a = c->m->adapters;
+    char name[TS_FAMILY_NAME];
+    if (!a)
+        return TS_OK;
+    TS_TRY(ts_alloc(&c->adapted, (size_t)ts_st_dir_count(c->m->tensors), sizeof *c->adapted));
+    for (size_t k = 0; k < a->n; k++) {
+        snprintf(name, sizeof name, "%s.weight", a->module[k].name);
+        const int64_t i = find_tensor(c, name);
+        const ts_st_tensor *t = i < 0 ? NULL : ts_st_dir_at(c->m->tensors, i);
+        if (!t || !is_real(t->dtype))
+            return ts_error(TS_ERR_USER, "%s: tensor %s, to which --lora-load adds, %s", c->m->path, name,
+                            t ? "is not of a type that can be added to" : "is in none of the files");
+        c->adapted[i] = &a->module[k];
+    }
+    return TS_OK;
+}
+
+/* What takes the tensor's place: of modules that were trained whole the adapter's own. */
+static const ts_st_tensor *taken(const copy *c, const ts_st_tensor *t)
+{
+    const ts_adapters *a = c->m->adapters;
+    char name[TS_ADAPTER_FILE_NAME];
+    for (size_t k = 0; a && k < ts_names_count(a->saved_files); k++) {
+        const char *saved = ts_names_text(a->saved_files, k);
+        if (ts_weights_find(c->m->source.family, c->m->source.arch, c->m->tensors, saved) != t)
+            continue;
+        snprintf(name, sizeof name, "base_model.model.%s", saved);
+        return ts_st_dir_find(a->dir, name);
+    }
+    return t;
+}
+
+static ts_status merge_tensor(const copy *c, int64_t i, const ts_st_tensor *t, ts_st_dtype type)
+{
+    const int64_t size = ts_st_dtype_bits(type) / 8;
+    float *w;
+    TS_TRY(ts_alloc(&w, (size_t)t->elements, sizeof *w));
+    ts_status st = ts_st_read_f32(t, 0, t->elements, w);
+    if (st == TS_OK)
+        st = ts_adapters_merge(c->m->adapters, c->adapted[i], w);
+    for (int64_t at = 0; st == TS_OK && at < t->elements; at += PIECE) {
+        const int64_t n = t->elements - at < PIECE ? t->elements - at : PIECE;
+        ts_st_from_f32(type, w + at, n, c->bytes);
+        st = ts_st_dir_writer_put(c->w, i, (size_t)(at * size), c->bytes, (size_t)(n * size));
+    }
+    ts_free(&w);
+    return st;
+}
+
 static ts_status copy_tensor(const copy *c, int64_t i)
 {
-    const ts_st_tensor *t = ts_st_dir_at(c->m->tensors, i);
-    const ts_st_dtype type = type_of(c, t);
+    const ts_st_tensor *own = ts_st_dir_at(c->m->tensors, i), *t = taken(c, own);
+    const ts_st_dtype type = type_of(c, own);
+    if (!t || t->elements != own->elements)
+        return ts_error(TS_ERR_USER, "--lora-load %s: there is no tensor for %s of its shape, which was trained whole",
+                        c->o->lora.load, own->name);
+    if (c->adapted && c->adapted[i])
+        return merge_tensor(c, i, t, type);
     if (type == t->dtype)
         return ts_st_dir_writer_put(c->w, i, 0, t->data, t->size);
     const int64_t size = ts_st_dtype_bits(type) / 8;
@@ -67,7 +134,10 @@ static ts_status copy_tensors(copy *c, const char *folder)
 static ts_status copy_folder(void *ctx, const char *folder)
 {
     copy *c = ctx;
-    const ts_status st = copy_tensors(c, folder);
+    ts_status st = find_adapted(c);
+    if (st == TS_OK)
+        st = copy_tensors(c, folder);
+    ts_free(&c->adapted);
     ts_st_dir_writer_destroy(&c->w);
     ts_free(&c->values);
     ts_free(&c->bytes);
@@ -107,6 +177,20 @@ static ts_status check_source(const ts_convert_model *m)
     return ts_error(st, "%s: %s; it can be scored and generated with as it is", m->path, why);
 }
 
+/* A model, and an adapter in a folder. */
+typedef struct two_sources {
+    ts_weights_source model;
+    const ts_adapters *adapters;
+} two_sources;
+
+static ts_status read_either(void *ctx, const char *param, int64_t at, int64_t n, float *to)
+{
+    const two_sources *s = ctx;
+    bool found;
+    TS_TRY(ts_adapters_read(s->adapters, param, at, n, to, &found));
+    return found ? TS_OK : s->model.read(s->model.ctx, param, at, n, to);
+}
+
 static ts_status write_hf(const ts_convert_options *o, ts_convert_model *m, ts_convert_result *r)
 {
     copy c = { .o = o, .m = m };
@@ -119,7 +203,17 @@ static ts_status write_hf(const ts_convert_options *o, ts_convert_model *m, ts_c
     TS_TRY(check_source(m));
     const ts_weights_save_options w = { .dtype = ts_convert_dtype(o, m->dtype),
                                         .max_shard_bytes = c.shard_bytes };
-    return ts_weights_write(&m->source, o->save_dir, "--save-dir", &w);
+    two_sources both = { m->source, m->adapters };
+    ts_merger merger = { .a = m->adapters, .read = read_either, .ctx = &both };
+    ts_weights_source source = m->source;
+    if (m->adapters && ts_names_count(m->adapters->saved_files))
+        return ts_error(TS_ERR_USER, "--lora-load %s: the adapter has modules that were trained whole (modules_to_save): convert "
+                                     "the model to a Hugging Face folder first", o->lora.load);
+    if (m->adapters)
+        source.read = ts_merger_read, source.ctx = &merger;
+    const ts_status st = ts_weights_write(&source, o->save_dir, "--save-dir", &w);
+    ts_merger_deinit(&merger);
+    return st;
 }
 
 const ts_convert_writer ts_convert_hf_writer = { "hf", write_hf };

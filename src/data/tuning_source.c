@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "data/blend.h"
+#include "data/instruct/chat_rows.h"
 #include "data/rows_order.h"
 #include "data/split.h"
 
@@ -40,6 +41,7 @@ struct ts_tuning_source {
     ts_tuning_data t;
     ts_data_need need;
     bool resets_attention;
+    ts_chat_writer writer; /* opened with the first conversations */
     ts_field field[TS_TUNING_FIELDS];
     int n_fields;
     source_rows *rows; /* each path is opened once */
@@ -177,17 +179,21 @@ static ts_status get(const ts_dataset *base, int64_t i, const ts_batch *b, int64
 
 /* ---- opening ---- */
 
-static bool ends_with(const char *s, const char *end)
+static ts_status open_chat(ts_tuning_source *s, const char *path, ts_rows **out)
 {
-    const size_t n = strlen(s), m = strlen(end);
-    return n >= m && !strcmp(s + n - m, end);
+    const ts_chat_need need = { .path = path, .is_entry = s->t.chat->dataset.n > 0, .writer = &s->writer, .kind = s->t.kind,
+                                .seq_length = s->need.seq_length, .vocab_size = s->need.vocab_size,
+                                .speaks = s->need.speaks };
+    if (!s->writer.encoder)
+        TS_TRY(ts_chat_writer_open(s->t.chat, s->t.folder, s->t.text, &s->writer));
+    return ts_chat_rows_open(s->t.chat, &need, NULL, out);
 }
 
 /* Conversations by the name's ending, else packed files. */
-static ts_status open_rows(const ts_tuning_source *s, const char *path, ts_rows **out)
+static ts_status open_rows(ts_tuning_source *s, const char *path, ts_rows **out)
 {
-    if (ends_with(path, ".json") || ends_with(path, ".jsonl"))
-        return ts_error(TS_ERR_USER, "%s: conversations are not read here; `tessera preprocess` makes files of them", path);
+    if (s->t.chat && (s->t.chat->dataset.n || ts_chat_rows_is_path(path)))
+        return open_chat(s, path, out);
     return ts_packed_rows_open(path, s->t.kind, s->t.has_ordinals, s->need.vocab_size, out);
 }
 
@@ -334,7 +340,10 @@ static ts_status check_options(const ts_tuning_data *t, const ts_data_options *o
     if (o->data_path.n && has_parts)
         return ts_error(TS_ERR_USER, "--data-path goes with --split; give it or --train-data-path, --valid-data-path and "
                                      "--test-data-path, not both");
-    if (need->n_train > 0 && !o->data_path.n && !o->train_data_path.n)
+    const bool has_entries = t->chat && t->chat->dataset.n;
+    if (has_entries && (o->data_path.n || has_parts))
+        return ts_error(TS_ERR_USER, "--dataset and --%s both name the data: give one", o->data_path.n ? "data-path" : "train-data-path");
+    if (need->n_train > 0 && !o->data_path.n && !o->train_data_path.n && !has_entries)
         return ts_error(TS_ERR_USER, "there are no data to train on: give --data-path");
     if (o->eod_mask_loss)
         return ts_error(TS_ERR_USER, "--eod-mask-loss: labels say what is trained on: leave it out");
@@ -344,12 +353,15 @@ static ts_status check_options(const ts_tuning_data *t, const ts_data_options *o
     return TS_OK;
 }
 
+static const ts_option_list no_entries;
+
 static ts_status open_parts(ts_tuning_source *s, const ts_data_options *o)
 {
     static const char *const names[] = { "train-data-path", "valid-data-path", "test-data-path" };
     const ts_option_list *own[] = { &o->train_data_path, &o->valid_data_path, &o->test_data_path };
     const int64_t wanted[] = { s->need.n_train, s->need.n_valid, s->need.n_test };
     const bool has_own = own[0]->n || own[1]->n || own[2]->n;
+    const ts_option_list *entries = s->t.chat ? &s->t.chat->dataset : &no_entries;
     double share[3];
     TS_TRY(ts_split_shares(o->split, share));
     if (!has_own && s->need.n_train > 0 && !(share[0] > 0))
@@ -359,7 +371,7 @@ static ts_status open_parts(ts_tuning_source *s, const ts_data_options *o)
         if (wanted[p] == 0 || (has_own ? !own[p]->n : !(share[p] > 0)))
             continue;
         TS_TRY(has_own ? open_part(s, names[p], own[p], whole, p, wanted[p])
-                       : open_part(s, "data-path", &o->data_path, share, p, wanted[p]));
+                       : open_part(s, entries->n ? "dataset" : "data-path", entries->n ? entries : &o->data_path, share, p, wanted[p]));
     }
     return s->part[TS_DATA_TRAIN] ? check_labels(s, s->part[TS_DATA_TRAIN]) : TS_OK;
 }
@@ -393,12 +405,18 @@ void ts_tuning_source_destroy(ts_tuning_source **source)
         ts_free(&s->rows[i].path);
     }
     ts_free(&s->rows);
+    ts_chat_writer_close(&s->writer);
     ts_free(source);
 }
 
 const ts_dataset *ts_tuning_source_part(const ts_tuning_source *s, ts_data_part part)
 {
     return s->part[part] ? &s->part[part]->base : NULL;
+}
+
+int64_t ts_tuning_source_samples(const ts_tuning_source *s, ts_data_part part)
+{
+    return s->part[part] ? s->part[part]->samples : 0;
 }
 
 ts_status ts_tuning_source_describe(const ts_tuning_source *s, ts_data_part part, ts_str *out)

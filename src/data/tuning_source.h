@@ -2,6 +2,7 @@
  * batch. */
 #ifndef TS_DATA_TUNING_SOURCE_H
 #define TS_DATA_TUNING_SOURCE_H
+#include "data/instruct/writer.h"
 #include "data/rows.h"
 #include "data/source.h"
 
@@ -15,6 +16,10 @@ typedef struct ts_tuning_data {
     bool has_ordinals; /* attention_mask numbers the documents of a sample (--neat-pack); else they end after eod */
     int64_t piece;     /* documents are cut into pieces of so many tokens; 0: they are not */
     int64_t global;    /* samples of a global batch */
+    /* conversations: how they are written; borrowed while the source is made */
+    const ts_chat_options *chat;
+    const ts_text_options *text;
+    const char *folder; /* the model's; NULL: none */
 } ts_tuning_data;
 
 /* The fields of a row of S = seq_length tokens. Of pairs a sample has two rows, the chosen answer and then the rejected
@@ -31,13 +36,15 @@ int ts_tuning_fields(const ts_tuning_data *t, const ts_data_options *o, int64_t 
                      ts_field out[TS_TUNING_FIELDS]);
 
 typedef struct ts_tuning_source ts_tuning_source;
-/* Opens what the options name, shuffles it, and looks whether the training part has anything to train on. Paths without
+/* Opens what the options name (packed files, or conversations in .json and .jsonl files and the entries of --dataset), shuffles it, and looks whether the training part has anything to train on. Paths without
  * weights are one data set, one after another; with weights they are blended as pretraining data are. */
 ts_status ts_tuning_source_create(const ts_tuning_data *t, const ts_data_options *o, const ts_data_need *need,
                                   ts_tuning_source **out) TS_NODISCARD;
 void ts_tuning_source_destroy(ts_tuning_source **source);
 /* NULL: not asked for, or --split gives it no share (never training). Borrowed. */
 const ts_dataset *ts_tuning_source_part(const ts_tuning_source *source, ts_data_part part);
+/* Of that part, of all its paths, however often they are gone through. */
+int64_t ts_tuning_source_samples(const ts_tuning_source *source, ts_data_part part);
 /* A line for the reader: samples, how often they are gone through. */
 ts_status ts_tuning_source_describe(const ts_tuning_source *source, ts_data_part part, ts_str *out) TS_NODISCARD;
 #endif

@@ -41,9 +41,9 @@ typedef struct ts_model_use {
  * inference. */
 ts_status ts_model_use_decoder(const ts_arch *a, const ts_model_use *use, ts_dtype value,
                                ts_model *m) TS_NODISCARD;
-/* Whether the folder has a config.json. */
+/* Whether there is a config.json in the folder, or a GGUF file of that name, which is read as such a folder is. */
 bool ts_model_is_hf(const char *folder);
-/* Reads a Hugging Face folder: description, weights. */
+/* Reads a Hugging Face folder or a GGUF file: description, weights. */
 ts_status ts_model_load(const char *folder, const ts_model_use *use, ts_model *out) TS_NODISCARD;
 /* Makes a described model with random values; takes the arch over (it is copied). */
 ts_status ts_model_make(const ts_arch *a, const ts_model_use *use, uint64_t seed,
@@ -52,7 +52,7 @@ ts_status ts_model_make(const ts_arch *a, const ts_model_use *use, uint64_t seed
 /* The model that a checkpoint describes, with its weights. */
 ts_status ts_model_from_checkpoint(const ts_checkpoint *ck, const ts_model_use *use,
                                    ts_model *out) TS_NODISCARD;
-/* --load of either kind: a Hugging Face folder or checkpoints. For commands that only read. */
+/* --load of any kind: a Hugging Face folder, a GGUF file or checkpoints. For commands that only read. */
 ts_status ts_model_open(const char *folder, int64_t step, const ts_model_use *use,
                         ts_model *out) TS_NODISCARD;
 /* Why a model that was opened so gives no numbers: *why tells of its first tensor with a value that

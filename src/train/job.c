@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "parallel/context.h"
 #include "train/layout.h"
+#include "train/job_samples.h"
 #include "train/model_files.h"
 #include "train/recompute.h"
 #include "train/together.h"
@@ -250,23 +251,6 @@ static ts_status restore(ts_job *j, const ts_checkpoint *ck)
 
 /* ---- data ---- */
 
-/* Samples that a part must have, as Megatron counts them: the data's order depends on it. */
-static ts_status count_samples(const ts_job *j, ts_data_need *n)
-{
-    const ts_train_options *o = &j->o->train;
-    int64_t evals = j->train_iters / o->eval_interval + 1;
-    n->n_train = o->train_samples;
-    if ((!n->n_train && __builtin_mul_overflow(j->train_iters, j->ramp.full, &n->n_train)) ||
-        __builtin_mul_overflow(o->eval_iters, j->ramp.full, &n->n_test) ||
-        __builtin_mul_overflow(evals, n->n_test, &n->n_valid))
-        return ts_error(TS_ERR_USER,
-                        "--train-iters %lld (evaluations of --eval-iters %lld) of %lld sequences "
-                        "are more samples than can be counted",
-                        (long long)j->train_iters, (long long)o->eval_iters,
-                        (long long)j->ramp.full);
-    return TS_OK;
-}
-
 static ts_status open_data(ts_job *j, const tokens_info *k)
 {
     const ts_train_options *o = &j->o->train;
@@ -286,13 +270,12 @@ static ts_status open_data(ts_job *j, const tokens_info *k)
                           .pad = k->pad,
                           .reads_cache_only = j->comm->local_rank > 0,
                           .speaks = j->comm->rank == 0 };
-    TS_TRY(count_samples(j, &need));
+    TS_TRY(ts_job_count_samples(j, &need));
     if (o->skip_train) /* of training nothing is read */
         need.n_train = 0;
     if (!ts_tuning_on(&j->o->tuning))
         return ts_data_source_create(&j->o->data, &need, &j->source);
-    const ts_tuning_data t = ts_tuning_options_data(&j->o->tuning, j->ramp.full);
-    return ts_tuning_source_create(&t, &j->o->data, &need, &j->samples);
+    return ts_job_open_samples(j->o, &j->model, j->ramp.full, &need, &j->samples);
 }
 
 const ts_dataset *ts_job_data(const ts_job *j, ts_data_part part)
@@ -417,6 +400,8 @@ static void make_objective(ts_job *j)
     ts_lm_objective_init(&j->objective, &network, &j->o->train,
                          j->o->data.reset_attention_mask || (tunes && j->o->tuning.padding_side == TS_PADDING_LEFT),
                          j->spread.comm ? &j->spread : NULL);
+    j->objective.has_labels = tunes;
+    j->objective.embedding_noise = (float)j->o->tuning.noise_alpha;
     j->objective.base.by_micro = tunes && !j->o->tuning.per_token_loss;
     const ts_lm_teacher teacher = ts_distill_teacher(&j->o->distill, &j->teacher);
     ts_lm_objective_teach(&j->objective, &teacher);
@@ -460,6 +445,7 @@ static ts_status make_trainer(ts_job *j)
                           .overlap = j->o->dist.overlap_grad_reduce,
                           .bucket = ts_dist_bucket_elements(&j->o->dist),
                           .overlap_gather = j->o->parallel.overlap_param_gather,
+                          .watches_idle = ts_tuning_on(&j->o->tuning),
                           .places = { .moves = j->o->parallel.places, .every = j->o->parallel.place_every,
                                       .fall = j->o->parallel.place_finely ? j->o->parallel.place_fall : 0 },
                           .pipeline = pipeline_of(j),

@@ -37,6 +37,7 @@ typedef struct ts_job {
     ts_holders *holders;  /* of the device, with --memory-report; else NULL */
     ts_batch_ramp ramp;
     int64_t train_iters;
+    ts_job_options counted; /* o, once --num-train-epochs is counted in steps; else not used */
     int64_t loaded; /* iteration of the checkpoint that was loaded; -1: none was */
 } ts_job;
 
@@ -59,6 +60,9 @@ ts_status ts_job_check_save_hf(ts_job *j, bool with_data) TS_NODISCARD;
  * else (TS_ERR_USER). Going on from where an earlier checkpoint stands is what someone set back: a warning. */
 ts_status ts_job_check_target(const ts_job *j) TS_NODISCARD;
 
+/* How many samples of each part it needs (job_count.c). With --num-train-epochs also j->train_iters, and options that
+ * say it: what the passes miss of the last batch comes from one more. */
+ts_status ts_job_count_samples(ts_job *j, ts_data_need *need) TS_NODISCARD;
 /* Says what is about to run: where it begins, its data, the model's size. Rank 0 speaks. */
 ts_status ts_job_describe(const ts_job *j) TS_NODISCARD;
 

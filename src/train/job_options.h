@@ -1,6 +1,7 @@
 /* The options of a training command, and what they are together. */
 #ifndef TS_TRAIN_JOB_OPTIONS_H
 #define TS_TRAIN_JOB_OPTIONS_H
+#include "data/instruct/writer.h"
 #include "data/source.h"
 #include "device/runtime.h"
 #include "dist/dist_options.h"
@@ -30,8 +31,9 @@ typedef struct ts_job_options {
     ts_expert_options experts;
     ts_lora_options lora;
     ts_tuning_options tuning;
+    ts_chat_options chat;
 } ts_job_options;
-enum { TS_JOB_TABLES = 17 };
+enum { TS_JOB_TABLES = 18 };
 /* Of a command that trains on text alone. */
 void ts_pretrain_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);

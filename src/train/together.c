@@ -312,7 +312,11 @@ static void warn_optimizer(const ts_train_options *t, const ts_option_set *set)
 /* A decay may be longer than the run, and so may the warm-up then. */
 static void warn_run_length(const ts_train_options *t, int dp)
 {
-    const int64_t batch = t->global_batch_size ? t->global_batch_size : t->micro_batch_size * dp,
+    if (t->epochs > 0 && (t->train_iters || t->train_samples))
+        ts_log(TS_LOG_WARN, "--num-train-epochs has no effect beside --%s", t->train_iters ? "train-iters" : "train-samples");
+    if (ts_train_counts_epochs(t)) /* how long that is is not known here */
+        return;
+    const int64_t batch = ts_train_global_batch(t, dp),
                   samples = t->train_samples ? t->train_samples : t->train_iters * batch;
     ts_lr_schedule s;
     if (ts_lr_schedule_init(&s, t, batch) == TS_OK && s.warmup > (double)samples)

@@ -30,6 +30,8 @@ const ts_option ts_tuning_option_rows[] = {
         "and positions restart"),
     RUN(INT, piece, "fix-sub-seq-length", "0", 0, 1 << 26, NULL,
         "with --reset-attention-mask: documents are cut into pieces of so many tokens, as a benchmark"),
+    RUN(REAL, noise_alpha, "neftune-noise-alpha", "0", 0, 1e6, NULL,
+        "noise on the embeddings while training, up to this / sqrt(length x hidden size) (NEFTune, as transformers adds it)"),
     RUN(FLAG, per_token_loss, "calculate-per-token-loss", NULL, 0, 0, NULL,
         "the loss is the mean over all trained tokens of the global batch, not the mean over micro-batches of theirs"),
 };
@@ -60,6 +62,9 @@ static bool is_pairs(int stage) { return stage > TS_STAGE_SFT && stage != TS_STA
 /* Text alone is trained on. */
 static ts_status check_text(const ts_option_set *set)
 {
+    if (ts_option_is_on(set, "num-train-epochs"))
+        return ts_error(TS_ERR_USER, "--num-train-epochs counts samples that `tessera posttrain` tunes on; for text give "
+                                     "--train-iters or --train-samples");
     for (size_t i = 0; i < ts_tuning_option_count; i++) {
         const ts_option *row = &ts_tuning_option_rows[i];
         const bool tells = row->type == TS_OPTION_FLAG || row->type == TS_OPTION_NOFLAG;

@@ -50,13 +50,21 @@ expect 2 "the template loses the answer" show --chat-template "$D/loses.jinja"
 echo "{% for m in messages %}{{ m.content }}{% if m.role == 'assistant' %}{% generation %}end{% endgeneration %}{% endif %}{% endfor %}" >"$D/loses.jinja"
 expect 2 "the template loses the answer" show --chat-template "$D/loses.jinja"
 
+# packed files
+rows=$3
+"$rows" "$D/rows" sft 5 3
+expect 0 "=== 5 records, 5 samples" "$T" data show --load "$D/model" --data-path "$D/rows" --seq-length 6
+"$rows" "$D/rows" pairs 5 3
+expect 0 "rejected_input_ids: " "$T" data show --load "$D/model" --data-path "$D/rows" --is-pairwise-dataset
+expect 2 "nothing_packed_input_ids_document" "$T" data show --load "$D/model" --data-path "$D/nothing"
+
 # bad records
 echo '{"messages": [{"role": "user", "content": "alone"}]}' >>"$D/chats.jsonl"
 expect 2 'chats.jsonl:4: "messages": there is no assistant' show
 expect 0 "1 of 3 records were bad" show --on-bad-record skip
 expect 2 'chats.jsonl:4: "messages": there is no assistant' show
 for bad in '{"messages": [{"role": |the record: not valid JSON' '[1]|expected a JSON object' \
-    '{"messages": [{"content": "x"}]}|messages[0]: expected an object with "role"' \
+    '{"messages": [{"content": "x"}]}|"messages": a turn is {"role", "content"}' \
     '{"messages": [{"role": "assistant", "content": "x", "weight": 0.5}]}|messages[0]: "weight": expected 0 or 1'; do
     echo "${bad%|*}" >"$D/chats.jsonl"
     expect 2 "chats.jsonl:1: ${bad#*|}" show
@@ -68,7 +76,7 @@ echo plain >"$D/chats.jsonl"
 expect 2 "chats.jsonl:1: the record: not valid JSON" show
 rm "$D/chats.jsonl"
 expect 2 "chats.jsonl" show
-expect 2 "how are its conversations written?" "$T" data show --load "$D/model" --data-path "$D/list.json"
+expect 2 "how are conversations written?" "$T" data show --load "$D/model" --data-path "$D/list.json"
 expect 2 "--load is missing" "$T" data show --data-path x
 expect 2 "there is no look; expected show" "$T" data look
 finish

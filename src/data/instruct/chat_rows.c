@@ -4,32 +4,12 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "data/instruct/example.h"
+#include "data/instruct/packs.h"
 #include "data/instruct/records.h"
 #include "io/bad_records.h"
-#include "text/chat/hf_encoder.h"
-#include "text/chat/template.h"
 
 #include <pthread.h>
 #include <string.h>
-
-#define GROUP "conversations"
-#define ROW(type, field, name, def, help)                                                                           \
-    TS_ROW_IS(TS_OPTION_DECIDES, type, ts_chat_options, field, name, def, 0, 0, NULL, GROUP, help)
-const ts_option ts_chat_option_rows[] = {
-    ROW(FLAG, hf_chat_template, "hf-chat-template", NULL,
-        "conversations are written by the chat template of the model's folder (chat_template.jinja, else the one in "
-        "tokenizer_config.json)"),
-    TS_ROW_IS(TS_OPTION_DECIDES | TS_OPTION_PLACE, TEXT, ts_chat_options, chat_template, "chat-template", NULL, 0, 0, NULL,
-              GROUP, "with --hf-chat-template: a Jinja file that is taken instead"),
-    ROW(TEXT, template_now, "template-now", NULL,
-        "the date, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, that a template's strftime_now shows (the clock's, when the "
-        "data are opened)"),
-    ROW(FLAG, mask_history, "mask-history", NULL, "train on the last answer of a conversation only"),
-    { .name = "on-bad-record", .type = TS_OPTION_CHOICE, .offset = offsetof(ts_chat_options, on_bad_record),
-      .def = "stop", .is = TS_OPTION_DECIDES, .choices = TS_CHOICES(TS_ON_BAD_RECORD), .group = GROUP,
-      .help = "a record that cannot be read: stop, or leave it out, name it and count it" },
-};
-const size_t ts_chat_option_count = sizeof ts_chat_option_rows / sizeof *ts_chat_option_rows;
 
 /* What one thread reads samples with. */
 typedef struct reader {
@@ -40,10 +20,13 @@ typedef struct reader {
 typedef struct chat_rows {
     ts_rows table;
     ts_records *records;
-    ts_chat_encoder *encoder;
+    ts_record_form form;
+    const ts_chat_encoder *encoder; /* lent */
+    int64_t vocab_size;             /* 0: not checked */
     ts_rows_kind kind;
     ts_chat_train train;
     int64_t *record; /* [table.n] of a sample */
+    int64_t *length; /* [table.n] tokens, of its first sequence */
     pthread_mutex_t lock; /* of what follows */
     reader *spare;        /* [n_spare] */
     size_t n_spare, cap_spare;
@@ -93,7 +76,7 @@ static ts_status read_example(const chat_rows *r, int64_t record, ts_example *ou
 {
     json_t *o;
     TS_TRY(ts_records_read(r->records, record, &o));
-    const ts_status st = ts_example_read(o, r->kind, out);
+    const ts_status st = ts_example_read(&r->form, o, r->kind, out);
     json_decref(o);
     return st;
 }
@@ -102,6 +85,10 @@ static ts_status encode(const chat_rows *r, reader *v, const json_t *conversatio
 {
     TS_TRY(r->encoder->encode(r->encoder, v->work, conversation, r->train, &v->tokens));
     const ts_ids *from[2] = { &v->tokens.ids, &v->tokens.labels };
+    for (size_t i = 0; r->vocab_size && i < from[0]->n; i++)
+        if (from[0]->v[i] >= r->vocab_size)
+            return ts_error(TS_ERR_USER, "the tokenizer makes id %d of it, outside the model's vocabulary (0 to %lld)",
+                            (int)from[0]->v[i], (long long)r->vocab_size - 1);
     for (int k = 0; k < 2; k++) {
         TS_TRY(ts_row_room(out, key + k, (int64_t)from[k]->n));
         if (from[k]->n)
@@ -113,7 +100,31 @@ static ts_status encode(const chat_rows *r, reader *v, const json_t *conversatio
 static ts_status encode_example(const chat_rows *r, reader *v, const ts_example *e, ts_row *out)
 {
     TS_TRY(encode(r, v, e->conversation, 0, out));
-    return e->rejected ? encode(r, v, e->rejected, 2, out) : TS_OK;
+    if (e->rejected)
+        TS_TRY(encode(r, v, e->rejected, 2, out));
+    if (r->kind != TS_ROWS_KTO)
+        return TS_OK;
+    TS_TRY(ts_row_room(out, TS_KTO_TAGS, 1));
+    out->v[TS_KTO_TAGS][0] = e->is_desirable;
+    return TS_OK;
+}
+
+/* Of kto: the answer of another record to this one's prompt. */
+static ts_status encode_mismatch(const chat_rows *r, reader *v, int64_t record, int64_t other, ts_row *out)
+{
+    ts_example e = { 0 }, o = { 0 };
+    json_t *mixed = NULL;
+    ts_status st = read_example(r, record, &e);
+    if (st == TS_OK)
+        st = read_example(r, other, &o);
+    if (st == TS_OK)
+        st = ts_example_mismatch(&e, &o, &mixed);
+    if (st == TS_OK)
+        st = encode(r, v, mixed, 2, out);
+    json_decref(mixed);
+    ts_example_deinit(&e);
+    ts_example_deinit(&o);
+    return ts_records_error(r->records, record, st);
 }
 
 static ts_status read_record(const chat_rows *r, reader *v, int64_t record, ts_row *out)
@@ -131,7 +142,9 @@ static ts_status read_sample(const ts_rows *table, int64_t i, ts_row *out)
     chat_rows *r = inside(table);
     reader v;
     TS_TRY(borrow(r, &v));
-    const ts_status st = read_record(r, &v, r->record[i], out);
+    ts_status st = read_record(r, &v, r->record[i], out);
+    if (st == TS_OK && r->kind == TS_ROWS_KTO)
+        st = encode_mismatch(r, &v, r->record[i], r->record[(i ? i : table->n) - 1], out);
     give_back(r, &v);
     return st;
 }
@@ -143,8 +156,9 @@ static void destroy(ts_rows *table)
         drop_reader(r, &r->spare[i]);
     ts_free(&r->spare);
     ts_records_close(&r->records);
-    ts_chat_encoder_destroy(&r->encoder);
+    ts_record_form_deinit(&r->form);
     ts_free(&r->record);
+    ts_free(&r->length);
     pthread_mutex_destroy(&r->lock);
     ts_free(&r);
 }
@@ -167,7 +181,7 @@ typedef struct looking {
 
 static void measure(const chat_rows *r, const ts_row *row, int64_t seq_length, look *out)
 {
-    for (int k = 0; k < r->table.n_keys - (r->kind == TS_ROWS_KTO); k += 2) {
+    for (int k = 0; k < (r->kind == TS_ROWS_PAIRS ? 4 : 2); k += 2) {
         const int64_t n = row->n[k], read = seq_length && n > seq_length ? seq_length : n;
         out->tokens += read;
         out->lost += n - read;
@@ -197,13 +211,15 @@ static void look_at(void *ctx, int64_t begin, int64_t end, int thread)
 }
 
 /* Takes the good ones; the first bad one ends it, or is left out. */
-static ts_status take_good(const looking *l, bool skips, bool speaks, ts_chat_counts *c)
+static ts_status take_good(const looking *l, int64_t n, bool skips, int64_t max_samples, bool speaks, ts_chat_counts *c)
 {
     chat_rows *r = l->r;
     ts_bad_records bad = { 0 };
-    c->records = ts_records_count(r->records);
+    c->records = n;
     TS_TRY(ts_alloc(&r->record, (size_t)c->records, sizeof *r->record));
-    for (int64_t i = 0; i < c->records; i++) {
+    TS_TRY(ts_alloc(&r->length, (size_t)c->records, sizeof *r->length));
+    const int64_t most = max_samples ? max_samples : INT64_MAX;
+    for (int64_t i = 0; i < c->records && c->samples < most; i++) {
         const look *v = &l->v[i];
         if (v->status == TS_ERR_USER && skips) {
             if (speaks)
@@ -212,6 +228,7 @@ static ts_status take_good(const looking *l, bool skips, bool speaks, ts_chat_co
         }
         if (v->status != TS_OK)
             return ts_error(v->status, "%s", v->why ? v->why : "no memory");
+        r->length[c->samples] = v->tokens + v->lost;
         r->record[c->samples++] = i;
         c->tokens += v->tokens;
         c->trained += v->trained;
@@ -240,14 +257,16 @@ static ts_status check_counts(const ts_chat_need *need, const ts_chat_counts *c)
 static ts_status look_at_all(chat_rows *r, const ts_chat_options *o, const ts_chat_need *need, ts_chat_counts *c)
 {
     enum { GRAIN = 16 };
-    const int64_t n = ts_records_count(r->records), most = n / GRAIN + 1;
+    const bool skips = o->on_bad_record == TS_BAD_RECORD_SKIP;
+    const int64_t all = ts_records_count(r->records), few = o->max_samples && !skips ? o->max_samples : all;
+    const int64_t n = few < all ? few : all, most = n / GRAIN + 1;
     looking l = { .r = r, .seq_length = need->seq_length };
     ts_pool *pool = NULL;
     TS_TRY(ts_alloc(&l.v, (size_t)n, sizeof *l.v));
     ts_status st = ts_pool_create((int)(ts_cpu_count() < most ? ts_cpu_count() : most), &pool);
     if (st == TS_OK) {
         ts_pool_run(pool, n, GRAIN, look_at, &l);
-        st = take_good(&l, o->on_bad_record == TS_BAD_RECORD_SKIP, need->speaks, c);
+        st = take_good(&l, n, skips, o->max_samples, need->speaks, c);
     }
     if (st == TS_OK && !c->samples)
         st = ts_error(TS_ERR_USER, "%s: none of %lld records could be read: the log says why", need->path,
@@ -321,27 +340,36 @@ static ts_status check_template(chat_rows *r)
 
 /* ---- opening ---- */
 
-/* The folder whose chat template counts. */
-static const char *template_folder(const ts_chat_need *need)
+static ts_status open_records(chat_rows *r, const ts_chat_options *o, const ts_chat_need *need)
 {
-    const char *own = need->text ? need->text->name_or_path : NULL;
-    const bool has = need->folder && ts_chat_template_is_in(need->folder);
-    return has || !own ? need->folder : own;
+    ts_str path = { 0 };
+    ts_status st = TS_OK;
+    if (o->map_keys && need->is_entry)
+        return ts_error(TS_ERR_USER, "--map-keys and --dataset: dataset_info.json says which field is what");
+    if (o->map_keys)
+        st = ts_record_form_map(&r->form, o->map_keys);
+    if (need->is_entry)
+        st = ts_record_form_find(&r->form, o->dataset_dir, need->path, &path);
+    if (st == TS_OK)
+        st = ts_records_open(need->is_entry ? ts_str_text(&path) : need->path, &r->records);
+    ts_str_deinit(&path);
+    return st;
 }
 
-static ts_status open_encoder(const ts_chat_options *o, const ts_chat_need *need, ts_chat_encoder **out)
+/* *rows becomes packs of what it is. */
+static ts_status pack(const chat_rows *r, const ts_chat_need *need, ts_chat_counts *c, ts_rows **rows)
 {
-    const char *folder = template_folder(need);
-    if (!o->hf_chat_template)
-        return ts_error(TS_ERR_USER, "%s: how are its conversations written? --hf-chat-template takes the template of the "
-                        "model's folder", need->path);
-    if (!need->tok->tok)
-        return ts_error(TS_ERR_USER, "%s: conversations need a tokenizer of texts: --tokenizer-name-or-path FOLDER",
-                        need->path);
-    if (!folder)
-        return ts_error(TS_ERR_USER, "--hf-chat-template: no folder is given that could hold a template (--load, "
-                        "--tokenizer-name-or-path)");
-    return ts_chat_hf_encoder_create(folder, o->chat_template, o->template_now, need->tok->tok, out);
+    if (need->kind != TS_ROWS_SFT)
+        return ts_error(TS_ERR_USER, "--pack goes with answers alone (--stage sft), not with pairs and verdicts");
+    if (!need->seq_length)
+        return ts_error(TS_ERR_USER, "--pack: how long are the rows? give --seq-length");
+    TS_TRY(ts_pack_rows_open(rows, r->length, need->seq_length, rows));
+    c->packs = (*rows)->n;
+    if (need->speaks)
+        ts_log(TS_LOG_INFO, "%s: %lld samples in %lld packs of %lld tokens, %.1f %% of which are filled", need->path,
+               (long long)c->samples, (long long)c->packs, (long long)need->seq_length,
+               100 * (double)c->tokens / ((double)c->packs * (double)need->seq_length));
+    return TS_OK;
 }
 
 ts_status ts_chat_rows_open(const ts_chat_options *o, const ts_chat_need *need, ts_chat_counts *counts, ts_rows **out)
@@ -354,32 +382,30 @@ ts_status ts_chat_rows_open(const ts_chat_options *o, const ts_chat_need *need, 
     static const int n_keys[TS_ROWS_KINDS] = { 2, 4, 5 };
     ts_chat_counts c = { 0 };
     chat_rows *r = NULL;
-    ts_chat_encoder *encoder = NULL;
-    TS_TRY(open_encoder(o, need, &encoder));
-    ts_status st = ts_alloc(&r, 1, sizeof *r);
-    if (st != TS_OK) {
-        ts_chat_encoder_destroy(&encoder);
-        return st;
-    }
+    TS_TRY(ts_alloc(&r, 1, sizeof *r));
     r->table = (ts_rows){ .key = key[need->kind], .n_keys = n_keys[need->kind], .read = read_sample,
                           .destroy = destroy };
-    r->encoder = encoder;
+    r->encoder = need->writer->encoder;
+    r->vocab_size = need->vocab_size;
     r->kind = need->kind;
     r->train = need->kind != TS_ROWS_SFT ? TS_CHAT_PREFERENCE : o->mask_history ? TS_CHAT_LAST_ANSWER : TS_CHAT_ANSWERS;
     pthread_mutex_init(&r->lock, NULL);
-    st = ts_records_open(need->path, &r->records);
+    ts_status st = open_records(r, o, need);
     if (st == TS_OK)
         st = look_at_all(r, o, need, &c);
     if (st == TS_OK)
         st = check_template(r);
     if (st == TS_OK)
         st = check_counts(need, &c);
+    ts_rows *rows = &r->table;
+    if (st == TS_OK && o->pack)
+        st = pack(r, need, &c, &rows);
     if (st != TS_OK) {
         destroy(&r->table);
         return st;
     }
     if (counts)
         *counts = c;
-    *out = &r->table;
+    *out = rows;
     return TS_OK;
 }

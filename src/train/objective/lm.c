@@ -83,14 +83,15 @@ static void labels(const ts_micro_batch *m, const ts_stretches *at, int64_t widt
 }
 
 /* The rows that count are chosen here, once. labels [n], and room for three times as much behind; NULL: nobody knows
- * more of them than that `count` count. alike: where no others are missing the few are not left out, so that
- * processes with and without the end of a sample do the same. */
-static ts_status upload_labels(ts_tape *tape, int32_t *label, int64_t n, int64_t count, bool alike, lm_labels *b)
+ * more of them than that `count` count, or with `missing` that some of those may not. alike: where no others are
+ * missing the few are not left out, so that processes with and without the end of a sample do the same. */
+static ts_status upload_labels(ts_tape *tape, int32_t *label, int64_t n, int64_t count, bool missing, bool alike,
+                               lm_labels *b)
 {
     int32_t *at = label ? label + n : NULL, *back = label ? at + n : NULL, *few = label ? back + n : NULL;
     TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, label, n, &b->labels));
     b->chosen.n = label ? ts_choose_rows(label, n, at, back, few) : count;
-    b->some = b->chosen.n < (alike ? count : n);
+    b->some = label || !missing ? b->chosen.n < (alike ? count : n) : true;
     if (!b->some || b->chosen.n == 0)
         return TS_OK;
     ts_tensor *on_device[3];
@@ -116,8 +117,7 @@ static ts_status spread_of(const ts_lm_objective *o, ts_tape *tape, const ts_mic
     if (!whole || (!sees && length_of(o, m) == whole->length))
         return TS_OK;
     TS_TRY(ts_arena_alloc(&tape->arena, sizeof *s, &s));
-    *s = *whole;
-    s->length = length_of(o, m);
+    *s = ts_spread_cut(whole, length_of(o, m));
     *out = s;
     if (!sees)
         return TS_OK;
@@ -143,8 +143,10 @@ static int64_t rows_here(const ts_lm_objective *o) { return ts_stretches_count(&
 
 static ts_stretches queries_here(const ts_lm_objective *o, int64_t length)
 {
-    const ts_spread *s = o->base.spread;
-    return ts_spread_queries(s, length, s ? s->comm->rank : 0);
+    if (!o->base.spread)
+        return ts_stretches_one(0, length);
+    const ts_spread s = ts_spread_cut(o->base.spread, length);
+    return ts_spread_queries(&s, length, s.comm->rank);
 }
 
 /* Documents are told of all rows beside those of the queries. */
@@ -203,7 +205,8 @@ static ts_status upload_told(const ts_lm_objective *o, ts_tape *tape, const ts_m
             TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, buffer, n, &b->ahead[k - 1]));
         if (buffer)
             labels(m, &here, length, ahead, buffer);
-        TS_TRY(upload_labels(tape, buffer, n, rows_that_see(o, m, ahead), o->base.spread, &b->told[k]));
+        TS_TRY(upload_labels(tape, buffer, n, rows_that_see(o, m, ahead), o->has_labels, o->base.spread,
+                             &b->told[k]));
     }
     return TS_OK;
 }
@@ -258,7 +261,7 @@ static ts_status teach(const ts_lm_objective *o, ts_tape *tape, const ts_network
     ts_network_call call = *student;
     call.first = 0, call.last = n->layers;
     call.recompute = (ts_recompute_plan){ 0 };
-    call.hidden_dropout = call.attention_dropout = 0;
+    call.hidden_dropout = call.attention_dropout = call.embedding_noise = 0;
     call.balance = 0;
     call.behind = NULL, call.beside = NULL, call.hands_on = NULL;
     tape->recording = false;
@@ -327,6 +330,8 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
                                    .recompute = o->recompute,
                                    .hidden_dropout = m->evaluates ? 0 : o->hidden_dropout,
                                    .attention_dropout = m->evaluates ? 0 : o->attention_dropout,
+                                   .embedding_noise = m->evaluates ? 0 : o->embedding_noise,
+                                   .whole = o->seq_length,
                                    .goes_on = !ends,
                                    .behind = ends && sides(o, m) ? &behind : NULL,
                                    .seed = o->seed,

@@ -20,8 +20,10 @@ typedef struct ts_lm_objective {
     int64_t seq_length; /* of whole sequences */
     ts_recompute_plan recompute;
     float hidden_dropout, attention_dropout; /* in training */
+    float embedding_noise;                   /* likewise, as in nn/run.h */
     uint64_t seed;                           /* of their random numbers */
     bool has_segments; /* the data has them: told here, since a planned batch has no values */
+    bool has_labels;   /* likewise; some tokens have none */
     const ts_layer_range *layers; /* [base.parts] of each part; NULL: one part has all */
     ts_lm_teacher teacher;
     int64_t rows_shared; /* processes that share out the rows of what is passed: 0 is 1 */

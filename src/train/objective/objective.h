@@ -78,7 +78,10 @@ struct ts_objective {
 /* `here` of rows of which only so much is gone through. */
 static inline ts_stretches ts_objective_here(const ts_objective *o, int64_t length)
 {
-    return o->here.n ? ts_spread_here(o->spread, length) : o->here;
+    if (!o->here.n || !o->spread)
+        return o->here.n ? ts_stretches_one(0, length) : o->here;
+    const ts_spread s = ts_spread_cut(o->spread, length);
+    return ts_spread_here(&s, length);
 }
 static inline int64_t ts_objective_parts(const ts_objective *o) { return o->parts ? o->parts : 1; }
 static inline bool ts_objective_ends(const ts_objective *o, int64_t part)

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "io/gguf/gguf.h"
+#include "model/adapters.h"
 #include "model/weights_scaled.h"
 
 #include <math.h>
@@ -30,8 +31,17 @@ ts_status ts_model_use_decoder(const ts_arch *a, const ts_model_use *use, ts_dty
     ts_decoder_stage stage = { 0 };
     if (use->stage_of)
         TS_TRY(use->stage_of(use->stage_ctx, a, &stage));
+    if (use->lora && ts_lora_on(use->lora)) {
+        TS_TRY(ts_adapters_open(use->lora, use->set, m->family, a, use->training, &m->adapters));
+        stage.adapting = &m->adapters->plan.adapting;
+        stage.n_adapting = ts_adapter_plan_params(&m->adapters->plan);
+    }
     TS_TRY(ts_decoder_create_stage(use->dev, a, use->compute, a->vocab, &use->group, &stage,
                                    &m->decoder));
+    if (m->adapters)
+        TS_TRY(ts_adapters_freeze(m->adapters, m->decoder));
+    if (m->adapters && use->lora->nf4)
+        TS_TRY(ts_decoder_hold_nf4(m->decoder));
     return allocate(m->decoder, use, value);
 }
 
@@ -54,6 +64,8 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
     ts_status st = ts_family_read_folder(folder, &m->family, &a, &m->config);
     if (st == TS_OK)
         st = ts_strdup(folder, &m->folder);
+    if (st == TS_OK && use->lora && use->lora->nf4)
+        st = ts_strdup(folder, &m->nf4_base);
     if (st == TS_OK)
         st = ts_st_dir_open(folder, NULL, &dir);
     for (size_t i = 0; st == TS_OK && i < sizeof packed / sizeof *packed; i++)
@@ -74,6 +86,8 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
     }
     if (st == TS_OK && use->dev->computes)
         st = ts_weights_load(m->decoder, m->family, dir, folder, mtp_layers);
+    if (st == TS_OK && m->adapters)
+        st = ts_adapters_fill(m->adapters, m->decoder, m->family, use->seed);
     ts_st_dir_destroy(&dir);
     ts_arch_deinit(&a);
     return st;
@@ -106,9 +120,14 @@ ts_status ts_model_load(const char *folder, const ts_model_use *use, ts_model *o
 ts_status ts_model_make(const ts_arch *a, const ts_model_use *use, uint64_t seed, ts_model *out)
 {
     ts_model m = { .file_dtype = TS_ST_F32 };
+    if (use->lora && use->lora->nf4 && use->dev->computes)
+        return ts_error(TS_ERR_USER, "--qlora: a model of random values has no weights in 4 bits, nor are any made of it: give "
+                        "--load, a Hugging Face folder");
     ts_status st = ts_model_use_decoder(a, use, use->master, &m);
     if (st == TS_OK)
         st = ts_decoder_init(m.decoder, seed, a->init_std);
+    if (st == TS_OK && m.adapters)
+        st = ts_adapters_fill(m.adapters, m.decoder, m.family, seed);
     if (st != TS_OK)
         ts_model_deinit(&m);
     else
@@ -193,7 +212,7 @@ static ts_status look_in_folder(const ts_model *m, const char *folder, ts_str *w
         st = ts_st_dir_open(folder, NULL, &dir);
     for (size_t i = 0; st == TS_OK && !why->len && i < map.n_tensors; i++) {
         const ts_st_tensor *t = ts_weights_find(m->family, a, dir, map.tensor[i].hf_name);
-        st = t && ts_scaled_is(t) ? tell_not_finite_code(dir, t, &map.tensor[i], why) : tell_not_finite(t, why);
+        st = t && ts_scaled_is(dir, t) ? tell_not_finite_code(dir, t, &map.tensor[i], why) : tell_not_finite(t, why);
     }
     ts_st_dir_destroy(&dir);
     ts_name_map_deinit(&map);

@@ -4,6 +4,7 @@
 #define TS_MODEL_OPEN_H
 #include "base/option.h"
 #include "ckpt/checkpoint.h"
+#include "model/lora_options.h"
 #include "model/narrow.h"
 #include "model/weights.h"
 
@@ -31,6 +32,9 @@ typedef struct ts_model_use {
     ts_status (*stage_of)(void *ctx, const ts_arch *a, ts_decoder_stage *out);
     void *stage_ctx;
     bool parts_masters; /* with training: masters in halves (tensor/param.h) */
+    const ts_lora_options *lora; /* adapters beside the weights; NULL: none */
+    const ts_option_set *set;    /* of its options, to compare; may be NULL */
+    uint64_t seed;               /* of those that begin */
     ts_shard_options shards; /* with training: what processes that train the same share out */
 } ts_model_use;
 /* Makes m's decoder of a description, with memory for values; `value`: their type, unless for

@@ -2,6 +2,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "model/adapters.h"
+#include "model/weights_nf4.h"
 #include "model/weights_packed.h"
 #include "model/weights_scaled.h"
 
@@ -12,9 +14,11 @@
 void ts_model_deinit(ts_model *m)
 {
     ts_decoder_destroy(&m->decoder);
+    ts_adapters_destroy(&m->adapters);
     json_decref(m->config);
     json_decref(m->tokenizer);
     ts_free(&m->folder);
+    ts_free(&m->nf4_base);
     ts_side_files_deinit(&m->files);
     ts_side_files_deinit(&m->hf_files);
     *m = (ts_model){ 0 };
@@ -33,6 +37,9 @@ ts_st_dtype ts_weights_dtype(const ts_st_dir *dir)
     ts_st_dtype best = TS_ST_F32;
     for (int64_t i = 0; i < ts_st_dir_count(dir); i++) {
         const ts_st_tensor *t = ts_st_dir_at(dir, i);
+        char stem[TS_FAMILY_NAME];
+        if (ts_scaled_stem(t->name, stem))
+            continue;
         bytes[t->dtype] += t->size;
         if ((t->dtype == TS_ST_F32 || t->dtype == TS_ST_BF16 || t->dtype == TS_ST_F16) &&
             bytes[t->dtype] > bytes[best])
@@ -59,6 +66,14 @@ static ts_status wrong_shape(const ts_st_tensor *t, const ts_name_tensor *want)
     ts_str_deinit(&found);
     ts_str_deinit(&expected);
     return st;
+}
+
+ts_status ts_weights_check_shape(const ts_st_tensor *t, const ts_name_tensor *want)
+{
+    bool same = t->rank == want->rank;
+    for (int i = 0; same && i < want->rank; i++)
+        same = t->shape[i] == want->dim[i];
+    return same ? TS_OK : wrong_shape(t, want);
 }
 
 /* Under its name or another that files have, such as those of the base model alone. */
@@ -119,7 +134,7 @@ static ts_status check_tensor(const ts_family *f, const ts_arch *a, const ts_st_
     ts_scaled scaled;
     if (!t && ts_packed_find(f, dir, want->hf_name, &packed))
         return ts_packed_check(&packed, folder, want);
-    if (t && ts_scaled_is(t))
+    if (t && ts_scaled_is(dir, t))
         return ts_scaled_find(dir, t, want, &scaled);
     if (!t)
         return ts_error(TS_ERR_USER, "%s: tensor %s is in none of the .safetensors files%s", folder,
@@ -128,11 +143,7 @@ static ts_status check_tensor(const ts_family *f, const ts_arch *a, const ts_st_
                             ? ""
                             : " (if the output layer is the embedding, config.json must say "
                               "tie_word_embeddings: true)");
-    bool same = t->rank == want->rank;
-    for (int i = 0; same && i < want->rank; i++)
-        same = t->shape[i] == want->dim[i];
-    if (!same)
-        return wrong_shape(t, want);
+    TS_TRY(ts_weights_check_shape(t, want));
     if ((t->dtype == TS_ST_I64 || t->dtype == TS_ST_I32) && !want->is_choice)
         return ts_error(TS_ERR_USER, "%s: tensor %s is %s, expected F64, F32, F16 or BF16", t->path, t->name,
                         ts_st_dtype_name(t->dtype));
@@ -268,9 +279,7 @@ ts_status ts_weights_want_mtp(const char *folder, int64_t wanted, ts_arch *a, js
 /* Values in a row of the whole. */
 static int64_t row_width(const ts_param *p) { return p->rank > 1 ? p->place.dim[p->place.rank - 1].whole : 1; }
 
-/* Row r of the whole, of a stack of all its matrices, of several vectors of all their elements, in the share; -1:
- * elsewhere. */
-static int64_t row_here(const ts_param *p, int64_t r)
+int64_t ts_weights_row_here(const ts_param *p, int64_t r)
 {
     if (p->place.rank < (p->rank > 1 ? 3 : 2))
         return ts_place_here(&p->place, 0, r);
@@ -289,15 +298,14 @@ static void keep_columns(const ts_place_dim *d, float *row)
     }
 }
 
-/* n rows of the whole from its row `first` on (of a stack of all matrices): those that are here, and what is here of them. The
- * spans of columns follow one another in the order of the whole. */
-static ts_status put_rows(ts_param *p, int64_t first, int64_t n, float *values)
+/* The spans of columns follow one another in the order of the whole. */
+ts_status ts_weights_put_rows(ts_param *p, int64_t first, int64_t n, float *values)
 {
     const int64_t cols = row_width(p);
     if (ts_place_is_whole(&p->place))
         return ts_param_put(p, first * cols, n * cols, values);
     for (int64_t r = 0; r < n; r++) {
-        const int64_t here = row_here(p, first + r);
+        const int64_t here = ts_weights_row_here(p, first + r);
         float *row = values + r * cols;
         if (here < 0)
             continue;
@@ -317,7 +325,7 @@ static ts_status load_rows(const ts_name_piece *piece, const ts_st_tensor *t, ts
     for (int64_t r = 0; r < piece->rows; r += step) {
         const int64_t n = piece->rows - r < step ? piece->rows - r : step;
         TS_TRY(ts_st_read_whole(t, (piece->hf_row + r) * cols, n * cols, buffer));
-        TS_TRY(put_rows(p, piece->row + r, n, buffer));
+        TS_TRY(ts_weights_put_rows(p, piece->row + r, n, buffer));
     }
     return TS_OK;
 }
@@ -327,7 +335,7 @@ static ts_status load_spread(const ts_name_piece *piece, const ts_st_tensor *t, 
 {
     for (int64_t r = 0; r < piece->rows; r++) {
         TS_TRY(ts_st_read_f32(t, piece->hf_row + r * piece->step, 1, buffer));
-        TS_TRY(put_rows(p, piece->row + r, 1, buffer));
+        TS_TRY(ts_weights_put_rows(p, piece->row + r, 1, buffer));
     }
     return TS_OK;
 }
@@ -347,7 +355,7 @@ static ts_status load_transposed(const ts_name_piece *piece, const ts_st_tensor 
         for (int64_t i = 0; i < in; i++)
             for (int64_t k = 0; k < n; k++)
                 buffer[k * in + i] = from[i * out + k * piece->step];
-        st = put_rows(p, piece->row + r, n, buffer);
+        st = ts_weights_put_rows(p, piece->row + r, n, buffer);
     }
     ts_free(&whole);
     return st;
@@ -364,10 +372,10 @@ static ts_status find_held(const ts_decoder *d, const ts_family *f, const ts_st_
                            const ts_name_tensor *want, held *out)
 {
     *out = (held){ .t = ts_weights_find(f, &d->arch, dir, want->hf_name) };
-    if (out->t && ts_scaled_is(out->t) && map->piece[want->first_piece].transposed)
+    if (out->t && ts_scaled_is(dir, out->t) && map->piece[want->first_piece].transposed)
         return ts_error(TS_ERR_USER, "%s: tensor %s is %s with scales, which are not read of matrices that stand transposed",
                         out->t->path, out->t->name, ts_st_dtype_name(out->t->dtype));
-    if (out->t && ts_scaled_is(out->t))
+    if (out->t && ts_scaled_is(dir, out->t))
         return ts_scaled_find(dir, out->t, want, &out->scaled);
     if (!out->t)
         ts_packed_find(f, dir, want->hf_name, &out->packed);
@@ -384,25 +392,62 @@ static ts_status load_codes(const ts_name_piece *piece, const held *h, ts_param 
             ts_scaled_row(&h->scaled, row, buffer);
         else
             ts_packed_row(&h->packed, row, buffer);
-        TS_TRY(put_rows(p, piece->row + r, 1, buffer));
+        TS_TRY(ts_weights_put_rows(p, piece->row + r, 1, buffer));
     }
     return TS_OK;
+}
+
+/* Its rows of parameters that are held in NF4. */
+static ts_status load_nf4(ts_decoder *d, const ts_name_map *map, const ts_name_tensor *tensor, const held *h)
+{
+    const bool by_bnb = h->scaled.bnb.codes && h->scaled.bnb.block;
+    ts_nf4_reader r;
+    TS_TRY(ts_nf4_reader_open(h->t, by_bnb ? &h->scaled.bnb : NULL, &r));
+    ts_status st = TS_OK;
+    for (size_t i = tensor->first_piece; st == TS_OK && i < tensor->first_piece + tensor->n_pieces; i++) {
+        ts_param *p = ts_param_find(&d->params, map->piece[i].name);
+        if (p && p->held == TS_HELD_NF4)
+            st = ts_nf4_reader_put(&r, &map->piece[i], p);
+    }
+    ts_nf4_reader_close(&r);
+    return st;
 }
 
 static ts_status load_tensor(ts_decoder *d, const ts_name_map *map, const ts_name_tensor *tensor, const held *h, float *buffer)
 {
     const ts_st_tensor *t = h->t;
+    bool in_nf4 = false;
     for (size_t i = tensor->first_piece; i < tensor->first_piece + tensor->n_pieces; i++) {
         const ts_name_piece *piece = &map->piece[i];
         ts_param *p = ts_param_find(&d->params, piece->name);
-        if (!p) /* on another stage */
+        in_nf4 = in_nf4 || (p && p->held == TS_HELD_NF4);
+        if (!p || p->held == TS_HELD_NF4) /* on another stage, or read by load_nf4 */
             continue;
         TS_TRY(!t || h->scaled.codes ? load_codes(piece, h, p, buffer)
                   : (piece->transposed  ? load_transposed
                      : piece->step != 1 ? load_spread
                                         : load_rows)(piece, t, p, buffer));
     }
-    return TS_OK;
+    return in_nf4 ? load_nf4(d, map, tensor, h) : TS_OK;
+}
+
+/* Room for a row of any. */
+static ts_status make_buffer(const ts_decoder *d, float **buffer)
+{
+    int64_t widest = PIECE;
+    for (size_t i = 0; i < d->params.n; i++)
+        widest = row_width(d->params.p[i]) > widest ? row_width(d->params.p[i]) : widest;
+    return ts_alloc(buffer, (size_t)widest, sizeof **buffer);
+}
+
+ts_status ts_weights_put_tensor(ts_decoder *d, const ts_name_map *map, const ts_name_tensor *tensor, const ts_st_tensor *t)
+{
+    float *buffer;
+    TS_TRY(ts_weights_check_shape(t, tensor));
+    TS_TRY(make_buffer(d, &buffer));
+    const ts_status st = load_tensor(d, map, tensor, &(held){ .t = t }, buffer);
+    ts_free(&buffer);
+    return st;
 }
 
 static bool is_mapped(const ts_family *f, const ts_name_map *map, const char *name)
@@ -472,10 +517,7 @@ ts_status ts_weights_load(ts_decoder *d, const ts_family *family, const ts_st_di
     float *buffer = NULL;
     ts_status st;
     TS_TRY_TO(done, st, ts_family_names(family, &d->arch, &map));
-    int64_t widest = PIECE;
-    for (size_t i = 0; i < d->params.n; i++)
-        widest = row_width(d->params.p[i]) > widest ? row_width(d->params.p[i]) : widest;
-    TS_TRY_TO(done, st, ts_alloc(&buffer, (size_t)widest, sizeof *buffer));
+    TS_TRY_TO(done, st, make_buffer(d, &buffer));
     for (size_t i = 0; i < map.n_tensors; i++)
         if (!map.tensor[i].is_copy)
             TS_TRY_TO(done, st, check_tensor(family, &d->arch, dir, folder, &map.tensor[i]));

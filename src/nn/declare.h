@@ -60,6 +60,7 @@ typedef struct ts_param_spec {
     bool decoupled, is_table, is_filter, is_qk_norm, is_router, is_expert, at_both_ends; /* see ts_param, as the next */
     bool is_vectors; /* a place of two dimensions that is one vector after another: held, stepped and rounded as
                         vectors are */
+    bool is_linear; /* the weight of a linear layer (nn/linear.h) */
     bool is_fixed; /* never trained by gradients: held frozen, in fp32 */
     ts_param_bands bands;
 } ts_param_spec;
@@ -68,6 +69,15 @@ typedef ts_status ts_list_fn(void *ctx, const char *name, const ts_param_spec *s
 
 enum { TS_DECLARED_NAME = 128 };
 
+/* Told of each linear layer once it is declared, by who declares it (its prefix is the layer's name and a dot): may give
+ * it an adapter. */
+struct ts_linear;
+struct ts_declarer;
+typedef struct ts_adapting ts_adapting;
+struct ts_adapting {
+    ts_status (*meet)(ts_adapting *a, const struct ts_declarer *in, struct ts_linear *l);
+};
+
 typedef struct ts_declarer {
     ts_param_set *set; /* where parameters are made; NULL: they are told to `list` */
     ts_list_fn *list;
@@ -75,6 +85,7 @@ typedef struct ts_declarer {
     const ts_tensor_group *group; /* borrowed, longer than the modules live; NULL: one process */
     int block, chunks; /* of what is declared, as in ts_param, like the next */
     bool is_elsewhere;
+    ts_adapting *adapting; /* borrowed; NULL: nobody is told */
     const ts_expert_group *experts; /* likewise; NULL: all have all experts, in pieces where group is */
     char prefix[TS_DECLARED_NAME]; /* of names: "decoder.layers.3." */
 } ts_declarer;

@@ -38,6 +38,17 @@ void ts_tokenizer_scratch_destroy(ts_tokenizer_scratch **scratch);
  * is not UTF-8 is TS_ERR_USER with the offset. */
 ts_status ts_tokenizer_encode(const ts_tokenizer *tok, ts_tokenizer_scratch *scratch,
                               const char *text, size_t n, bool special, ts_ids *out) TS_NODISCARD;
+/* A place in a text, and the tokens there, as the fast tokenizers' offsets of transformers have them. */
+typedef struct ts_text_mark {
+    size_t at;   /* byte, where a character begins or the text ends */
+    size_t over; /* the first id whose text ends behind it */
+    size_t from; /* the first id whose text begins there or behind it */
+} ts_text_mark;
+/* The same without special ids, and where among the ids (of `out`, from its beginning) the marks stand, which are
+ * in order of their places. What is between the places a and b is the tokens [a.over, b.from), those that are
+ * there in part included. */
+ts_status ts_tokenizer_encode_marked(const ts_tokenizer *tok, ts_tokenizer_scratch *scratch, const char *text,
+                                     size_t n, ts_text_mark *marks, size_t n_marks, ts_ids *out) TS_NODISCARD;
 /* Appends the ids of a text that goes on where another ended: nothing is put in front of it or
  * behind it. A word whose beginning is the other text's is not known as such; where tokens inside a
  * word have a mark of their own (WordPiece), the first ones bear it. */
@@ -59,6 +70,9 @@ int64_t ts_tokenizer_vocab_size(const ts_tokenizer *tok);
 int32_t ts_tokenizer_token_id(const ts_tokenizer *tok, const char *token);
 /* The token's text as it stands in the vocabulary, or NULL. Borrowed. */
 const char *ts_tokenizer_id_token(const ts_tokenizer *tok, int32_t id);
+/* Makes a text a special token, behind all others where it is none yet; nobody may be encoding. The
+ * model's rows are its owner's care. SentencePiece models take none (TS_ERR_USER). */
+ts_status ts_tokenizer_add_special(ts_tokenizer *tok, const char *token, int32_t *id) TS_NODISCARD;
 bool ts_tokenizer_is_special(const ts_tokenizer *tok, int32_t id);
 /* Ids by role (tokenizer_config.json, special_tokens_map.json, or the model file), -1 when there is
  * none. */

@@ -26,6 +26,7 @@ typedef struct ts_convert_options {
     int load_type, save_type; /* TS_CONVERT_LOAD_*, TS_CONVERT_SAVE_* */
     int dtype;                /* TS_SAVE_HF_* */
     int64_t step, threads;
+    bool nf4, unpacked; /* --qlora-nf4, --qlora-save-dequantize */
     bool check, json;
 } ts_convert_options;
 extern const ts_option ts_convert_rows[];

@@ -11,7 +11,7 @@
 
 #define SHARDS                                                                                     \
     "folders that are cut for several processes of a layer or a stage; Hugging Face folders are whole"
-#define ADAPTERS "adapters (LoRA, QLoRA)"
+#define ADAPTERS "adapters (LoRA)"
 
 const ts_option ts_convert_rows[] = {
     ROW(TEXT, load_dir, "load-dir", NULL, 0, 0, NULL,
@@ -30,6 +30,10 @@ const ts_option ts_convert_rows[] = {
     ROW(INT, step, "ckpt-step", "-1", -1, 9e15, NULL, "this iteration instead of the newest (-1)"),
     ROW(TEXT, model_type_hf, "model-type-hf", NULL, 0, 0, NULL,
         "the model's kind, as a check against what is read"),
+    ROW(FLAG, nf4, "qlora-nf4", NULL, 0, 0, NULL,
+        "weights of the layers' linear layers in 4 bits (NF4 with double quantisation), as bitsandbytes has them"),
+    ROW(FLAG, unpacked, "qlora-save-dequantize", NULL, 0, 0, NULL,
+        "weights that bitsandbytes has in 4 or 8 bits as the values that they stand for"),
     ROW(FLAG, check, "check", NULL, 0, 0, NULL,
         "load both forms, compare their logits and say the largest difference"),
     ROW(INT, threads, "threads", "0", 0, 4096, NULL, "--check: threads (0: all cores)"),
@@ -71,7 +75,6 @@ const ts_option ts_convert_rows[] = {
     TS_LATER("lora-alpha", 1, NULL, ADAPTERS),
     TS_LATER("lora-target-modules", TS_OPTION_MANY, NULL, ADAPTERS),
     TS_LATER("save-lora-to-hf", 0, NULL, ADAPTERS),
-    TS_LATER("qlora-nf4", 0, NULL, ADAPTERS),
     TS_LATER("moe-grouped-gemm", 0, NULL, "mixtures of experts"),
     TS_HINT("load", 1, "--load-dir"),
     TS_HINT("input", 1, "--load-dir"),

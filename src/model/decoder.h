@@ -112,6 +112,11 @@ float ts_decoder_rounded(const ts_decoder *d, double scale);
 
 /* Tells the parameters that the (checked) description has, by name and shape, without making any. */
 ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx) TS_NODISCARD;
+/* Whether one that is told so is the weight of a linear layer within the layers: what NF4 is made of. */
+bool ts_decoder_is_linear(const char *name, const ts_param_spec *spec);
+/* Those of them that are not trained are held in NF4. Before ts_decoder_allocate; values come from a Hugging Face folder
+ * (model/weights_nf4.h). */
+ts_status ts_decoder_hold_nf4(ts_decoder *d) TS_NODISCARD;
 /* Likewise its linear layers. */
 ts_status ts_decoder_meet_linears(const ts_arch *a, ts_adapting *adapting) TS_NODISCARD;
 

@@ -73,6 +73,8 @@ static ts_status make_run(ts_decoder *d, ts_tape *tape, const ts_network_call *c
                      .memory = memory,
                      .hidden_dropout = c->hidden_dropout,
                      .attention_dropout = c->attention_dropout,
+                     .embedding_noise = c->embedding_noise,
+                     .whole = c->whole,
                      .seed = c->seed,
                      .balance = c->balance,
                      .pass = c->pass,

@@ -16,6 +16,9 @@ const ts_option ts_lora_option_rows[] = {
               "adapter_config.json decides everything (docs/adapters.md)"),
     TS_ROW_IS(TS_OPTION_PLACE, TEXT, ts_lora_options, save_peft, "save-peft", NULL, 0, 0, NULL, "adapters",
               "a folder for the adapter when training ends, as PEFT has it"),
+    RUN(FLAG, nf4, "qlora", NULL, 0, 0, NULL,
+        "hold the weights of the layers' linear layers in 4 bits (NF4 with double quantisation), as --load has them or "
+        "quantised as they are read"),
     TS_NOTE("lora-fusion", 0, "adapters", "small matrices are multiplied together always"),
     TS_NOTE("lora-register-forward-hook", TS_OPTION_MANY, "adapters", "gradients go where they are needed"),
 };
@@ -23,11 +26,17 @@ const size_t ts_lora_option_count = sizeof ts_lora_option_rows / sizeof *ts_lora
 
 ts_status ts_lora_options_check(const ts_lora_options *o, const ts_option_set *set)
 {
+    /* what reads the weights' values, or writes them */
+    static const char *const of_values[] = { "qat-scheme", "save-hf" };
     if (o->r > 0 && !o->load && !o->targets.n)
         return ts_error(TS_ERR_USER, "--lora-r %lld: --lora-target-modules must say which layers get an adapter, such as "
                                      "linear_qkv linear_proj, or all-linear", (long long)o->r);
     if (o->save_peft && !ts_lora_on(o))
         return ts_error(TS_ERR_USER, "--save-peft %s: there is no adapter: give --lora-r or --lora-load", o->save_peft);
+    if (o->nf4 && !ts_lora_on(o))
+        return ts_error(TS_ERR_USER, "--qlora: weights in 4 bits are not trained themselves: give --lora-r or --lora-load");
+    for (size_t i = 0; o->nf4 && i < sizeof of_values / sizeof *of_values; i++)
+        TS_TRY(ts_option_exclude(set, "qlora", of_values[i]));
     if (ts_lora_on(o)) {
         const char *const option = o->r > 0 ? "lora-r" : "lora-load";
         static const char *const others[] = { "freeze", "tp-2d", "int8", "fp8-format" };

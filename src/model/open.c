@@ -40,6 +40,8 @@ ts_status ts_model_use_decoder(const ts_arch *a, const ts_model_use *use, ts_dty
                                    &m->decoder));
     if (m->adapters)
         TS_TRY(ts_adapters_freeze(m->adapters, m->decoder));
+    if (m->adapters && use->lora->nf4)
+        TS_TRY(ts_decoder_hold_nf4(m->decoder));
     return allocate(m->decoder, use, value);
 }
 
@@ -62,6 +64,8 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
     ts_status st = ts_family_read_folder(folder, &m->family, &a, &m->config);
     if (st == TS_OK)
         st = ts_strdup(folder, &m->folder);
+    if (st == TS_OK && use->lora && use->lora->nf4)
+        st = ts_strdup(folder, &m->nf4_base);
     if (st == TS_OK)
         st = ts_st_dir_open(folder, NULL, &dir);
     for (size_t i = 0; st == TS_OK && i < sizeof packed / sizeof *packed; i++)
@@ -116,6 +120,9 @@ ts_status ts_model_load(const char *folder, const ts_model_use *use, ts_model *o
 ts_status ts_model_make(const ts_arch *a, const ts_model_use *use, uint64_t seed, ts_model *out)
 {
     ts_model m = { .file_dtype = TS_ST_F32 };
+    if (use->lora && use->lora->nf4 && use->dev->computes)
+        return ts_error(TS_ERR_USER, "--qlora: a model of random values has no weights in 4 bits, nor are any made of it: give "
+                        "--load, a Hugging Face folder");
     ts_status st = ts_model_use_decoder(a, use, use->master, &m);
     if (st == TS_OK)
         st = ts_decoder_init(m.decoder, seed, a->init_std);
@@ -205,7 +212,7 @@ static ts_status look_in_folder(const ts_model *m, const char *folder, ts_str *w
         st = ts_st_dir_open(folder, NULL, &dir);
     for (size_t i = 0; st == TS_OK && !why->len && i < map.n_tensors; i++) {
         const ts_st_tensor *t = ts_weights_find(m->family, a, dir, map.tensor[i].hf_name);
-        st = t && ts_scaled_is(t) ? tell_not_finite_code(dir, t, &map.tensor[i], why) : tell_not_finite(t, why);
+        st = t && ts_scaled_is(dir, t) ? tell_not_finite_code(dir, t, &map.tensor[i], why) : tell_not_finite(t, why);
     }
     ts_st_dir_destroy(&dir);
     ts_name_map_deinit(&map);

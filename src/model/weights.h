@@ -13,6 +13,7 @@ typedef struct ts_model {
     const ts_family *family;
     json_t *config;          /* as read; NULL: described by options */
     char *folder;            /* where it came from, or NULL */
+    char *nf4_base;          /* the Hugging Face folder that its weights in NF4 are of, which no checkpoint holds, or NULL */
     ts_st_dtype file_dtype;  /* of its matrices in files */
     ts_decoder *decoder;
     struct ts_adapters *adapters; /* which stand beside its weights (model/adapters.h); NULL: none */
@@ -57,6 +58,9 @@ const ts_st_tensor *ts_weights_find(const ts_family *family, const ts_arch *a, c
 /* The first value of a tensor that is not finite: its place, or -1. */
 ts_status ts_weights_not_finite(const ts_st_tensor *t, int64_t *at) TS_NODISCARD;
 
+/* Row r of the whole, of a stack of all its matrices, of several vectors of all their elements, in the share; -1:
+ * elsewhere. */
+int64_t ts_weights_row_here(const ts_param *p, int64_t r);
 /* n rows of a parameter's whole, from its row `first` on (of a stack of all matrices): those that are here, and what is
  * here of them; values are overwritten. */
 ts_status ts_weights_put_rows(ts_param *p, int64_t first, int64_t n, float *values) TS_NODISCARD;

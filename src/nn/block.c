@@ -168,7 +168,7 @@ static ts_status finish_sublayer(ts_tape *tape, const ts_block *b, const part *p
     }
     if (run->hidden_dropout > 0) {
         const ts_rng rng = ts_run_rng(run, p->dropout, p->stream);
-        const ts_row_places rows = ts_run_places(run, run->row0);
+        const ts_row_places rows = ts_run_numbers(run, run->row0);
         TS_TRY(ts_op_dropout(tape, *y, run->hidden_dropout, &rng, &rows, y));
     }
     if (b->residual_scale != 1)

@@ -85,7 +85,7 @@ ts_status ts_linear_declare(const ts_declarer *d, const char *name, ts_linear *l
 {
     const ts_declarer in = ts_declare_in(d, name);
     ts_param_spec w = { .place = ts_place_whole(l->out, l->in), .start = l->start,
-                        .decoupled = l->decoupled };
+                        .decoupled = l->decoupled, .is_linear = true };
     ts_param_spec b = { .place = ts_place_whole(l->out, 0), .start = TS_START_CONSTANT };
     w.bands = b.bands = l->bands;
     w.parts = b.parts = l->parts, w.is_copy = b.is_copy = l->is_copy;

@@ -55,6 +55,8 @@ typedef struct ts_run {
     ts_context context;
     /* Dropout: probabilities (0: none) and where in the run this is. */
     float hidden_dropout, attention_dropout;
+    float embedding_noise; /* Jain et al., arXiv 2310.05914: alpha; 0: none */
+    int64_t whole;         /* rows that a sequence has numbers for, of which these may be the first; 0: its own */
     uint64_t seed;
     /* Training of experts: how much this pass's auxiliary losses count in the step's (0: no training), and
      * which of the step's passes of this process it is. */
@@ -129,6 +131,14 @@ static inline ts_row_places ts_run_places(const ts_run *r, int64_t row0)
                             .length = r->spread ? r->spread->length : is_part ? r->slices * r->S : r->S,
                             .sample0 = r->sample0,
                             .row0 = row0 };
+}
+
+/* Those whose random numbers its elements have. */
+static inline ts_row_places ts_run_numbers(const ts_run *r, int64_t row0)
+{
+    ts_row_places p = ts_run_places(r, row0);
+    p.length = r->whole ? r->whole : p.length;
+    return p;
 }
 
 /* The stream of numbers of one layer's dropout. */

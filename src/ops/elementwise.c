@@ -77,15 +77,16 @@ static int64_t stretch_from(const ts_row_places *p, int64_t row, int64_t *whole)
     return here == p->length ? INT64_MAX : end - i;
 }
 
-static void launch_dropout(ts_tape *tape, const dropout_attr *n, const ts_tensor *x,
-                           const ts_tensor *y)
+/* What is x, or what noise is added to. */
+static void launch_dropout(ts_tape *tape, const dropout_attr *n, bool noise, const ts_tensor *x, const ts_tensor *y)
 {
     const size_t row = (size_t)x->dim[1] * ts_dtype_size(x->dtype);
     for (int64_t at = 0, rows, whole; at < x->dim[0]; at += rows) {
         rows = stretch_from(&n->rows, at, &whole);
         rows = rows < x->dim[0] - at ? rows : x->dim[0] - at;
+        const void *from = (const char *)ts_tensor_data(x) + (size_t)at * row;
         const ts_dropout_args a = { .dtype = x->dtype,
-                                    .x = (const char *)ts_tensor_data(x) + (size_t)at * row,
+                                    .x = noise ? NULL : from, .res = noise ? from : NULL,
                                     .y = (char *)ts_tensor_data(y) + (size_t)at * row,
                                     .p = n->p,
                                     .rng = n->rng,
@@ -100,7 +101,7 @@ static ts_status dropout_backward(ts_tape *tape, ts_record *r)
 {
     ts_tensor *dy = r->out[0]->grad, *dx;
     TS_TRY(ts_tape_new(tape, dy->dtype, dy->dim[0], dy->dim[1], &dx));
-    launch_dropout(tape, r->attr, dy, dx);
+    launch_dropout(tape, r->attr, false, dy, dx);
     return ts_tape_accumulate(tape, r->in[0], dx);
 }
 
@@ -219,11 +220,33 @@ ts_status ts_op_dropout(ts_tape *tape, ts_tensor *x, float p, const ts_rng *rng,
 {
     const dropout_attr n = { p, *rng, *rows };
     TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], y));
-    launch_dropout(tape, &n, x, *y);
+    launch_dropout(tape, &n, false, x, *y);
     if (tape->recording && x->wants_grad) {
         ts_record *r;
         TS_TRY(ts_tape_record(tape, &dropout_op, sizeof n, &r));
         *(dropout_attr *)r->attr = n;
+        r->in[0] = x;
+        r->out[0] = *y;
+        (*y)->wants_grad = true;
+    }
+    return TS_OK;
+}
+
+static ts_status noise_backward(ts_tape *tape, ts_record *r)
+{
+    return ts_tape_accumulate(tape, r->in[0], r->out[0]->grad);
+}
+
+static const ts_op noise_op = { .name = "noise", .backward = noise_backward };
+
+ts_status ts_op_noise(ts_tape *tape, ts_tensor *x, float amount, const ts_rng *rng, const ts_row_places *rows, ts_tensor **y)
+{
+    const dropout_attr n = { amount, *rng, *rows };
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], y));
+    launch_dropout(tape, &n, true, x, *y);
+    if (tape->recording && x->wants_grad) {
+        ts_record *r;
+        TS_TRY(ts_tape_record(tape, &noise_op, 1, &r));
         r->in[0] = x;
         r->out[0] = *y;
         (*y)->wants_grad = true;

@@ -180,6 +180,10 @@ typedef struct ts_row_places {
 ts_status ts_op_dropout(ts_tape *tape, ts_tensor *x, float p, const ts_rng *rng,
                         const ts_row_places *rows, ts_tensor **y) TS_NODISCARD;
 
+/* y = x + numbers from [-amount, amount), likewise. */
+ts_status ts_op_noise(ts_tape *tape, ts_tensor *x, float amount, const ts_rng *rng, const ts_row_places *rows,
+                      ts_tensor **y) TS_NODISCARD;
+
 /* y = x times numbers from [1 - eps, 1 + eps), likewise; fp32. */
 ts_status ts_op_jitter(ts_tape *tape, ts_tensor *x, float eps, const ts_rng *rng, const ts_row_places *rows,
                        ts_tensor **y) TS_NODISCARD;

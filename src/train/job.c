@@ -401,6 +401,7 @@ static void make_objective(ts_job *j)
                          j->o->data.reset_attention_mask || (tunes && j->o->tuning.padding_side == TS_PADDING_LEFT),
                          j->spread.comm ? &j->spread : NULL);
     j->objective.has_labels = tunes;
+    j->objective.embedding_noise = (float)j->o->tuning.noise_alpha;
     j->objective.base.by_micro = tunes && !j->o->tuning.per_token_loss;
     const ts_lm_teacher teacher = ts_distill_teacher(&j->o->distill, &j->teacher);
     ts_lm_objective_teach(&j->objective, &teacher);
@@ -444,6 +445,7 @@ static ts_status make_trainer(ts_job *j)
                           .overlap = j->o->dist.overlap_grad_reduce,
                           .bucket = ts_dist_bucket_elements(&j->o->dist),
                           .overlap_gather = j->o->parallel.overlap_param_gather,
+                          .watches_idle = ts_tuning_on(&j->o->tuning),
                           .places = { .moves = j->o->parallel.places, .every = j->o->parallel.place_every,
                                       .fall = j->o->parallel.place_finely ? j->o->parallel.place_fall : 0 },
                           .pipeline = pipeline_of(j),

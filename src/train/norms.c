@@ -132,14 +132,16 @@ ts_status ts_optimizer_add_grads(const ts_optimizer *z, const ts_shard_piece *x,
     return TS_OK;
 }
 
-/* What norms count here of the model, by parameters' ids: gradients, or else values. */
-static ts_status squares_by_id(const ts_optimizer *z, bool of_grads, const float *grads, double *of, int64_t *zeros)
+/* What norms count here of the model, by parameters' ids: gradients, or else values. wanted: of these alone; NULL: of
+ * all. */
+static ts_status squares_by_id(const ts_optimizer *z, bool of_grads, const float *grads, const bool *wanted, double *of,
+                               int64_t *zeros)
 {
     const ts_shards *s = &z->params->shards;
     const ts_step_grads g = ts_optimizer_grads(z, grads);
     for (int64_t i = 0; i < s->n_pieces; i++) {
         const ts_shard_piece *x = &s->piece[i];
-        if (counted(z, x))
+        if (counted(z, x) && (!wanted || wanted[x->p->id]))
             TS_TRY(of_grads ? ts_optimizer_add_grads(z, x, &g, &of[x->p->id], zeros) : add_values(z, x, &of[x->p->id]));
     }
     return TS_OK;
@@ -151,7 +153,7 @@ static ts_status frozen_by_id(const ts_optimizer *z, double *of)
     const ts_param_set *s = z->params;
     for (size_t i = 0; i < s->n; i++) {
         const ts_param *p = s->p[i];
-        if (!ts_param_is_trained(p) && p->counted && ts_optimizer_counts(z, p))
+        if (!ts_param_is_trained(p) && p->value && p->counted && ts_optimizer_counts(z, p))
             TS_TRY(add_squares(z, p->value, p->dtype, p->counted, 0, &of[p->id], NULL));
     }
     return TS_OK;
@@ -165,6 +167,22 @@ static ts_status add_networks(const ts_line *l, double *of, int64_t n)
     return ts_comm_run(l->all, ts_all_reduce(of, n, TS_COMM_F64, TS_COMM_SUM));
 }
 
+/* Of all processes. */
+static ts_status add_by_id(const ts_optimizer *z, double *of, int64_t n)
+{
+    ts_comm *const over[] = { z->counters, z->group, z->stages };
+    for (size_t k = 0; k < sizeof over / sizeof *over; k++)
+        if (over[k])
+            TS_TRY(ts_comm_run(over[k], ts_all_reduce(of, n, TS_COMM_F64, TS_COMM_SUM)));
+    return z->line ? add_networks(z->line, of, n) : TS_OK;
+}
+
+ts_status ts_optimizer_squares(const ts_optimizer *z, const float *grads, const bool *wanted, double *of)
+{
+    TS_TRY(squares_by_id(z, true, grads, wanted, of, NULL));
+    return add_by_id(z, of, z->params->next_id);
+}
+
 /* Of each parameter by its id in the whole model, so that the sum does not depend on what is where. */
 static ts_status sum_by_id(ts_optimizer *z, bool of_grads, const float *grads, double *sum, int64_t *zeros)
 {
@@ -172,16 +190,12 @@ static ts_status sum_by_id(ts_optimizer *z, bool of_grads, const float *grads, d
     double *of;
     int64_t here = 0;
     TS_TRY(ts_alloc(&of, (size_t)n + 1, sizeof *of));
-    ts_status st = squares_by_id(z, of_grads, grads, of, zeros ? &here : NULL);
+    ts_status st = squares_by_id(z, of_grads, grads, NULL, of, zeros ? &here : NULL);
     if (st == TS_OK && !of_grads)
         st = frozen_by_id(z, of);
     of[n] = (double)here;
-    ts_comm *const over[] = { z->counters, z->group, z->stages };
-    for (size_t k = 0; k < sizeof over / sizeof *over; k++)
-        if (st == TS_OK && over[k])
-            st = ts_comm_run(over[k], ts_all_reduce(of, n + 1, TS_COMM_F64, TS_COMM_SUM));
-    if (st == TS_OK && z->line)
-        st = add_networks(z->line, of, n + 1);
+    if (st == TS_OK)
+        st = add_by_id(z, of, n + 1);
     for (int64_t i = 0; i < n; i++)
         *sum += of[i];
     if (zeros)
@@ -218,7 +232,7 @@ static ts_status sum_values(ts_optimizer *z, double *sum)
     }
     for (size_t i = 0; i < z->params->n; i++) {
         const ts_param *p = z->params->p[i];
-        if (!ts_param_is_trained(p) && p->counted && ts_optimizer_counts(z, p))
+        if (!ts_param_is_trained(p) && p->value && p->counted && ts_optimizer_counts(z, p))
             TS_TRY(add_squares(z, p->value, p->dtype, p->counted, 0, sum, NULL));
     }
     return ts_optimizer_add_up(z, sum, NULL);

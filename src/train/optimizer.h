@@ -64,6 +64,9 @@ void ts_optimizer_deinit(ts_optimizer *z);
  * whatever the stages. */
 ts_status ts_optimizer_sumsq(ts_optimizer *z, const float *flat, double *sum,
                              int64_t *zero_count) TS_NODISCARD;
+/* The same of single parameters, those whose wanted [next_id] is set: of [next_id], zero before, by their ids in the
+ * whole model. */
+ts_status ts_optimizer_squares(const ts_optimizer *z, const float *grads, const bool *wanted, double *of) TS_NODISCARD;
 /* The Euclidean norm of all values, whatever their types. */
 ts_status ts_optimizer_params_norm(ts_optimizer *z, double *norm) TS_NODISCARD;
 /* A piece's first element in an array of own shares of that type (m or v), or of the rest of them. */

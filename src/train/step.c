@@ -185,6 +185,8 @@ static ts_status update(ts_trainer *t, const float *grads, ts_step_result *r)
         return not_a_number(t, r);
     double scale = 1 / t->scaler.scale;
     TS_TRY(ts_dump_gradients(t->dump, &t->optim, grads));
+    if (r->tokens > 0)
+        TS_TRY(ts_idle_step(&t->idle, &t->optim, grads));
     if (t->o->clip_grad > 0 && t->o->clip_grad / (r->grad_norm + 1e-6) < 1)
         scale *= t->o->clip_grad / (r->grad_norm + 1e-6);
     TS_TRY(ts_optimizer_step(&t->optim, grads, r->lr, scale));

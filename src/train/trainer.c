@@ -34,6 +34,8 @@ static ts_status make_training(ts_trainer *t, const ts_trainer_args *a)
     TS_TRY(ts_expert_report_init(&t->experts, t->objective->load));
     if (t->objective->load)
         TS_TRY(ts_expert_places_init(&t->places, &a->places, t->objective->load, &t->optim, t->mesh));
+    if (a->watches_idle && t->dev->computes && !ts_train_steps_layerwise(t->o))
+        TS_TRY(ts_idle_init(&t->idle, &t->optim));
     return ts_gather_init(&t->gather, t->objective->params, t->sharers, a->overlap_gather);
 }
 
@@ -135,6 +137,7 @@ void ts_trainer_destroy(ts_trainer **trainer)
     ts_expert_report_deinit(&t->experts);
     ts_dump_destroy(&t->dump);
     ts_pipeline_deinit(&t->pipeline);
+    ts_idle_deinit(&t->idle);
     ts_gather_deinit(&t->gather);
     ts_optimizer_deinit(&t->optim);
     ts_grads_deinit(&t->grads);

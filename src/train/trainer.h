@@ -13,6 +13,7 @@
 #include "train/feed.h"
 #include "train/gather.h"
 #include "train/grads.h"
+#include "train/idle.h"
 #include "train/lr.h"
 #include "train/optimizer.h"
 #include "train/pipeline.h"
@@ -59,6 +60,7 @@ typedef struct ts_trainer {
     ts_grads grads;
     ts_optimizer optim;
     ts_gather gather;
+    ts_idle idle;
     ts_lr_schedule schedule, decoupled; /* of --decoupled-lr, when optim.has_decoupled */
     ts_loss_scaler scaler;
     ts_expert_report experts; /* of the last step */
@@ -92,6 +94,7 @@ typedef struct ts_trainer_args {
     bool overlap; /* of dist's options, as the next */
     int64_t bucket;
     bool overlap_gather; /* see train/gather.h */
+    bool watches_idle; /* parameters that get no gradient are named */
     ts_expert_places_options places;
     ts_pipeline_kind pipeline; /* over the mesh's stages; the objective has a part for each chunk */
     /* seconds that a rank may wait for another within a step, or ten median steps where that is longer; 0:

@@ -30,6 +30,8 @@ const ts_option ts_tuning_option_rows[] = {
         "and positions restart"),
     RUN(INT, piece, "fix-sub-seq-length", "0", 0, 1 << 26, NULL,
         "with --reset-attention-mask: documents are cut into pieces of so many tokens, as a benchmark"),
+    RUN(REAL, noise_alpha, "neftune-noise-alpha", "0", 0, 1e6, NULL,
+        "noise on the embeddings while training, up to this / sqrt(length x hidden size) (NEFTune, as transformers adds it)"),
     RUN(FLAG, per_token_loss, "calculate-per-token-loss", NULL, 0, 0, NULL,
         "the loss is the mean over all trained tokens of the global batch, not the mean over micro-batches of theirs"),
 };

@@ -28,6 +28,7 @@ typedef struct ts_tuning_options {
     bool pads, cuts;
     bool neat_pack, per_token_loss;
     int64_t multiple, piece;
+    double noise_alpha; /* NEFTune's */
 } ts_tuning_options;
 extern const ts_option ts_tuning_option_rows[];
 extern const size_t ts_tuning_option_count;

@@ -79,6 +79,23 @@ static void dropout(const check_env *e, ts_dtype t, int64_t n, int64_t first, fl
         check_fail("%lld of %lld kept", (long long)kept, (long long)n);
 }
 
+static void noise(const check_env *e, ts_dtype t, int64_t n, int64_t first, float p, bool in_place)
+{
+    check_case("noise %s n %lld first %lld p %g in place %d", ts_dtype_name(t), (long long)n, (long long)first, (double)p,
+               in_place);
+    void *res = check_inout(1, t, n, 1);
+    const ts_dropout_args a = { .dtype = t, .res = res, .y = in_place ? res : check_out(t, n), .p = p, .first = first,
+                                .rng = ts_rng_stream(17, TS_RNG_TEST, 5, 3) };
+    check_kernel(e, TS_KERNEL_dropout, &a, n);
+    for (int64_t i = 0; i < n; i++) {
+        const uint64_t element = (uint64_t)(first + i);
+        uint32_t u[4];
+        ts_rng_block(&a.rng, element / 4, u);
+        const double v = (double)p * (2 * (double)ts_rng_uniform(u[element % 4]) - 1), r = check_before(res, i, t);
+        check_elem("y", a.y, i, t, r + v, CHECK_U * (fabs(r) + 2 * (double)p));
+    }
+}
+
 static void copy_cols(const check_env *e, ts_dtype t, int64_t rows, int64_t cols, int64_t gap, bool adds)
 {
     check_case("copy_cols %s rows %lld cols %lld gap %lld adds %d", ts_dtype_name(t), (long long)rows,
@@ -193,6 +210,9 @@ void check_elementwise(const check_env *e)
             for (int t = 0; t < 3; t++)
                 for (int v = 0; v < 6; v++)
                     dropout(e, (ts_dtype)t, sizes[i], first[f], p[k++ % 4], v);
+        for (size_t f = 0; f < CHECK_COUNT(first); f++)
+            for (int t = 0; t < 3; t++, k++)
+                noise(e, (ts_dtype)t, sizes[i], first[f], k % 2 ? 0.07f : 3.5f, k % 3);
         for (int t = 0; t < 3; t++) {
             copy_cols(e, (ts_dtype)t, 5, sizes[i], 3, k % 2);
             copy_cols(e, (ts_dtype)t, 1, sizes[i], 0, k++ % 2);

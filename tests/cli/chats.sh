@@ -50,6 +50,14 @@ expect 2 "the template loses the answer" show --chat-template "$D/loses.jinja"
 echo "{% for m in messages %}{{ m.content }}{% if m.role == 'assistant' %}{% generation %}end{% endgeneration %}{% endif %}{% endfor %}" >"$D/loses.jinja"
 expect 2 "the template loses the answer" show --chat-template "$D/loses.jinja"
 
+# packed files
+rows=$3
+"$rows" "$D/rows" sft 5 3
+expect 0 "=== 5 records, 5 samples" "$T" data show --load "$D/model" --data-path "$D/rows" --seq-length 6
+"$rows" "$D/rows" pairs 5 3
+expect 0 "rejected_input_ids: " "$T" data show --load "$D/model" --data-path "$D/rows" --is-pairwise-dataset
+expect 2 "nothing_packed_input_ids_document" "$T" data show --load "$D/model" --data-path "$D/nothing"
+
 # bad records
 echo '{"messages": [{"role": "user", "content": "alone"}]}' >>"$D/chats.jsonl"
 expect 2 'chats.jsonl:4: "messages": there is no assistant' show

@@ -73,6 +73,7 @@ model() {
     alibi) echo "$heads --position-embedding-type alibi --softmax-type learnable --embed-layernorm --normalization RMSNorm" ;;
     dropout) echo "$gated --hidden-dropout 0.1" ;;
     answers) echo "$gated $answers" ;;
+    answers-noise) echo "$gated $answers --neftune-noise-alpha 20 --hidden-dropout 0.1 --no-pad-to-seq-lengths" ;;
     answers-packed) echo "$gated $answers --neat-pack --reset-attention-mask" ;;
     answers-varied) echo "$gated $answers --no-pad-to-seq-lengths" ;;
     answers-varied-moe) echo "$gated $experts --moe-aux-loss-coeff 0 --moe-z-loss-coeff 0 $answers --no-pad-to-seq-lengths" ;;

@@ -37,8 +37,22 @@ job apart 1 $pad --train-iters 2 --neat-pack --reset-attention-mask
 checks=$((checks + 1))
 [ "$(curve "$D/whole.jsonl")" != "$(curve "$D/apart.jsonl")" ] || wrong "--neat-pack changes nothing"
 
+# noise on embeddings: while training alone, the same numbers whatever lengths rows have (its size hangs on them)
+job calm 1 $pad --train-iters 2 --eval-iters 1 --eval-interval 1 --lr 0
+job noisy 1 $pad --train-iters 2 --eval-iters 1 --eval-interval 1 --lr 0 --neftune-noise-alpha 5
+checks=$((checks + 2))
+[ "$(numbers calm | head -n 1)" != "$(numbers noisy | head -n 1)" ] || wrong "--neftune-noise-alpha changes nothing"
+[ "$(numbers calm | awk '{ print $4 }')" = "$(numbers noisy | awk '{ print $4 }')" ] || wrong "an evaluation has noise"
+
+# parameters that learn nothing are named once, where they are counted
+expect 0 "the gradient of 21 trained parameters was zero in each of 10 steps: model.embed_tokens.weight" \
+    tune $pad --train-iters 10 --lr 0 --init-method-std 0
+checks=$((checks + 2))
+tune $pad --train-iters 9 --lr 0 --init-method-std 0 2>&1 | grep -q "the gradient of" && wrong "nine steps are not ten"
+tune $pad --train-iters 12 2>&1 | grep -q "the gradient of" && wrong "all learns"
+
 # resumed exactly, evaluations too, whatever lengths rows have
-eval="--eval-iters 2 --eval-interval 3 --no-pad-to-seq-lengths"
+eval="--eval-iters 2 --eval-interval 3 --no-pad-to-seq-lengths --neftune-noise-alpha 5"
 job run 1 $pad $eval --train-iters 8 --save "$D/run"
 job begun 1 $pad $eval --train-iters 8 --exit-interval 5 --save "$D/half"
 job half 1 $pad $eval --train-iters 8 --load "$D/half"

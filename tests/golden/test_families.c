@@ -318,6 +318,18 @@ static void check_scaled(const golden *g, const ts_st_dir *before, const ts_st_t
     ts_free(&row);
 }
 
+/* Tensors that are scales of others, or a part of them. */
+static int64_t count_scales(const ts_st_dir *dir)
+{
+    char stem[TS_FAMILY_NAME];
+    int64_t n = 0;
+    for (int64_t i = 0; i < ts_st_dir_count(dir); i++) {
+        const ts_st_tensor *of = ts_scaled_stem(ts_st_dir_at(dir, i)->name, stem) ? ts_st_dir_find(dir, stem) : NULL;
+        n += of && ts_scaled_is(dir, of);
+    }
+    return n;
+}
+
 /* Written in the files' own type, every tensor has its name, shape and bits again. */
 static void check_saved(golden *g)
 {
@@ -344,9 +356,8 @@ static void check_saved(golden *g)
         }
         if (!x)
             fail_msg("%s: %s was not in the folder", g->name, y->name);
-        if (ts_scaled_is(x)) {
+        if (ts_scaled_is(before, x)) {
             check_scaled(g, before, x, y);
-            unpacked++;
             continue;
         }
         if (ts_family_other_name(g->model.family, y->name, alias) && ts_st_dir_find(before, alias))
@@ -359,7 +370,7 @@ static void check_saved(golden *g)
     }
     assert_true(ts_st_dir_count(after) <= ts_st_dir_count(before));
     if (strcmp(g->name, "gpt2-old")) /* whose folder holds buffers and a twin too */
-        assert_int_equal(ts_st_dir_count(after) + unpacked, ts_st_dir_count(before));
+        assert_int_equal(ts_st_dir_count(after) + unpacked + count_scales(before), ts_st_dir_count(before));
     ts_st_dir_destroy(&before);
     ts_st_dir_destroy(&after);
     temp_remove(&t);

@@ -446,6 +446,25 @@ static ts_status dropout_run(const grad_case *g, grad_env *e)
     return ts_op_dropout(e->tape, e->leaf[0], keep_p, &r, &dropout_places, &e->out[0]);
 }
 
+static void noise_oracle(const grad_case *g, double *const *x, double *y)
+{
+    (void)g;
+    const ts_rng r = ts_rng_stream(9, TS_RNG_TEST, 2, 1);
+    for (int64_t i = 0; i < T * W; i++) {
+        const uint64_t e = (uint64_t)(dropout_row[i / W] * W + i % W);
+        uint32_t u[4];
+        ts_rng_block(&r, e / 4, u);
+        y[i] = x[0][i] + (double)0.3f * (2 * (double)ts_rng_uniform(u[e % 4]) - 1);
+    }
+}
+
+static ts_status noise_run(const grad_case *g, grad_env *e)
+{
+    (void)g;
+    const ts_rng r = ts_rng_stream(9, TS_RNG_TEST, 2, 1);
+    return ts_op_noise(e->tape, e->leaf[0], 0.3f, &r, &dropout_places, &e->out[0]);
+}
+
 /* Rows 1, 2 and 4 of x get one more each. */
 enum { CHOSEN = 3 };
 static const int32_t chosen_at[CHOSEN] = { 1, 2, 4 }, chosen_back[T] = { 0, 1, 2, 0, 3 };
@@ -497,6 +516,12 @@ static const grad_case sums[] = {
       .n_out = T * W,
       .oracle = dropout_oracle,
       .run = dropout_run,
+      .with_bf16 = true },
+    { "noise",
+      { IN("x", T, W) },
+      .n_out = T * W,
+      .oracle = noise_oracle,
+      .run = noise_run,
       .with_bf16 = true },
 };
 

@@ -26,6 +26,9 @@ const ts_option ts_chat_option_rows[] = {
               GROUP, "the folder of dataset_info.json and its files"),
     TS_ROW_IS(TS_OPTION_DECIDES, INT, ts_chat_options, max_samples, "max-samples", "0", 0, INT32_MAX, NULL, GROUP,
               "of each file no more samples than so many, the first ones (0: all)"),
+    ROW(FLAG, pack, "pack", NULL,
+        "as many conversations in a row of --seq-length tokens as fit whole, the longest first, each where it leaves the least "
+        "room; with --neat-pack --reset-attention-mask they do not see each other and positions restart"),
     { .name = "on-bad-record", .type = TS_OPTION_CHOICE, .offset = offsetof(ts_chat_options, on_bad_record),
       .def = "stop", .is = TS_OPTION_DECIDES, .choices = TS_CHOICES(TS_ON_BAD_RECORD), .group = GROUP,
       .help = "a record that cannot be read: stop, or leave it out, name it and count it" },
@@ -36,6 +39,7 @@ const size_t ts_chat_option_count = sizeof ts_chat_option_rows / sizeof *ts_chat
 const ts_option ts_chat_later_rows[] = {
     TS_LATER("hf-chat-template", 0, NULL, RECORDS),
     TS_LATER("mask-history", TS_OPTION_ANY, "false|False", RECORDS),
+    TS_LATER("pack", TS_OPTION_ANY, "false|False", RECORDS),
     TS_LATER("map-keys", 1, NULL, RECORDS),
     TS_LATER("max-samples", 1, NULL, RECORDS),
     TS_LATER("dataset", TS_OPTION_MANY, NULL, RECORDS),
@@ -43,14 +47,14 @@ const ts_option ts_chat_later_rows[] = {
 };
 const size_t ts_chat_later_count = sizeof ts_chat_later_rows / sizeof *ts_chat_later_rows;
 
-static ts_status open_tokenizer(const char *folder, const ts_text_options *text, ts_text_tokenizer *out)
+ts_status ts_chat_tokenizer_open(const char *folder, const ts_text_options *text, ts_text_tokenizer *out)
 {
     const ts_text_options own = { .type = "PretrainedFromHF", .name_or_path = folder };
     const bool given = ts_text_options_given(text);
     if (!given && !folder)
-        return ts_error(TS_ERR_USER, "conversations need a tokenizer: --tokenizer-name-or-path FOLDER");
+        return ts_error(TS_ERR_USER, "texts need a tokenizer: --tokenizer-name-or-path FOLDER");
     TS_TRY(ts_text_tokenizer_open(given ? text : &own, out));
-    return out->tok ? TS_OK : ts_error(TS_ERR_USER, "conversations need a tokenizer of texts, not NullTokenizer");
+    return out->tok ? TS_OK : ts_error(TS_ERR_USER, "texts need a tokenizer of texts, not NullTokenizer");
 }
 
 static ts_status open_encoder(const ts_chat_options *o, const char *folder, const ts_text_options *text,
@@ -71,7 +75,7 @@ ts_status ts_chat_writer_open(const ts_chat_options *o, const char *folder, cons
                               ts_chat_writer *out)
 {
     ts_chat_writer w = { 0 };
-    TS_TRY(open_tokenizer(folder, text, &w.tok));
+    TS_TRY(ts_chat_tokenizer_open(folder, text, &w.tok));
     const ts_status st = open_encoder(o, folder, text, w.tok.tok, &w.encoder);
     if (st != TS_OK)
         ts_chat_writer_close(&w);

@@ -36,12 +36,12 @@ typedef struct ts_copy_cols_args {
 
 /* dropout: y = res + keep(e) * x / (1 - p); element e = first + i of the stream decides. Backward
  * is the same call with x = dy, res = NULL. n = elements; y may be x or res. keep: uniform(e) >=
- * p. */
+ * p. Noise, x NULL: y = res + p (2 uniform(e) - 1). */
 typedef struct ts_dropout_args {
     ts_dtype dtype;
     const void *x, *res; /* res NULL: 0 */
     void *y;
-    float p;
+    float p;             /* below 1; of noise any */
     ts_rng rng;
     int64_t first;
 } ts_dropout_args;

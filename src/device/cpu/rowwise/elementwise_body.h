@@ -119,9 +119,10 @@ static void copy_cols(const void *args, int64_t begin, int64_t end)
 INLINE void dropout_at(const ts_dropout_args *a, const uint32_t *u, int64_t i, int64_t n, vf p,
                        vf scale, ts_dtype t)
 {
-    const vf x = v_mul(v_load_as(a->x, i, n, t), scale);
-    const vf kept = v_sel(v_ge(v_uniform(u, n), p), x, v_set(0));
-    v_store_as(a->y, i, n, t, a->res ? v_add(kept, v_load_as(a->res, i, n, t)) : kept);
+    const vf r = v_uniform(u, n);
+    const vf made = a->x ? v_sel(v_ge(r, p), v_mul(v_load_as(a->x, i, n, t), scale), v_set(0))
+                         : v_mul(p, v_sub(v_add(r, r), v_set(1)));
+    v_store_as(a->y, i, n, t, a->res ? v_add(made, v_load_as(a->res, i, n, t)) : made);
 }
 
 INLINE void dropout_all(const ts_dropout_args *a, int64_t begin, int64_t end, ts_dtype t)

@@ -21,6 +21,6 @@ foreach(flag -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
   endif()
 endforeach()
 # Checked copies need an optimising compiler, and sanitizers bring checks of their own.
-if(CMAKE_BUILD_TYPE MATCHES "^Rel" AND NOT TESSERA_SANITIZE AND NOT TESSERA_FUZZ)
+if(CMAKE_BUILD_TYPE MATCHES "^Rel" AND NOT TESSERA_SANITIZE)
   add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 endif()

@@ -21,7 +21,7 @@ install(FILES ${CMAKE_BINARY_DIR}/tesseraConfig.cmake ${CMAKE_BINARY_DIR}/tesser
   DESTINATION ${ts_cmake_dir})
 
 # Manual pages and completion are what the program says of itself.
-if(NOT CMAKE_CROSSCOMPILING AND NOT TESSERA_SANITIZE AND NOT TESSERA_FUZZ)
+if(NOT CMAKE_CROSSCOMPILING AND NOT TESSERA_SANITIZE)
   set(ts_share ${CMAKE_BINARY_DIR}/share)
   add_custom_command(OUTPUT ${ts_share}/made
     COMMAND sh ${CMAKE_SOURCE_DIR}/scripts/share.sh $<TARGET_FILE:tessera> ${ts_share}

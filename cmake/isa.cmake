@@ -3,7 +3,7 @@
 # Loops begin at a line of the cache: where the linker happens to put a micro-kernel was worth 7 % of a training step.
 function(ts_isa_flags)
   set(level -O3)
-  if(TESSERA_SANITIZE OR TESSERA_FUZZ)
+  if(TESSERA_SANITIZE)
     set(level -O1) # instrumented kernels take minutes to optimise
   endif()
   set(wide ${level}) # vectors of 512 bits

@@ -14,6 +14,8 @@ const ts_option ts_lm_option_rows[] = {
            "hold weights in 8 bits (in groups of 64, each with a scale)"),
     TS_ROW(FLAG, ts_lm_options, load_in_4bit, "load-in-4bit", NULL, 0, 0, NULL, "model",
            "hold the layers' weights in 4 bits (NF4, groups of 64), the output layer in 8"),
+    TS_ROW(TEXT, ts_lm_options, lora_load, "lora-load", NULL, 0, 0, NULL, "model",
+           "an adapter beside the weights of --load: a folder that PEFT or --save-peft has written"),
 };
 const size_t ts_lm_option_count = sizeof ts_lm_option_rows / sizeof *ts_lm_option_rows;
 
@@ -21,7 +23,8 @@ const size_t ts_lm_option_count = sizeof ts_lm_option_rows / sizeof *ts_lm_optio
 
 ts_status ts_lm_begin(ts_lm *lm)
 {
-    ts_model_use use = { .inference = true };
+    const ts_lora_options lora = { .load = lm->o.lora_load };
+    ts_model_use use = { .inference = true, .lora = &lora };
     if (lm->o.load_in_8bit && lm->o.load_in_4bit)
         return ts_error(TS_ERR_USER,
                         "--load-in-8bit and --load-in-4bit contradict each other: give one");

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(TESSERA_SANITIZED)
 #include <sanitizer/common_interface_defs.h>
 #define TS_FIBERS 1
 #endif

@@ -6,7 +6,7 @@
 #include "io/input.h"
 #include "io/json_fields.h"
 #include "io/jsonl.h"
-#include "text/jinja/jinja.h"
+#include "text/chat/template.h"
 #include "text/tokenizer.h"
 
 #include <stdio.h>
@@ -359,25 +359,6 @@ static ts_status check(const tokenize_options *o)
     return o->output ? ts_output_check("--output", o->output) : TS_OK;
 }
 
-/* The time that strftime_now shows. */
-static ts_status read_now(const char *text, struct tm *now)
-{
-    *now = (struct tm){ .tm_isdst = -1 };
-    if (!text) {
-        const time_t t = time(NULL);
-        return localtime_r(&t, now) ? TS_OK : ts_error(TS_ERR_IO, "the clock cannot be read");
-    }
-    const char *end = strptime(text, "%Y-%m-%d", now);
-    if (end && *end)
-        end = strptime(end, "T%H:%M:%S", now);
-    struct tm normal = *now;
-    if (!end || *end || timegm(&normal) == -1 || normal.tm_mday != now->tm_mday)
-        return ts_error(TS_ERR_USER,
-                        "--template-now: expected YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, found \"%s\"", text);
-    *now = normal;
-    return TS_OK;
-}
-
 /* Opens what lines are worked on with. */
 static ts_status open_tools(const tokenize_options *o, ts_tokenizer **tok, ts_jinja **template,
                             struct tm *now)
@@ -387,7 +368,7 @@ static ts_status open_tools(const tokenize_options *o, ts_tokenizer **tok, ts_ji
                                        .n_tiktoken_special = (size_t)o->tiktoken_special.n };
     if (!o->render)
         return ts_tokenizer_open(o->tokenizer, &how, tok);
-    TS_TRY(read_now(o->template_now, now));
+    TS_TRY(ts_chat_now("--template-now", o->template_now, now));
     return ts_jinja_read(o->chat_template, template);
 }
 

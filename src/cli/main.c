@@ -32,7 +32,10 @@ static const struct {
 } elsewhere[] = {
     { "train", "pretrain" },
     { "training", "pretrain" },
-    { "finetune", "pretrain --finetune" },
+    { "finetune", "posttrain" },
+    { "sft", "posttrain --stage sft" },
+    { "posttrain_gpt", "posttrain" },
+    { "posttrain_gpt.py", "posttrain" },
     { "pretrain_gpt", "pretrain" },
     { "pretrain_gpt.py", "pretrain" },
     { "train_fsdp2.py", "pretrain" },

@@ -7,7 +7,8 @@
 #include <string.h>
 
 static const ts_convert_reader *const readers[] = {
-    [TS_CONVERT_LOAD_TESSERA] = &ts_convert_checkpoint, [TS_CONVERT_LOAD_HF] = &ts_convert_hf
+    [TS_CONVERT_LOAD_TESSERA] = &ts_convert_checkpoint, [TS_CONVERT_LOAD_HF] = &ts_convert_hf,
+    [TS_CONVERT_LOAD_GGUF] = &ts_convert_gguf,
 };
 static const ts_convert_writer *const writers[] = { [TS_CONVERT_SAVE_HF] = &ts_convert_hf_writer };
 
@@ -26,7 +27,7 @@ static ts_status find_reader(const ts_convert_options *o, const ts_convert_reade
         }
     return ts_error(TS_ERR_USER,
                     "--load-dir %s: neither a checkpoint (iter_.../manifest.json) nor a Hugging "
-                    "Face folder (config.json)",
+                    "Face folder (config.json) nor a GGUF file",
                     dir);
 }
 

@@ -2,7 +2,7 @@
  *
  * Two small tables know the forms. A reader tells its form by content and opens it as a
  * ts_convert_model: values under Megatron core's names (model/family.h) and, for a Hugging Face
- * folder, its tensors as they are. A writer makes its form of that. */
+ * folder or a GGUF file, its tensors as they are. A writer makes its form of that. */
 #ifndef TS_CONVERT_CONVERT_H
 #define TS_CONVERT_CONVERT_H
 #include "base/option.h"
@@ -12,7 +12,8 @@
 #define TS_CONVERT_LOADS(W)                                                                        \
     W(TS_CONVERT_LOAD_AUTO, "auto") /* told by content */                                          \
     W(TS_CONVERT_LOAD_TESSERA, "tessera")                                                          \
-    W(TS_CONVERT_LOAD_HF, "hf")
+    W(TS_CONVERT_LOAD_HF, "hf")                                                                    \
+    W(TS_CONVERT_LOAD_GGUF, "gguf")
 typedef enum ts_convert_load {
     TS_CONVERT_LOADS(TS_CHOICE_VALUE) TS_CONVERT_LOAD_KINDS
 } ts_convert_load;
@@ -57,7 +58,7 @@ typedef struct ts_convert_writer {
                        ts_convert_result *r);
 } ts_convert_writer;
 
-extern const ts_convert_reader ts_convert_checkpoint, ts_convert_hf;
+extern const ts_convert_reader ts_convert_checkpoint, ts_convert_hf, ts_convert_gguf;
 extern const ts_convert_writer ts_convert_hf_writer;
 
 /* Everything is checked before anything is written; nothing is left under --save-dir when it fails.

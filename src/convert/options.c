@@ -15,7 +15,7 @@
 
 const ts_option ts_convert_rows[] = {
     ROW(TEXT, load_dir, "load-dir", NULL, 0, 0, NULL,
-        "a checkpoint (or its folder of checkpoints), or a Hugging Face folder"),
+        "a checkpoint (or its folder of checkpoints), a Hugging Face folder, or a GGUF file"),
     ROW(TEXT, save_dir, "save-dir", NULL, 0, 0, NULL, "the Hugging Face folder to be made"),
     ROW(CHOICE, load_type, "load-model-type", "auto", 0, 0, TS_CHOICES(TS_CONVERT_LOADS),
         "what is read; auto tells it by content"),

@@ -1,8 +1,10 @@
-/* Hugging Face folders. Of a family that is not known here the tensors can still be carried over as
+/* Hugging Face folders, and GGUF files, which read as such. Of a family that is not known here the tensors can still be carried over as
  * they are. */
 #include "base/file.h"
 #include "convert/convert.h"
+#include "io/gguf/gguf.h"
 #include "model/open.h"
+#include "text/hf_files.h"
 
 typedef struct own {
     ts_st_dir *dir;
@@ -15,11 +17,7 @@ typedef struct own {
 static ts_status read_config(own *x, const char *folder)
 {
     ts_str path = { 0 };
-    ts_status st = ts_path_join(&path, folder, "config.json");
-    if (st == TS_OK)
-        st = ts_json_read(path.s, &x->config);
-    if (st == TS_OK && !json_is_object(x->config))
-        st = ts_error(TS_ERR_USER, "%s: expected an object", path.s);
+    const ts_status st = ts_family_config(folder, &path, &x->config);
     ts_str_deinit(&path);
     return st;
 }
@@ -33,7 +31,7 @@ static ts_status open_hf(const ts_convert_options *o, ts_convert_model *m)
     ts_arch_init(&x->arch);
     TS_TRY(read_config(x, o->load_dir));
     TS_TRY(ts_st_dir_open(o->load_dir, NULL, &x->dir));
-    TS_TRY(ts_side_files_read(&x->files, o->load_dir));
+    TS_TRY(ts_hf_files_read(o->load_dir, &x->files));
     m->path = o->load_dir;
     m->tensors = x->dir;
     m->config = x->config;
@@ -60,4 +58,7 @@ static void close_hf(ts_convert_model *m)
     ts_free(&m->own);
 }
 
-const ts_convert_reader ts_convert_hf = { "hf", ts_model_is_hf, open_hf, close_hf };
+static bool is_folder(const char *path) { return ts_path_is_dir(path) && ts_model_is_hf(path); }
+
+const ts_convert_reader ts_convert_hf = { "hf", is_folder, open_hf, close_hf };
+const ts_convert_reader ts_convert_gguf = { "gguf", ts_gguf_is, open_hf, close_hf };

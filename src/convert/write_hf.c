@@ -32,7 +32,7 @@ static ts_status copy_tensor(const copy *c, int64_t i)
 {
     const ts_st_tensor *t = ts_st_dir_at(c->m->tensors, i);
     const ts_st_dtype type = type_of(c, t);
-    if (type == t->dtype)
+    if (type == t->dtype && !t->make)
         return ts_st_dir_writer_put(c->w, i, 0, t->data, t->size);
     const int64_t size = ts_st_dtype_bits(type) / 8;
     ts_st_will_need(t);

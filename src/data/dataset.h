@@ -10,7 +10,8 @@ struct ts_dataset {
     int64_t n;             /* samples */
     const ts_field *field; /* [n_fields]: what a sample has */
     int n_fields;
-    /* Sample i of [0, n) into a row of those of these fields that the batch has. */
+    /* Sample i of [0, n) into a row, or the first of its rows, of those of these fields that the batch has. */
     ts_status (*get)(const ts_dataset *d, int64_t i, const ts_batch *b, int64_t row);
+    int64_t each; /* rows of a sample, one after another; 0: one */
 };
 #endif

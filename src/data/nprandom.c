@@ -70,6 +70,41 @@ enum { AHEAD = 32 };
 void ts_nprandom_shuffle_u32(ts_nprandom *r, uint32_t *v, int64_t n) { SHUFFLE(v, n); }
 void ts_nprandom_shuffle_i64(ts_nprandom *r, int64_t *v, int64_t n) { SHUFFLE(v, n); }
 
+/* init_by_array of the seed's one word. */
+static void init_python(ts_nprandom *r, uint32_t seed)
+{
+    ts_nprandom_init(r, 19650218u);
+    uint32_t *s = r->state, i = 1;
+    for (int k = 0; k < N; k++) {
+        s[i] = (s[i] ^ (s[i - 1] ^ s[i - 1] >> 30) * 1664525u) + seed;
+        if (++i == N)
+            s[0] = s[N - 1], i = 1;
+    }
+    for (int k = 1; k < N; k++) {
+        s[i] = (s[i] ^ (s[i - 1] ^ s[i - 1] >> 30) * 1566083941u) - i;
+        if (++i == N)
+            s[0] = s[N - 1], i = 1;
+    }
+    s[0] = 0x80000000u;
+}
+
+/* A partner is the upper bits of an output, as many as the number of candidates has. */
+void ts_nprandom_python_shuffle(uint32_t seed, uint32_t *v, int64_t n)
+{
+    ts_nprandom r;
+    init_python(&r, seed);
+    for (int64_t i = n - 1; i > 0; i--) {
+        const int bits = 64 - __builtin_clzll((unsigned long long)i + 1);
+        uint32_t j;
+        do
+            j = ts_nprandom_next(&r) >> (32 - bits);
+        while (j > i);
+        const uint32_t t = v[i];
+        v[i] = v[j];
+        v[j] = t;
+    }
+}
+
 /* PyTorch's way with many items: each goes to a place among those before it. */
 static void permute_inside_out(ts_nprandom *r, uint32_t *v, int64_t n)
 {

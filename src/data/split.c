@@ -72,7 +72,7 @@ void ts_blend_words_deinit(ts_blend_words *b)
 
 /* Megatron picks digits and points out of whatever stands there, so that -1,2,3 is 1,2,3 and
  * nan,1,1 is 1,1; here what is neither number nor separator is refused. */
-ts_status ts_split_parse(const char *text, double out[4])
+ts_status ts_split_shares(const char *text, double out[3])
 {
     static const char separators[] = " ,/:;[]()";
     double v[3] = { 0 };
@@ -91,10 +91,31 @@ ts_status ts_split_parse(const char *text, double out[4])
     if (!(sum > 0) || isinf(sum))
         return ts_error(TS_ERR_USER, "--split %s: expected up to three numbers that are not all 0",
                         text);
+    for (int i = 0; i < 3; i++)
+        out[i] = v[i] / sum;
+    return TS_OK;
+}
+
+ts_status ts_split_parse(const char *text, double out[4])
+{
+    double share[3];
+    TS_TRY(ts_split_shares(text, share));
     out[0] = 0;
     for (int i = 0; i < 3; i++)
-        out[i + 1] = out[i] + v[i] / sum;
+        out[i + 1] = out[i] + share[i];
     return TS_OK;
+}
+
+void ts_split_samples(const double share[3], int part, int64_t n, int64_t *first, int64_t *count)
+{
+    int64_t bound[4] = { 0 };
+    for (int i = 0; i < 3; i++)
+        bound[i + 1] = bound[i] + (int64_t)nearbyint(share[i] * (double)n);
+    const int64_t over = bound[3] - n;
+    for (int i = 1; i < 4; i++)
+        bound[i] = bound[i] - over > bound[i - 1] ? bound[i] - over : bound[i - 1];
+    *first = bound[part];
+    *count = bound[part + 1] - bound[part];
 }
 
 void ts_split_range(const double split[4], int part, int64_t n, int64_t *first, int64_t *count)

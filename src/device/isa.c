@@ -39,7 +39,7 @@ unsigned ts_isa_detect(void)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         isa |= TS_ISA_AVX2; /* every CPU with AVX2 has F16C */
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(TESSERA_SANITIZED)
     return isa; /* wider kernels are not watched (cmake/isa.cmake), so that those run that are */
 #endif
     if (!isa || !__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||

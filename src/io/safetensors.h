@@ -30,6 +30,10 @@ typedef struct ts_st_tensor {
     int64_t elements;
     const void *data; /* mapped, may be unaligned */
     size_t size;      /* bytes */
+    /* NULL: data holds the elements. Else this makes them of it as they are read, of what made_of says (another form
+     * of file, io/gguf/); dtype is the type that holds every value. */
+    void (*make)(const struct ts_st_tensor *t, int64_t first, int64_t n, float *out);
+    const void *made_of;
 } ts_st_tensor;
 
 /* One file. Tensors are borrowed from it and die with it. */
@@ -44,7 +48,8 @@ const char *ts_st_file_metadata(const ts_st_file *file, const char *key);      /
 /* The weights of a folder: STEM.safetensors or, where there is no such file, the shards that
  * STEM.safetensors.index.json names (plain file names only; every tensor that it maps must be in
  * its shard). Files STEM-*.safetensors that are left out, and an index beside a single file, are
- * warned of. stem NULL is "model". A path to one .safetensors file works too. */
+ * warned of. stem NULL is "model". A path to one .safetensors file works too, and one to a GGUF file, whose tensors
+ * have Hugging Face's names and order then (io/gguf/tensors.h). */
 typedef struct ts_st_dir ts_st_dir;
 ts_status ts_st_dir_open(const char *path, const char *stem, ts_st_dir **out) TS_NODISCARD;
 void ts_st_dir_destroy(ts_st_dir **dir);

@@ -116,6 +116,10 @@ ts_status ts_st_read_f32(const ts_st_tensor *t, int64_t first, int64_t n, float 
     TS_ASSERT(first >= 0 && n >= 0 && first <= t->elements && n <= t->elements - first,
               "%s: elements [%lld, +%lld) of %lld", t->name, (long long)first, (long long)n,
               (long long)t->elements);
+    if (t->make) {
+        t->make(t, first, n, out);
+        return TS_OK;
+    }
     const size_t item = (size_t)ts_st_dtype_bits(t->dtype) / 8;
     if (!ts_st_to_f32(t->dtype, (const unsigned char *)t->data + (size_t)first * item, n, out))
         return ts_error(TS_ERR_USER, "%s: tensor %s is %s, expected F64, F32, F16 or BF16", t->path,

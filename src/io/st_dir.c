@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "io/gguf/tensors.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@ typedef struct shard {
 struct ts_st_dir {
     shard *shards;
     size_t n_shards, cap_shards;
+    ts_gguf_tensors *gguf; /* instead of shards; or NULL */
     const ts_st_tensor **tensors; /* by name */
     size_t n, bytes;
     bool has_index;
@@ -42,7 +44,7 @@ static ts_status open_shard(ts_st_dir *d, const char *path, const char *name)
 /* All tensors of all files into one sorted list; a name in two files is refused. */
 static ts_status gather(ts_st_dir *d)
 {
-    size_t total = 0, at = 0;
+    size_t total = d->gguf ? (size_t)ts_gguf_tensors_count(d->gguf) : 0, at = 0;
     for (size_t i = 0; i < d->n_shards; i++)
         total += (size_t)ts_st_file_count(d->shards[i].file);
     TS_TRY(ts_alloc(&d->tensors, total, sizeof *d->tensors));
@@ -51,6 +53,8 @@ static ts_status gather(ts_st_dir *d)
             d->tensors[at] = ts_st_file_at(d->shards[i].file, j);
             d->bytes += d->tensors[at++]->size;
         }
+    for (; d->gguf && at < total; d->bytes += d->tensors[at++]->size)
+        d->tensors[at] = ts_gguf_tensors_at(d->gguf, (int64_t)at);
     d->n = total;
     qsort(d->tensors, d->n, sizeof *d->tensors, by_name);
     for (size_t i = 1; i < d->n; i++)
@@ -200,6 +204,7 @@ ts_status ts_st_dir_open(const char *path, const char *stem, ts_st_dir **out)
     const size_t n = strlen(path);
     const bool is_file = n > sizeof end - 1 && !strcmp(path + n - (sizeof end - 1), end);
     ts_status st = is_file && !ts_path_is_dir(path) ? open_shard(d, path, "file")
+                   : ts_gguf_is(path)               ? ts_gguf_tensors_open(path, &d->gguf)
                                                     : open_folder(d, path, stem ? stem : "model");
     if (st == TS_OK)
         st = gather(d);
@@ -220,6 +225,7 @@ void ts_st_dir_destroy(ts_st_dir **dir)
         ts_st_file_destroy(&d->shards[i].file);
         ts_free(&d->shards[i].name);
     }
+    ts_gguf_tensors_close(&d->gguf);
     ts_free(&d->shards);
     ts_free(&d->tensors);
     ts_free(dir);

@@ -112,10 +112,9 @@ static ts_status make_slopes(ts_decoder *d)
     return TS_OK;
 }
 
-ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx)
+static ts_status list_with(const ts_arch *a, const ts_declarer *all)
 {
     ts_decoder d = { 0 };
-    const ts_declarer all = { .list = list, .ctx = ctx };
     TS_TRY(ts_arch_copy_ahead(a, &d.arch));
     ts_status st = ts_alloc(&d.block, (size_t)ts_arch_blocks(a), sizeof *d.block);
     if (st == TS_OK)
@@ -123,12 +122,28 @@ ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx)
     if (st == TS_OK)
         st = ts_decoder_ngram(&d, &d.ngram);
     if (st == TS_OK)
-        st = declare(&d, &all, a->vocab);
+        st = declare(&d, all, a->vocab);
     ts_free(&d.ngram.table);
     ts_free(&d.mtp);
     ts_free(&d.block);
     ts_arch_deinit(&d.arch);
     return st;
+}
+
+ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx)
+{
+    return list_with(a, &(ts_declarer){ .list = list, .ctx = ctx });
+}
+
+static ts_status pass_over(void *ctx, const char *name, const ts_param_spec *spec)
+{
+    (void)ctx, (void)name, (void)spec;
+    return TS_OK;
+}
+
+ts_status ts_decoder_meet_linears(const ts_arch *a, ts_adapting *adapting)
+{
+    return list_with(a, &(ts_declarer){ .list = pass_over, .adapting = adapting });
 }
 
 /* parallel/rules.c has told a user of what cannot be. */
@@ -173,8 +188,11 @@ ts_status ts_decoder_create_stage(ts_device *dev, const ts_arch *arch, ts_dtype 
         st = ts_decoder_list_weights(d);
     if (st == TS_OK)
         st = declare(d, &(ts_declarer){ .set = &d->params, .group = alone ? NULL : &d->group,
-                                     .experts = d->experts.comm ? &d->experts : NULL },
+                                     .experts = d->experts.comm ? &d->experts : NULL,
+                                     .adapting = stage ? stage->adapting : NULL },
                      vocab_rows > arch->vocab ? vocab_rows : arch->vocab);
+    if (st == TS_OK && stage)
+        ts_param_skip(&d->params, stage->n_adapting);
     if (st == TS_OK)
         st = make_slopes(d);
     if (st != TS_OK)
@@ -291,6 +309,8 @@ ts_status ts_decoder_allocate_one(ts_decoder *d, ts_quant quant)
         const bool is_table = p->is_table && p != d->head.w;
         /* few bits of a row of the vocabulary are seen at once in all its logits */
         const ts_quant bits = quant && p == d->head.w ? TS_QUANT_INT8 : quant;
+        if (p->has_type) /* said already */
+            continue;
         if (is_exact(p))
             ts_param_hold(p, TS_HELD_FROZEN, TS_DTYPE_F32, TS_QUANT_NONE);
         else if (p->place.rank > 2)

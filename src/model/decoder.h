@@ -13,6 +13,8 @@ typedef struct ts_decoder_stage {
     int64_t n;
     bool embeds, ends; /* the embedding is here; the final norm and the output layer are */
     ts_expert_group experts; /* that shares out the experts of its layers; comm NULL: all are here */
+    ts_adapting *adapting;   /* who may give linear layers adapters, and how many parameters these have; NULL: nobody */
+    int64_t n_adapting;
 } ts_decoder_stage;
 
 /* A weight of the whole model, wherever it is. */
@@ -110,6 +112,8 @@ float ts_decoder_rounded(const ts_decoder *d, double scale);
 
 /* Tells the parameters that the (checked) description has, by name and shape, without making any. */
 ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx) TS_NODISCARD;
+/* Likewise its linear layers. */
+ts_status ts_decoder_meet_linears(const ts_arch *a, ts_adapting *adapting) TS_NODISCARD;
 
 /* Allocates values of this type (and gradients when training) after ts_decoder_create. */
 ts_status ts_decoder_allocate(ts_decoder *d, ts_dtype value, bool training) TS_NODISCARD;
@@ -183,6 +187,9 @@ ts_status ts_decoder_predict(ts_decoder *d, ts_tape *tape, const ts_run *run, co
 ts_network ts_decoder_network(ts_decoder *d);
 /* What the output layer needs: labels and weights are to be filled in. */
 ts_xent_op ts_decoder_head(const ts_decoder *d);
+
+/* Which layers have something that is trained, once that is known. */
+void ts_decoder_note_trained(ts_decoder *d);
 
 /* Multiply-add operations of the dense layers for one token, times two (forward only). */
 double ts_decoder_flops_per_token(const ts_decoder *d);

@@ -1,6 +1,7 @@
 #include "model/family.h"
 
 #include "base/file.h"
+#include "io/gguf/models.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -68,6 +69,33 @@ static ts_status describe(const ts_family *f, const json_t *config, const char *
     return ts_arch_check(a, file);
 }
 
+static ts_status gguf_config(const char *path, json_t **out)
+{
+    ts_gguf *g;
+    TS_TRY(ts_gguf_open(path, &g));
+    const ts_status st = ts_gguf_config(g, out);
+    ts_gguf_close(&g);
+    return st;
+}
+
+ts_status ts_family_config(const char *folder, ts_str *file, json_t **out)
+{
+    if (ts_gguf_is(folder)) {
+        ts_str_reset(file);
+        TS_TRY(ts_str_puts(file, folder));
+        return gguf_config(folder, out);
+    }
+    json_t *o;
+    TS_TRY(ts_path_join(file, folder, "config.json"));
+    TS_TRY(ts_json_read(file->s, &o));
+    if (!json_is_object(o)) {
+        json_decref(o);
+        return ts_error(TS_ERR_USER, "%s: expected an object", file->s);
+    }
+    *out = o;
+    return TS_OK;
+}
+
 ts_status ts_family_read_folder(const char *folder, const ts_family **family, ts_arch *arch,
                                 json_t **config)
 {
@@ -76,8 +104,7 @@ ts_status ts_family_read_folder(const char *folder, const ts_family **family, ts
     ts_arch a;
     ts_status st;
     ts_arch_init(&a);
-    TS_TRY_TO(out, st, ts_path_join(&path, folder, "config.json"));
-    TS_TRY_TO(out, st, ts_json_read(path.s, &o));
+    TS_TRY_TO(out, st, ts_family_config(folder, &path, &o));
     TS_TRY_TO(out, st, ts_family_of(o, path.s, family));
     TS_TRY_TO(out, st, describe(*family, o, path.s, &a));
     *arch = a;

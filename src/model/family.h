@@ -206,7 +206,10 @@ extern const ts_family *const ts_families[];
  * names it and lists what is known. */
 ts_status ts_family_of(const json_t *config, const char *file, const ts_family **out) TS_NODISCARD;
 const ts_family *ts_family_named(const char *model_type); /* or NULL */
-/* Reads folder/config.json: family, description (checked), and the config itself (json_decref). */
+/* The config.json of a folder, or what the keys of a GGUF file say as one (json_decref); an object. *file: where it
+ * stands, for messages. */
+ts_status ts_family_config(const char *folder, ts_str *file, json_t **out) TS_NODISCARD;
+/* Reads it: family, description (checked), and the config itself (json_decref). */
 ts_status ts_family_read_folder(const char *folder, const ts_family **family, ts_arch *arch,
                                 json_t **config) TS_NODISCARD;
 /* The family that the description came from (arch's `family`), else the first of ts_families that

@@ -78,11 +78,16 @@ ts_status ts_decoder_freeze(ts_decoder *d, const char *const *patterns, int64_t 
     }
     if (ts_decoder_trained(d) == 0)
         return ts_error(TS_ERR_USER, "--freeze leaves nothing to train");
-    d->first_trained = ts_arch_blocks(&d->arch);
-    for (size_t i = d->n_weights; i-- > 0;)
-        if (d->weights[i].trained && d->weights[i].layer >= 0)
-            d->first_trained = d->weights[i].layer;
+    ts_decoder_note_trained(d);
     return TS_OK;
+}
+
+void ts_decoder_note_trained(ts_decoder *d)
+{
+    d->first_trained = ts_arch_blocks(&d->arch);
+    for (size_t i = 0; i < d->n_weights; i++)
+        if (d->weights[i].trained && d->weights[i].layer >= 0 && d->weights[i].layer < d->first_trained)
+            d->first_trained = d->weights[i].layer;
 }
 
 /* ---- counting ---- */

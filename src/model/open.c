@@ -1,6 +1,8 @@
 #include "model/open.h"
 
 #include "base/file.h"
+#include "io/gguf/gguf.h"
+#include "model/adapters.h"
 #include "model/weights_scaled.h"
 
 #include <math.h>
@@ -29,8 +31,15 @@ ts_status ts_model_use_decoder(const ts_arch *a, const ts_model_use *use, ts_dty
     ts_decoder_stage stage = { 0 };
     if (use->stage_of)
         TS_TRY(use->stage_of(use->stage_ctx, a, &stage));
+    if (use->lora && ts_lora_on(use->lora)) {
+        TS_TRY(ts_adapters_open(use->lora, use->set, m->family, a, use->training, &m->adapters));
+        stage.adapting = &m->adapters->plan.adapting;
+        stage.n_adapting = ts_adapter_plan_params(&m->adapters->plan);
+    }
     TS_TRY(ts_decoder_create_stage(use->dev, a, use->compute, a->vocab, &use->group, &stage,
                                    &m->decoder));
+    if (m->adapters)
+        TS_TRY(ts_adapters_freeze(m->adapters, m->decoder));
     return allocate(m->decoder, use, value);
 }
 
@@ -73,6 +82,8 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
     }
     if (st == TS_OK && use->dev->computes)
         st = ts_weights_load(m->decoder, m->family, dir, folder, mtp_layers);
+    if (st == TS_OK && m->adapters)
+        st = ts_adapters_fill(m->adapters, m->decoder, m->family, use->seed);
     ts_st_dir_destroy(&dir);
     ts_arch_deinit(&a);
     return st;
@@ -81,6 +92,8 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
 bool ts_model_is_hf(const char *folder)
 {
     ts_str path = { 0 };
+    if (ts_gguf_is(folder))
+        return true;
     const bool yes = ts_path_join(&path, folder, "config.json") == TS_OK && ts_path_exists(path.s);
     ts_str_deinit(&path);
     return yes;
@@ -89,8 +102,9 @@ bool ts_model_is_hf(const char *folder)
 ts_status ts_model_load(const char *folder, const ts_model_use *use, ts_model *out)
 {
     ts_model m = { 0 };
-    if (!ts_path_is_dir(folder))
-        return ts_error(TS_ERR_USER, "--load %s: there is no such folder", folder);
+    if (!ts_path_is_dir(folder) && !ts_gguf_is(folder))
+        return ts_error(TS_ERR_USER, ts_path_exists(folder) ? "--load %s: is no folder, and no GGUF file"
+                                                            : "--load %s: there is no such folder", folder);
     const ts_status st = load(folder, use, &m);
     if (st != TS_OK)
         ts_model_deinit(&m);
@@ -105,6 +119,8 @@ ts_status ts_model_make(const ts_arch *a, const ts_model_use *use, uint64_t seed
     ts_status st = ts_model_use_decoder(a, use, use->master, &m);
     if (st == TS_OK)
         st = ts_decoder_init(m.decoder, seed, a->init_std);
+    if (st == TS_OK && m.adapters)
+        st = ts_adapters_fill(m.adapters, m.decoder, m.family, seed);
     if (st != TS_OK)
         ts_model_deinit(&m);
     else

@@ -4,6 +4,7 @@
 #define TS_MODEL_OPEN_H
 #include "base/option.h"
 #include "ckpt/checkpoint.h"
+#include "model/lora_options.h"
 #include "model/narrow.h"
 #include "model/weights.h"
 
@@ -31,15 +32,18 @@ typedef struct ts_model_use {
     ts_status (*stage_of)(void *ctx, const ts_arch *a, ts_decoder_stage *out);
     void *stage_ctx;
     bool parts_masters; /* with training: masters in halves (tensor/param.h) */
+    const ts_lora_options *lora; /* adapters beside the weights; NULL: none */
+    const ts_option_set *set;    /* of its options, to compare; may be NULL */
+    uint64_t seed;               /* of those that begin */
     ts_shard_options shards; /* with training: what processes that train the same share out */
 } ts_model_use;
 /* Makes m's decoder of a description, with memory for values; `value`: their type, unless for
  * inference. */
 ts_status ts_model_use_decoder(const ts_arch *a, const ts_model_use *use, ts_dtype value,
                                ts_model *m) TS_NODISCARD;
-/* Whether the folder has a config.json. */
+/* Whether there is a config.json in the folder, or a GGUF file of that name, which is read as such a folder is. */
 bool ts_model_is_hf(const char *folder);
-/* Reads a Hugging Face folder: description, weights. */
+/* Reads a Hugging Face folder or a GGUF file: description, weights. */
 ts_status ts_model_load(const char *folder, const ts_model_use *use, ts_model *out) TS_NODISCARD;
 /* Makes a described model with random values; takes the arch over (it is copied). */
 ts_status ts_model_make(const ts_arch *a, const ts_model_use *use, uint64_t seed,
@@ -48,7 +52,7 @@ ts_status ts_model_make(const ts_arch *a, const ts_model_use *use, uint64_t seed
 /* The model that a checkpoint describes, with its weights. */
 ts_status ts_model_from_checkpoint(const ts_checkpoint *ck, const ts_model_use *use,
                                    ts_model *out) TS_NODISCARD;
-/* --load of either kind: a Hugging Face folder or checkpoints. For commands that only read. */
+/* --load of any kind: a Hugging Face folder, a GGUF file or checkpoints. For commands that only read. */
 ts_status ts_model_open(const char *folder, int64_t step, const ts_model_use *use,
                         ts_model *out) TS_NODISCARD;
 /* Why a model that was opened so gives no numbers: *why tells of its first tensor with a value that

@@ -1,5 +1,6 @@
 /* The model that a checkpoint describes and holds. */
 #include "base/file.h"
+#include "model/adapters.h"
 #include "model/open.h"
 #include "model/param_read.h"
 
@@ -48,10 +49,16 @@ ts_status ts_checkpoint_folder(const ts_checkpoint *ck, char **out)
     return st;
 }
 
-static ts_status load_values(ts_param_set *s, const ts_checkpoint *ck)
+/* n: of the model itself; adapters, whose ids are behind these, may be elsewhere. *all: they are here too. */
+static ts_status load_values(ts_param_set *s, int64_t n, const ts_checkpoint *ck, bool *all)
 {
+    *all = true;
     for (size_t i = 0; i < s->n; i++) {
         const ts_st_tensor *t = ts_checkpoint_tensor(ck, s->p[i]->name);
+        if (!t && s->p[i]->id >= n) {
+            *all = false;
+            continue;
+        }
         if (!t)
             return ts_error(TS_ERR_USER, "%s: tensor %s is missing", ts_checkpoint_path(ck),
                             s->p[i]->name);
@@ -75,7 +82,10 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *use, ts_
     if (!use->training) /* they are for training alone */
         a->mtp_layers = 0;
     TS_TRY(ts_model_use_decoder(a, use, use->training ? use->master : use->compute, m));
-    return use->dev->computes ? load_values(&m->decoder->params, ck) : TS_OK;
+    bool all = false;
+    if (use->dev->computes)
+        TS_TRY(load_values(&m->decoder->params, m->adapters ? m->adapters->n_base : INT64_MAX, ck, &all));
+    return m->adapters && !all ? ts_adapters_fill(m->adapters, m->decoder, m->family, use->seed) : TS_OK;
 }
 
 ts_status ts_model_from_checkpoint(const ts_checkpoint *ck, const ts_model_use *use, ts_model *out)

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "model/adapters.h"
 #include "model/weights_packed.h"
 #include "model/weights_scaled.h"
 
@@ -12,6 +13,7 @@
 void ts_model_deinit(ts_model *m)
 {
     ts_decoder_destroy(&m->decoder);
+    ts_adapters_destroy(&m->adapters);
     json_decref(m->config);
     json_decref(m->tokenizer);
     ts_free(&m->folder);
@@ -59,6 +61,14 @@ static ts_status wrong_shape(const ts_st_tensor *t, const ts_name_tensor *want)
     ts_str_deinit(&found);
     ts_str_deinit(&expected);
     return st;
+}
+
+ts_status ts_weights_check_shape(const ts_st_tensor *t, const ts_name_tensor *want)
+{
+    bool same = t->rank == want->rank;
+    for (int i = 0; same && i < want->rank; i++)
+        same = t->shape[i] == want->dim[i];
+    return same ? TS_OK : wrong_shape(t, want);
 }
 
 /* Under its name or another that files have, such as those of the base model alone. */
@@ -128,11 +138,7 @@ static ts_status check_tensor(const ts_family *f, const ts_arch *a, const ts_st_
                             ? ""
                             : " (if the output layer is the embedding, config.json must say "
                               "tie_word_embeddings: true)");
-    bool same = t->rank == want->rank;
-    for (int i = 0; same && i < want->rank; i++)
-        same = t->shape[i] == want->dim[i];
-    if (!same)
-        return wrong_shape(t, want);
+    TS_TRY(ts_weights_check_shape(t, want));
     if ((t->dtype == TS_ST_I64 || t->dtype == TS_ST_I32) && !want->is_choice)
         return ts_error(TS_ERR_USER, "%s: tensor %s is %s, expected F64, F32, F16 or BF16", t->path, t->name,
                         ts_st_dtype_name(t->dtype));
@@ -289,9 +295,8 @@ static void keep_columns(const ts_place_dim *d, float *row)
     }
 }
 
-/* n rows of the whole from its row `first` on (of a stack of all matrices): those that are here, and what is here of them. The
- * spans of columns follow one another in the order of the whole. */
-static ts_status put_rows(ts_param *p, int64_t first, int64_t n, float *values)
+/* The spans of columns follow one another in the order of the whole. */
+ts_status ts_weights_put_rows(ts_param *p, int64_t first, int64_t n, float *values)
 {
     const int64_t cols = row_width(p);
     if (ts_place_is_whole(&p->place))
@@ -317,7 +322,7 @@ static ts_status load_rows(const ts_name_piece *piece, const ts_st_tensor *t, ts
     for (int64_t r = 0; r < piece->rows; r += step) {
         const int64_t n = piece->rows - r < step ? piece->rows - r : step;
         TS_TRY(ts_st_read_whole(t, (piece->hf_row + r) * cols, n * cols, buffer));
-        TS_TRY(put_rows(p, piece->row + r, n, buffer));
+        TS_TRY(ts_weights_put_rows(p, piece->row + r, n, buffer));
     }
     return TS_OK;
 }
@@ -327,7 +332,7 @@ static ts_status load_spread(const ts_name_piece *piece, const ts_st_tensor *t, 
 {
     for (int64_t r = 0; r < piece->rows; r++) {
         TS_TRY(ts_st_read_f32(t, piece->hf_row + r * piece->step, 1, buffer));
-        TS_TRY(put_rows(p, piece->row + r, 1, buffer));
+        TS_TRY(ts_weights_put_rows(p, piece->row + r, 1, buffer));
     }
     return TS_OK;
 }
@@ -347,7 +352,7 @@ static ts_status load_transposed(const ts_name_piece *piece, const ts_st_tensor 
         for (int64_t i = 0; i < in; i++)
             for (int64_t k = 0; k < n; k++)
                 buffer[k * in + i] = from[i * out + k * piece->step];
-        st = put_rows(p, piece->row + r, n, buffer);
+        st = ts_weights_put_rows(p, piece->row + r, n, buffer);
     }
     ts_free(&whole);
     return st;
@@ -384,7 +389,7 @@ static ts_status load_codes(const ts_name_piece *piece, const held *h, ts_param 
             ts_scaled_row(&h->scaled, row, buffer);
         else
             ts_packed_row(&h->packed, row, buffer);
-        TS_TRY(put_rows(p, piece->row + r, 1, buffer));
+        TS_TRY(ts_weights_put_rows(p, piece->row + r, 1, buffer));
     }
     return TS_OK;
 }
@@ -403,6 +408,25 @@ static ts_status load_tensor(ts_decoder *d, const ts_name_map *map, const ts_nam
                                         : load_rows)(piece, t, p, buffer));
     }
     return TS_OK;
+}
+
+/* Room for a row of any. */
+static ts_status make_buffer(const ts_decoder *d, float **buffer)
+{
+    int64_t widest = PIECE;
+    for (size_t i = 0; i < d->params.n; i++)
+        widest = row_width(d->params.p[i]) > widest ? row_width(d->params.p[i]) : widest;
+    return ts_alloc(buffer, (size_t)widest, sizeof **buffer);
+}
+
+ts_status ts_weights_put_tensor(ts_decoder *d, const ts_name_map *map, const ts_name_tensor *tensor, const ts_st_tensor *t)
+{
+    float *buffer;
+    TS_TRY(ts_weights_check_shape(t, tensor));
+    TS_TRY(make_buffer(d, &buffer));
+    const ts_status st = load_tensor(d, map, tensor, &(held){ .t = t }, buffer);
+    ts_free(&buffer);
+    return st;
 }
 
 static bool is_mapped(const ts_family *f, const ts_name_map *map, const char *name)
@@ -472,10 +496,7 @@ ts_status ts_weights_load(ts_decoder *d, const ts_family *family, const ts_st_di
     float *buffer = NULL;
     ts_status st;
     TS_TRY_TO(done, st, ts_family_names(family, &d->arch, &map));
-    int64_t widest = PIECE;
-    for (size_t i = 0; i < d->params.n; i++)
-        widest = row_width(d->params.p[i]) > widest ? row_width(d->params.p[i]) : widest;
-    TS_TRY_TO(done, st, ts_alloc(&buffer, (size_t)widest, sizeof *buffer));
+    TS_TRY_TO(done, st, make_buffer(d, &buffer));
     for (size_t i = 0; i < map.n_tensors; i++)
         if (!map.tensor[i].is_copy)
             TS_TRY_TO(done, st, check_tensor(family, &d->arch, dir, folder, &map.tensor[i]));

@@ -68,6 +68,15 @@ typedef ts_status ts_list_fn(void *ctx, const char *name, const ts_param_spec *s
 
 enum { TS_DECLARED_NAME = 128 };
 
+/* Told of each linear layer once it is declared, by who declares it (its prefix is the layer's name and a dot): may give
+ * it an adapter. */
+struct ts_linear;
+struct ts_declarer;
+typedef struct ts_adapting ts_adapting;
+struct ts_adapting {
+    ts_status (*meet)(ts_adapting *a, const struct ts_declarer *in, struct ts_linear *l);
+};
+
 typedef struct ts_declarer {
     ts_param_set *set; /* where parameters are made; NULL: they are told to `list` */
     ts_list_fn *list;
@@ -75,6 +84,7 @@ typedef struct ts_declarer {
     const ts_tensor_group *group; /* borrowed, longer than the modules live; NULL: one process */
     int block, chunks; /* of what is declared, as in ts_param, like the next */
     bool is_elsewhere;
+    ts_adapting *adapting; /* borrowed; NULL: nobody is told */
     const ts_expert_group *experts; /* likewise; NULL: all have all experts, in pieces where group is */
     char prefix[TS_DECLARED_NAME]; /* of names: "decoder.layers.3." */
 } ts_declarer;

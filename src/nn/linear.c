@@ -100,7 +100,9 @@ ts_status ts_linear_declare(const ts_declarer *d, const char *name, ts_linear *l
         cut_by_y(d->group, l, &w, &b);
     if (!l->tied)
         TS_TRY(ts_declare(&in, "weight", &w, &l->w));
-    return l->has_bias ? ts_declare(&in, "bias", &b, &l->b) : TS_OK;
+    if (l->has_bias)
+        TS_TRY(ts_declare(&in, "bias", &b, &l->b));
+    return d->adapting ? d->adapting->meet(d->adapting, &in, l) : TS_OK;
 }
 
 /* What the group does with a product: its columns stay apart, or its parts are summed. */

@@ -60,6 +60,14 @@ static inline ts_stretches ts_spread_here(const ts_spread *s, int64_t length)
     return ts_spread_rows(s, length, s ? s->comm->rank : 0);
 }
 
+/* The same for sequences of another length, of which each process has a part too. */
+static inline ts_spread ts_spread_cut(const ts_spread *s, int64_t length)
+{
+    ts_spread cut = *s;
+    cut.length = length;
+    return cut;
+}
+
 /* Of one sample, causal: adds to seen what its documents, numbered by position in segments [length], let
  * groups see of each other. */
 void ts_spread_see(const ts_spread *s, const int32_t *segments, bool *seen);

@@ -115,8 +115,7 @@ void ts_pipeline_options_warn(const ts_parallel_options *o, const ts_option_set 
                                           "pipeline-num-transformer-layers", "num-layer-list",
                                           "decoder-first-pipeline-num-layers",
                                           "decoder-last-pipeline-num-layers", "use-nanopipe",
-                                          "recompute-in-advance", "recompute-in-bubble",
-                                          "variable-seq-lengths" };
+                                          "recompute-in-advance", "recompute-in-bubble" };
     for (size_t i = 0; i < sizeof staged / sizeof *staged; i++)
         ts_option_warn_alone(set, staged[i], o->pipeline > 1, "stages (--pipeline-model-parallel-size)");
     ts_option_warn_alone(set, "dist-train-config", o->dist_train, "--dist-train");

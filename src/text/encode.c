@@ -28,6 +28,7 @@ void ts_tokenizer_scratch_destroy(ts_tokenizer_scratch **scratch)
         for (int i = 0; i < 2; i++)
             ts_str_deinit(&sc->raw[i]);
         ts_ids_deinit(&sc->word);
+        ts_marks_deinit(&sc->marks);
     }
     ts_free(scratch);
 }
@@ -204,26 +205,43 @@ static ts_status encode_plain(const ts_tokenizer *tok, ts_tokenizer_scratch *sc,
     const ts_pieces *pieces;
     if (n == 0)
         return TS_OK;
-    if (tok->pre.scan && !at.goes_on && (!tok->model.cut_at_meta || tok->model.bytes))
+    if (tok->pre.scan && !at.goes_on && !ts_marks_wait(&sc->marks) &&
+        (!tok->model.cut_at_meta || tok->model.bytes))
         return encode_scanned(tok, sc, s, n, out);
+    TS_TRY(ts_marks_rewritten(&sc->marks, &tok->pre, tok->unicode, &sc->pre, s, at.first));
     TS_TRY(ts_pretokenize(&tok->pre, tok->unicode, &sc->pre, s, n, at.first, at.goes_on, &s,
                           &pieces));
     for (size_t i = 0; i < pieces->n; i++) {
         const ts_piece p = pieces->v[i];
+        const size_t before = out->n;
         if (at.goes_on && p.first && tok->model.kind == TS_MODEL_WORDPIECE)
             TS_TRY(encode_rest_of_word(tok, sc, s + p.off, p.len, out));
         else if (tok->model.bytes)
             TS_TRY(encode_piece(tok, sc, s + p.off, p.len, p.len, out, 0));
         else
             TS_TRY(encode_long(tok, sc, s + p.off, p.len, out, 0));
+        ts_marks_piece(&sc->marks, &tok->model, tok->post.trims, s + p.off, p.len, p.off, out, before);
     }
     return TS_OK;
+}
+
+/* An added token, which stands in s[from..to) with the blanks that it takes. */
+static ts_status add_token(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, int32_t id, const char *s, size_t from,
+                           size_t to, ts_ids *out)
+{
+    size_t len;
+    const char *text = ts_marks_wait(&sc->marks) ? ts_added_form(&tok->added, id, &len) : NULL;
+    const char *hit = text ? memmem(s + from, to - from, text, len) : NULL;
+    if (hit)
+        ts_marks_token(&sc->marks, (size_t)(hit - s), (size_t)(hit - s) + len, out->n);
+    return ts_ids_add(out, id);
 }
 
 /* Text between raw added tokens: normalise, then cut out the normalised ones. */
 static ts_status encode_gap(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s,
                             size_t n, place at, ts_ids *out)
 {
+    const char *const raw = s;
     bool moved;
     if (n == 0)
         return TS_OK;
@@ -231,17 +249,25 @@ static ts_status encode_gap(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, c
         TS_TRY(ts_normalize_rest(&tok->norm, s, n, sc->raw, &s, &n, &moved));
     else
         TS_TRY(ts_normalize(&tok->norm, s, n, sc->raw, &s, &n, &moved));
+    TS_TRY(ts_marks_normalized(&sc->marks, &tok->norm, raw, s, n));
     ts_added_scan scan = { .a = &tok->added, .trie = &tok->added.normal, .text = s, .n = n };
     ts_added_hit hit;
     do {
         ts_added_next(&scan, &hit);
         const bool first = at.first && !moved && hit.gap == 0;
+        const size_t outer = ts_marks_enter(&sc->marks, s, hit.gap, hit.gap_end, tok->post.trims, out->n);
         TS_TRY(encode_plain(tok, sc, s + hit.gap, hit.gap_end - hit.gap,
                             (place){ first, first && at.goes_on }, out));
+        ts_marks_leave(&sc->marks, outer, out->n);
         if (hit.token)
-            TS_TRY(ts_ids_add(out, hit.token->id));
+            TS_TRY(add_token(tok, sc, hit.token->id, s, hit.gap_end, scan.done, out));
     } while (hit.token);
     return TS_OK;
+}
+
+static ts_status sp_beginning(const void *tok, const char *s, size_t n, ts_str *out)
+{
+    return ts_sp_normalize(tok, s, n, false, out);
 }
 
 static ts_status encode_sp(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s,
@@ -252,7 +278,11 @@ static ts_status encode_sp(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, co
     TS_TRY(ts_sp_normalize(tok, s, n, goes_on, text));
     if (text->len == 0)
         return TS_OK;
-    return encode_long(tok, sc, text->s, text->len, out, out->n);
+    const size_t before = out->n;
+    TS_TRY(ts_marks_moved(&sc->marks, sp_beginning, tok, s, text->s, text->len));
+    TS_TRY(encode_long(tok, sc, text->s, text->len, out, before));
+    ts_marks_piece(&sc->marks, &tok->model, false, text->s, text->len, 0, out, before);
+    return TS_OK;
 }
 
 static ts_status encode_hf(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *s,
@@ -263,10 +293,12 @@ static ts_status encode_hf(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, co
     do {
         ts_added_next(&scan, &hit);
         const bool first = hit.gap == 0;
+        const size_t outer = ts_marks_enter(&sc->marks, s, hit.gap, hit.gap_end, tok->post.trims, out->n);
         TS_TRY(encode_gap(tok, sc, s + hit.gap, hit.gap_end - hit.gap,
                           (place){ first, first && goes_on }, out));
+        ts_marks_leave(&sc->marks, outer, out->n);
         if (hit.token)
-            TS_TRY(ts_ids_add(out, hit.token->id));
+            TS_TRY(add_token(tok, sc, hit.token->id, s, hit.gap_end, scan.done, out));
     } while (hit.token);
     return TS_OK;
 }
@@ -323,6 +355,15 @@ ts_status ts_tokenizer_encode_rest(const ts_tokenizer *tok, ts_tokenizer_scratch
     TS_TRY(need_utf8(text, n));
     return tok->is_sp ? encode_sp(tok, sc, text, n, true, out)
                       : encode_hf(tok, sc, text, n, true, out);
+}
+
+ts_status ts_tokenizer_encode_marked(const ts_tokenizer *tok, ts_tokenizer_scratch *sc, const char *text, size_t n,
+                                     ts_text_mark *marks, size_t n_marks, ts_ids *out)
+{
+    TS_TRY(ts_marks_begin(&sc->marks, marks, n_marks));
+    const ts_status st = ts_tokenizer_encode(tok, sc, text, n, false, out);
+    ts_marks_finish(&sc->marks, out->n);
+    return st;
 }
 
 size_t ts_tokenizer_ends(const ts_tokenizer *tok) { return tok->is_sp ? 0 : tok->post.after.n; }

@@ -96,10 +96,12 @@ static ts_status load(ts_postproc *p, const json_t *o, const char *file, int dep
                         "%s: a post-processor must be an object, nested at most %d deep", file,
                         MAX_DEPTH);
     TS_TRY(ts_json_text(o, file, "type", "", &type));
-    if (!strcmp(type, "ByteLevel"))
-        return TS_OK; /* moves offsets only */
     if (!strcmp(type, "TemplateProcessing"))
         return load_template(p, o, file);
+    if (!strcmp(type, "ByteLevel") || !strcmp(type, "RobertaProcessing"))
+        p->trims |= !json_is_false(json_object_get(o, "trim_offsets"));
+    if (!strcmp(type, "ByteLevel"))
+        return TS_OK;
     if (!strcmp(type, "BertProcessing") || !strcmp(type, "RobertaProcessing"))
         return load_pair(p, o, file);
     if (strcmp(type, "Sequence") != 0)

@@ -7,6 +7,7 @@
 typedef struct ts_postproc {
     ts_ids before, after;
     bool drops_text; /* a template without the text in it */
+    bool trims; /* blanks around a word are no part of its token, as far as places in the text go */
 } ts_postproc;
 
 ts_status ts_postproc_load(ts_postproc *p, const json_t *o, const char *file) TS_NODISCARD;

@@ -4,6 +4,7 @@
 #include "text/added.h"
 #include "text/cache.h"
 #include "text/decode.h"
+#include "text/marks.h"
 #include "text/model/model.h"
 #include "text/normalize/normalize.h"
 #include "text/postproc.h"
@@ -39,6 +40,7 @@ struct ts_tokenizer_scratch {
     ts_pre_work pre;
     ts_str raw[2];
     ts_ids word;
+    ts_marks marks;
 };
 
 /* unicode: lent for the life of the tokenizer; NULL: it makes its own. */

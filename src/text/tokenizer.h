@@ -1,8 +1,8 @@
 /* Text to token ids and back, exactly as the tokenizer's own library does it.
  *
  * A tokenizer is opened from a Hugging Face folder or a tokenizer.json, from GPT-2's vocab.json and
- * merges.txt, from a SentencePiece .model, or from a .tiktoken rank file. It is read-only after
- * opening: any number of threads may encode with it, each with its own scratch. */
+ * merges.txt, from a SentencePiece .model, from a .tiktoken rank file, or from a GGUF file. It is read-only
+ * after opening: any number of threads may encode with it, each with its own scratch. */
 #ifndef TS_TEXT_TOKENIZER_H
 #define TS_TEXT_TOKENIZER_H
 #include "base/str.h"
@@ -38,6 +38,17 @@ void ts_tokenizer_scratch_destroy(ts_tokenizer_scratch **scratch);
  * is not UTF-8 is TS_ERR_USER with the offset. */
 ts_status ts_tokenizer_encode(const ts_tokenizer *tok, ts_tokenizer_scratch *scratch,
                               const char *text, size_t n, bool special, ts_ids *out) TS_NODISCARD;
+/* A place in a text, and the tokens there, as the fast tokenizers' offsets of transformers have them. */
+typedef struct ts_text_mark {
+    size_t at;   /* byte, where a character begins or the text ends */
+    size_t over; /* the first id whose text ends behind it */
+    size_t from; /* the first id whose text begins there or behind it */
+} ts_text_mark;
+/* The same without special ids, and where among the ids (of `out`, from its beginning) the marks stand, which are
+ * in order of their places. What is between the places a and b is the tokens [a.over, b.from), those that are
+ * there in part included. */
+ts_status ts_tokenizer_encode_marked(const ts_tokenizer *tok, ts_tokenizer_scratch *scratch, const char *text,
+                                     size_t n, ts_text_mark *marks, size_t n_marks, ts_ids *out) TS_NODISCARD;
 /* Appends the ids of a text that goes on where another ended: nothing is put in front of it or
  * behind it. A word whose beginning is the other text's is not known as such; where tokens inside a
  * word have a mark of their own (WordPiece), the first ones bear it. */

@@ -2,6 +2,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "io/gguf/gguf.h"
+#include "text/hf_files.h"
 #include "text/load/sp_json.h"
 #include "text/load/tiktoken_json.h"
 
@@ -43,7 +45,7 @@ static const char *usual_name(const char *path, const ts_str *text)
 static ts_status take_folder(const char *folder, ts_side_files *files)
 {
     ts_side_files all = { 0 };
-    ts_status st = ts_side_files_read(&all, folder);
+    ts_status st = ts_hf_files_read(folder, &all);
     for (size_t i = 0; i < all.n && st == TS_OK; i++)
         if (ts_side_file_of_tokenizer(all.v[i].name))
             st = ts_side_files_put(files, all.v[i].name, ts_str_text(&all.v[i].text),
@@ -75,7 +77,7 @@ static ts_status take_path(const char *path, const char *as, ts_side_files *file
                            const char *option)
 {
     ts_str text = { 0 };
-    if (ts_path_is_dir(path)) {
+    if (ts_path_is_dir(path) || ts_gguf_is(path)) {
         TS_TRY(take_folder(path, files));
         return set_text(options, option, ".");
     }
@@ -359,7 +361,7 @@ static ts_status from_sentencepiece(const ts_side_file *f, bool with_bos, ts_sid
                                     bool *can)
 {
     ts_str text = { 0 };
-    ts_status st = ts_sp_json(ts_str_text(&f->text), f->text.len, f->name, with_bos, &text, can);
+    ts_status st = ts_sp_json(ts_str_text(&f->text), f->text.len, f->name, with_bos, false, &text, can);
     if (st == TS_OK && *can)
         st = ts_side_files_put(out, "tokenizer.json", text.s, text.len);
     ts_str_deinit(&text);

@@ -29,9 +29,9 @@ static void say_size(const ts_job *j)
     char steps[96], group[64] = "";
     if (j->mesh->size[TS_MESH_TP] > 1)
         snprintf(group, sizeof group, ", %d to a layer", j->mesh->size[TS_MESH_TP]);
-    if (j->o->train.freeze.n)
-        ts_log(TS_LOG_INFO, "%lld of the parameters are trained (--freeze)",
-               (long long)ts_decoder_trained(j->model.decoder));
+    if (j->o->train.freeze.n || j->model.adapters)
+        ts_log(TS_LOG_INFO, "%lld of the parameters are trained (%s)", (long long)ts_decoder_trained(j->model.decoder),
+               j->model.adapters ? "adapters" : "--freeze");
     snprintf(steps, sizeof steps,
              alone     ? "evaluation alone (--skip-train)"
              : is_done ? "iterations: none"
@@ -56,7 +56,7 @@ static void warn_of_parts(const ts_job *j)
     const ts_arch *a = &j->model.decoder->arch;
     const ts_train_options *o = &j->o->train;
     if (ts_option_is_on(j->set, "eval-iters") && o->eval_iters > 0 &&
-        !ts_data_source_part(j->source, TS_DATA_VALID))
+        !ts_job_data(j, TS_DATA_VALID))
         ts_log(TS_LOG_WARN, "--eval-iters %lld has no effect without validation data (%s)",
                (long long)o->eval_iters,
                j->o->data.train_data_path.n ? "--valid-data-path" : "the second number of --split");
@@ -80,10 +80,11 @@ ts_status ts_job_describe(const ts_job *j)
         return TS_OK;
     say_origin(j);
     for (int p = 0; st == TS_OK && p < TS_DATA_PARTS; p++) {
-        if (!ts_data_source_part(j->source, (ts_data_part)p))
+        if (!ts_job_data(j, (ts_data_part)p))
             continue;
         ts_str_reset(&text);
-        st = ts_data_source_describe(j->source, (ts_data_part)p, &text);
+        st = j->samples ? ts_tuning_source_describe(j->samples, (ts_data_part)p, &text)
+                        : ts_data_source_describe(j->source, (ts_data_part)p, &text);
         if (st == TS_OK)
             ts_log(TS_LOG_INFO, "%s", text.s);
     }

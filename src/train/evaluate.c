@@ -5,7 +5,8 @@
 static ts_status evaluate_batch(ts_trainer *t, double total[2])
 {
     TS_TRY(ts_pipeline_evaluate(t, &total[0]));
-    total[1] += ts_flight_counts(t, 0);
+    /* those who share out a sequence have a part of each micro-batch */
+    total[1] += t->objective->by_micro ? (double)t->feed.n_micro / t->mesh->size[TS_MESH_CP] : ts_flight_counts(t, 0);
     return TS_OK;
 }
 
@@ -39,7 +40,7 @@ static ts_status evaluate_batches(ts_trainer *t, ts_data_part part, int64_t firs
     int64_t done = 0;
     TS_TRY(agree(t, TS_OK, &e->stop));
     while (done < n && !e->stop) {
-        ts_status st = ts_feed_read(&t->feed, part, first + done * t->feed.global);
+        ts_status st = ts_trainer_read(t, part, first + done * t->feed.global);
         if (st == TS_OK)
             st = evaluate_batch(t, total);
         TS_TRY(agree(t, st, &e->stop));

@@ -11,9 +11,12 @@ typedef struct ts_feed {
     ts_picker picker[TS_DATA_PARTS];
     ts_batch_ramp ramp;
     int rank, size; /* data-parallel */
+    int64_t each;   /* rows of a sample */
     /* Samples of a micro-batch and of the global batch; micro-batches of a step on this rank. */
     int64_t micro, global, n_micro;
-    int64_t *begin;  /* [n_micro + 1] rows before each, where their sizes differ (micro is then the largest); NULL: they do not */
+    int64_t multiple; /* micro-batches are as long as their longest row, in multiples of this; 0: as long as all */
+    int64_t *length;  /* [n_micro] positions that are gone through, with `multiple` */
+    int64_t *begin;  /* [n_micro + 1] samples before each, where their sizes differ (micro is then the largest); NULL: they do not */
     ts_batch batch;  /* this rank's samples of the largest global batch */
     int64_t *picked; /* [micro] */
 } ts_feed;
@@ -25,6 +28,8 @@ typedef struct ts_feed_args {
     const ts_dataset *part[TS_DATA_PARTS];
     const ts_data_options *data;
     bool with_values; /* false: planning */
+    int64_t each;     /* rows of a sample; 0: one */
+    int64_t multiple; /* as the feed's; the samples have a field "length" then */
 } ts_feed_args;
 
 /* Room for the largest batch. Zero is a valid empty feed. */
@@ -32,8 +37,9 @@ ts_status ts_feed_init(ts_feed *f, const ts_train_options *o, const ts_feed_args
                        int size) TS_NODISCARD;
 void ts_feed_deinit(ts_feed *f);
 
-/* Rows of micro-batch m, and those before it. */
-static inline int64_t ts_feed_row(const ts_feed *f, int64_t m) { return f->begin ? f->begin[m] : m * f->micro; }
+/* Samples before micro-batch m; rows of it, and those before it. */
+static inline int64_t ts_feed_sample(const ts_feed *f, int64_t m) { return f->begin ? f->begin[m] : m * f->micro; }
+static inline int64_t ts_feed_row(const ts_feed *f, int64_t m) { return ts_feed_sample(f, m) * f->each; }
 static inline int64_t ts_feed_rows(const ts_feed *f, int64_t m) { return ts_feed_row(f, m + 1) - ts_feed_row(f, m); }
 
 /* Gives the next batch this many samples. */

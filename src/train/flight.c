@@ -6,54 +6,90 @@ void ts_trainer_enter(ts_trainer *t, const char *phase)
     ts_watch_phase(t->comm->watch, phase ? phase : "between steps");
 }
 
-/* How much the losses count of the samples from a row of the batch on. */
+/* How much the losses of a micro-batch count. */
 typedef struct loss_weights {
     const float *counts;     /* of whole samples; NULL: each loss counts 1 */
     const int32_t *segments; /* of whole samples; NULL: they are not told apart */
-    const ts_stretches *here;
-    int64_t n, width; /* losses of a sample that are here, and all */
+    ts_stretches here;
+    int64_t n, length, width; /* losses of a sample that are here, all, and how far samples are apart in `counts` */
     int64_t ahead;
+    double scale; /* what each weight is multiplied by */
 } loss_weights;
 
-/* loss: 0 the objective's first, then those beside it. */
-static loss_weights weights_at(const ts_trainer *t, int64_t row, int loss)
+static double weight_at(const loss_weights *w, int64_t sample, int64_t s)
 {
-    const ts_batch *b = &t->feed.batch;
-    const char *name = t->objective->counts;
-    const ts_stretches *here = &t->objective->here;
-    return (loss_weights){ .counts = name ? ts_batch_floats(b, name, row) : NULL,
-                           .segments = ts_batch_ints(b, "segments", row),
-                           .here = here,
-                           .n = ts_stretches_count(here),
-                           .width = name ? b->field[ts_batch_find(b, name)].width : 1,
-                           .ahead = loss ? t->objective->side[loss - 1].ahead : 0 };
+    const int64_t begin = sample * w->width;
+    const int64_t at = ts_batch_ahead(w->segments ? w->segments + begin : NULL, w->length, s, w->ahead);
+    return at < 0 ? 0 : (double)w->counts[begin + at];
 }
 
+/* Of a loss of those that are here. */
 static double weight_of(const loss_weights *w, int64_t i)
 {
     if (!w->counts)
-        return 1;
-    const int64_t n = w->n ? w->n : w->width, begin = i / n * w->width,
-                  s = w->n ? ts_stretches_at(w->here, i % n) : i % n;
-    const int64_t at = ts_batch_ahead(w->segments ? w->segments + begin : NULL, w->width, s, w->ahead);
-    return at < 0 ? 0 : (double)w->counts[begin + at];
+        return w->scale;
+    const int64_t at = w->here.n ? ts_stretches_at(&w->here, i % w->n) : i % w->n;
+    return w->scale * weight_at(w, i / w->n, at);
+}
+
+/* Of all samples, also what other processes have of them. */
+static double sum_of_weights(const loss_weights *w, int64_t samples)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < samples * w->length; i++)
+        sum += w->counts ? weight_at(w, i / w->length, i % w->length) : 1;
+    return sum;
+}
+
+/* Samples, or where they have weights of their own rows. */
+static int64_t samples_of(const ts_trainer *t, const ts_micro_batch *m)
+{
+    return t->objective->counts ? m->rows : m->rows / t->feed.each;
+}
+
+/* loss: 0 the objective's first, then those beside it. */
+static loss_weights weights_of(const ts_trainer *t, const ts_micro_batch *m, int loss)
+{
+    const ts_batch *b = &t->feed.batch;
+    const char *name = t->objective->counts;
+    const int64_t width = name ? b->field[ts_batch_find(b, name)].width : 1,
+                  length = name && m->length && m->length < width ? m->length : width;
+    loss_weights w = { .counts = name ? ts_batch_floats(b, name, m->row) : NULL,
+                       .segments = name ? ts_batch_ints(b, "segments", m->row) : NULL,
+                       .here = ts_objective_here(t->objective, length),
+                       .length = length, .width = width,
+                       .ahead = loss ? t->objective->side[loss - 1].ahead : 0, .scale = 1 };
+    w.n = w.here.n ? ts_stretches_count(&w.here) : length;
+    if (!t->objective->by_micro)
+        return w;
+    const double sum = !name || w.counts ? sum_of_weights(&w, samples_of(t, m)) : 1;
+    w.scale = sum > 0 ? 1 / sum : 0;
+    return w;
 }
 
 double ts_flight_counts(const ts_trainer *t, int loss)
 {
-    const int64_t n = ts_trainer_losses(t, ts_feed_row(&t->feed, t->feed.n_micro));
-    const loss_weights w = weights_at(t, 0, loss);
     double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += weight_of(&w, i);
+    for (int64_t k = 0; k < t->feed.n_micro; k++) {
+        const ts_micro_batch m = ts_feed_micro(&t->feed, k);
+        loss_weights w = weights_of(t, &m, loss);
+        w.scale = 1;
+        for (int64_t i = 0; i < samples_of(t, &m) * w.n; i++)
+            sum += weight_of(&w, i);
+    }
     return sum;
+}
+
+double ts_flight_divisor(const ts_trainer *t, double counts)
+{
+    return t->objective->by_micro ? (double)(t->feed.n_micro * t->feed.size) : counts;
 }
 
 static ts_status put_weights(ts_trainer *t, ts_flight *f, const ts_micro_batch *m, double weight, int loss,
                              ts_tensor **out)
 {
-    const int64_t n = ts_trainer_losses(t, m->rows);
-    const loss_weights w = weights_at(t, m->row, loss);
+    const loss_weights w = weights_of(t, m, loss);
+    const int64_t n = samples_of(t, m) * w.n;
     for (int64_t i = 0; t->host && i < n; i++)
         t->host[i] = (float)(weight_of(&w, i) * weight);
     return ts_tape_upload(f->tape, TS_DTYPE_F32, t->host, n, out);
@@ -88,7 +124,8 @@ ts_status ts_flight_forward(ts_trainer *t, ts_flight *f, double weight, bool rec
     TS_ASSERT(weight == 0 || f->out.n == 1 + t->objective->n_side, "%d losses of a part that ends", f->out.n);
     for (int k = 0; k < f->out.n; k++) {
         const int64_t n = ts_tensor_count(f->out.tensor[k]);
-        TS_ASSERT(n == ts_trainer_losses(t, micro.rows), "%lld losses of %lld sequences", (long long)n, (long long)micro.rows);
+        TS_ASSERT(n == samples_of(t, &micro) * weights_of(t, &micro, 0).n, "%lld losses of %lld rows", (long long)n,
+                  (long long)micro.rows);
         if (records)
             TS_TRY(ts_tape_accumulate(f->tape, f->out.tensor[k], weights[k]));
     }
@@ -97,8 +134,9 @@ ts_status ts_flight_forward(ts_trainer *t, ts_flight *f, double weight, bool rec
 
 static ts_status sum_of(ts_trainer *t, const ts_flight *f, int loss, double *sum)
 {
-    const int64_t n = ts_trainer_losses(t, ts_feed_rows(&t->feed, f->micro));
-    const loss_weights w = weights_at(t, ts_feed_row(&t->feed, f->micro), loss);
+    const ts_micro_batch m = ts_feed_micro(&t->feed, f->micro);
+    const loss_weights w = weights_of(t, &m, loss);
+    const int64_t n = samples_of(t, &m) * w.n;
     TS_TRY(ts_tape_show_made(f->tape, f->out.tensor[loss]));
     TS_TRY(ts_device_read(t->dev, t->host, ts_tensor_data(f->out.tensor[loss]), (size_t)n * sizeof *t->host));
     for (int64_t i = 0; i < n; i++)

@@ -179,12 +179,12 @@ static void find_direction(const ts_lowrank *a, const ts_lowrank_step_args *x, c
 static void project_back(const ts_lowrank *a, const work *w, const ts_patch *t)
 {
     const ts_lowrank_shape *s = &w->s;
-    ts_gemm_args g = { .form = TS_GEMM_TN, .m = t->rows, .n = t->cols, .k = s->rank, .a = w->p_left + t->row,
-                       .lda = s->height, .b = (s->both ? w->y : w->x) + t->col, .ldb = s->width, .c = w->step,
-                       .ldc = t->ld };
-    if (s->by_rows && !s->both)
-        g = (ts_gemm_args){ .form = TS_GEMM_NN, .m = t->rows, .n = t->cols, .k = s->rank, .a = w->x + t->row * s->rank,
-                            .lda = s->rank, .b = w->p_right + t->col, .ldb = s->width, .c = w->step, .ldc = t->ld };
+    const bool right_alone = s->by_rows && !s->both;
+    ts_gemm_args g = { .m = t->rows, .n = t->cols, .k = s->rank, .ldb = s->width, .c = w->step, .ldc = t->ld };
+    g.form = right_alone ? TS_GEMM_NN : TS_GEMM_TN;
+    g.a = right_alone ? w->x + t->row * s->rank : w->p_left + t->row;
+    g.lda = right_alone ? s->rank : s->height;
+    g.b = (right_alone ? w->p_right : s->both ? w->y : w->x) + t->col;
     multiply_few(a, g);
 }
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "parallel/context.h"
 #include "train/layout.h"
+#include "train/job_samples.h"
 #include "train/model_files.h"
 #include "train/recompute.h"
 #include "train/together.h"
@@ -141,6 +142,7 @@ static ts_model_use use_of(ts_job *j)
                            .int8 = j->o->train.int8 != TS_INT8_NONE,
                            .int8_head = j->o->train.int8 == TS_INT8_ALL,
                            .freeze = j->o->train.freeze,
+                           .lora = &j->o->lora, .set = j->set, .seed = (uint64_t)j->o->train.seed,
                            .keeps_tops = ts_train_keeps_tops(&j->o->train),
                            .steps_whole = ts_train_steps_whole(&j->o->train),
                            .narrow = &j->o->narrow,
@@ -288,7 +290,14 @@ static ts_status open_data(ts_job *j, const tokens_info *k)
     TS_TRY(count_samples(j, &need));
     if (o->skip_train) /* of training nothing is read */
         need.n_train = 0;
-    return ts_data_source_create(&j->o->data, &need, &j->source);
+    if (!ts_tuning_on(&j->o->tuning))
+        return ts_data_source_create(&j->o->data, &need, &j->source);
+    return ts_job_open_samples(j->o, &j->model, j->ramp.full, &need, &j->samples);
+}
+
+const ts_dataset *ts_job_data(const ts_job *j, ts_data_part part)
+{
+    return j->samples ? ts_tuning_source_part(j->samples, part) : j->source ? ts_data_source_part(j->source, part) : NULL;
 }
 
 /* ---- all of it ---- */
@@ -305,6 +314,7 @@ static ts_status open_teacher(ts_job *j)
 {
     ts_model_use use = use_of(j);
     use.stage_of = stage_of_teacher;
+    use.lora = NULL;
     return ts_distill_on(&j->o->distill)
                ? ts_distill_open(&j->o->distill, &use, j->model.decoder, &j->teacher)
                : TS_OK;
@@ -380,17 +390,40 @@ static ts_status train_indexers(ts_job *j)
     return ts_decoder_train_indexers(d, &(ts_index_rules){ .coeff = (float)o->index_coeff, .is_sparse = o->index_sparse });
 }
 
+/* Whether micro-batches have the lengths of their longest samples. */
+static bool rows_vary(const ts_job *j)
+{
+    return ts_tuning_on(&j->o->tuning) && (!j->o->tuning.pads || j->o->parallel.varies);
+}
+
+/* What their lengths are multiples of: as processes can share them out too. */
+static int64_t multiple_of(const ts_job *j)
+{
+    const int64_t cp = j->mesh->size[TS_MESH_CP], tp = j->o->parallel.sequence ? j->mesh->size[TS_MESH_TP] : 1,
+                  asked = j->o->tuning.multiple;
+    const int64_t each = (cp > 1 ? 2 * cp : 1) * tp;
+    int64_t n = each;
+    while (rows_vary(j) && n % asked)
+        n += each;
+    return rows_vary(j) ? n : 0;
+}
+
+/* What is trained for; a stage has its objective here. */
 static void make_objective(ts_job *j)
 {
     ts_decoder *d = j->model.decoder;
     const ts_network network = ts_decoder_network(d);
-    ts_lm_objective_init(&j->objective, &network, &j->o->train, j->o->data.reset_attention_mask,
+    const bool tunes = ts_tuning_on(&j->o->tuning);
+    ts_lm_objective_init(&j->objective, &network, &j->o->train,
+                         j->o->data.reset_attention_mask || (tunes && j->o->tuning.padding_side == TS_PADDING_LEFT),
                          j->spread.comm ? &j->spread : NULL);
+    j->objective.has_labels = tunes;
+    j->objective.base.by_micro = tunes && !j->o->tuning.per_token_loss;
     const ts_lm_teacher teacher = ts_distill_teacher(&j->o->distill, &j->teacher);
     ts_lm_objective_teach(&j->objective, &teacher);
     ts_lm_objective_cut(&j->objective, j->stages.part, j->stages.n_stages * j->stages.n_chunks,
                         d->group.sequence ? d->group.comm->size : 1);
-    j->objective.base.varies = j->o->parallel.varies && j->stages.n_stages > 1;
+    j->objective.base.varies = (j->o->parallel.varies || rows_vary(j)) && j->stages.n_stages > 1;
     if (ts_parallel_recompute(&j->o->parallel) == TS_AGAIN_ADVANCE) /* chunks run again as a whole */
         j->objective.recompute = (ts_recompute_plan){ 0 };
 }
@@ -420,7 +453,9 @@ static ts_status make_trainer(ts_job *j)
     enum { PATIENCE = 30 };
     const bool is_told = ts_option_given(j->set, "distributed-timeout-minutes");
     const double patience = is_told ? 0 : PATIENCE;
-    ts_field field[TS_DATA_FIELDS];
+    ts_field field[(int)TS_TUNING_FIELDS > (int)TS_DATA_FIELDS ? (int)TS_TUNING_FIELDS : (int)TS_DATA_FIELDS];
+    const ts_tuning_data t = ts_tuning_options_data(&j->o->tuning, j->ramp.full);
+    const bool tunes = ts_tuning_on(&j->o->tuning);
     ts_trainer_args a = { .o = &j->o->train, .dev = j->dev, .mesh = j->mesh, .sharers = &j->sharers,
                           .objective = &j->objective.base, .fp16 = j->compute == TS_DTYPE_F16,
                           .overlap = j->o->dist.overlap_grad_reduce,
@@ -431,11 +466,14 @@ static ts_status make_trainer(ts_job *j)
                           .pipeline = pipeline_of(j),
                           .patience = patience };
     a.feed = (ts_feed_args){ .field = field,
-                             .n_fields = ts_data_fields(&j->o->data, a.o->seq_length, field),
+                             .n_fields = tunes ? ts_tuning_fields(&t, &j->o->data, a.o->seq_length, field)
+                                               : ts_data_fields(&j->o->data, a.o->seq_length, field),
+                             .each = tunes ? ts_rows_each(t.kind) : 1,
+                             .multiple = multiple_of(j),
                              .data = &j->o->data,
                              .with_values = j->dev->computes };
-    for (int p = 0; j->source && p < TS_DATA_PARTS; p++)
-        a.feed.part[p] = ts_data_source_part(j->source, (ts_data_part)p);
+    for (int p = 0; p < TS_DATA_PARTS; p++)
+        a.feed.part[p] = ts_job_data(j, (ts_data_part)p);
     TS_TRY(train_experts(j));
     TS_TRY(train_indexers(j));
     make_objective(j);
@@ -466,7 +504,7 @@ static ts_status prepare(ts_job *j, const ts_checkpoint *ck, bool with_data)
     TS_TRY(ts_comm_agree(j->comm, made));
     if (with_data && j->comm->size > 1)
         TS_TRY(ts_comm_agree(j->comm, first ? open_data(j, &k) : TS_OK));
-    ts_status st = with_data && !j->source ? open_data(j, &k) : TS_OK;
+    ts_status st = with_data && !j->source && !j->samples ? open_data(j, &k) : TS_OK;
     if (st == TS_OK)
         st = prepare_trainer(j, ck);
     return ts_comm_agree(j->comm, st);
@@ -546,6 +584,7 @@ void ts_job_close(ts_job *j)
 {
     ts_trainer_destroy(&j->trainer);
     ts_data_source_destroy(&j->source);
+    ts_tuning_source_destroy(&j->samples);
     ts_model_deinit(&j->model);
     ts_routes_close(&j->routes);
     ts_judge_destroy(&j->judge);

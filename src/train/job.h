@@ -24,7 +24,8 @@ typedef struct ts_job {
     ts_stages stages; /* whose parts this process has: chunks of its stage of the mesh */
     ts_layer_range *layers; /* [stages.n_chunks] of these */
     ts_model model, teacher; /* teacher: where one is learned from */
-    ts_data_source *source; /* NULL when planning */
+    ts_data_source *source; /* of text; NULL when planning, or tuning */
+    ts_tuning_source *samples; /* to tune on; NULL when planning, or pretraining */
     ts_parallel_parts parts; /* of exchanges beside products */
     ts_placement placement; /* of experts on processes */
     ts_spread spread; /* of sequences; comm NULL: they are whole */
@@ -38,6 +39,9 @@ typedef struct ts_job {
     int64_t train_iters;
     int64_t loaded; /* iteration of the checkpoint that was loaded; -1: none was */
 } ts_job;
+
+/* What it trains or is judged on; NULL: nothing, or it plans. Borrowed. */
+const ts_dataset *ts_job_data(const ts_job *j, ts_data_part part);
 
 /* with_data false: no data file is looked at (planning). Collective: all ranks get the same status.
  * The job stays where it is (its trainer points into it). */
@@ -72,6 +76,8 @@ typedef struct ts_job_hooks {
 ts_status ts_job_run(ts_job *j, const ts_job_hooks *hooks) TS_NODISCARD;
 /* The model as a Hugging Face folder. Collective. */
 ts_status ts_job_save_hf(ts_job *j, const char *folder, ts_save_hf_dtype dtype) TS_NODISCARD;
+/* Its adapter as a folder of PEFT. Collective. */
+ts_status ts_job_save_peft(ts_job *j, const char *folder) TS_NODISCARD;
 /* The same of the average that the optimizer keeps of them. */
 ts_status ts_job_save_ema_hf(ts_job *j, const char *folder, ts_save_hf_dtype dtype) TS_NODISCARD;
 #endif

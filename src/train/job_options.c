@@ -15,11 +15,21 @@ void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES])
         { ts_expert_option_rows, ts_expert_option_count, &o->experts },
         { ts_narrow_option_rows, ts_narrow_option_count, &o->narrow },
         { ts_distill_option_rows, ts_distill_option_count, &o->distill },
+        { ts_lora_option_rows, ts_lora_option_count, &o->lora },
         { ts_parallel_option_rows, ts_parallel_option_count, &o->parallel },
         { ts_pipeline_option_rows, ts_pipeline_option_count, &o->parallel },
         { ts_profile_option_rows, ts_profile_option_count, &o->profile },
         { ts_model_script_rows, ts_model_script_count, NULL },
         { ts_train_script_rows, ts_train_script_count, NULL },
+        { ts_tuning_option_rows, ts_tuning_option_count, &o->tuning },
+        { ts_chat_option_rows, ts_chat_option_count, &o->chat },
     };
     memcpy(out, all, sizeof all);
+}
+
+void ts_pretrain_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES])
+{
+    ts_job_tables(o, out);
+    out[TS_JOB_TABLES - 2] = (ts_option_table){ ts_tuning_later_rows, ts_tuning_later_count, NULL };
+    out[TS_JOB_TABLES - 1] = (ts_option_table){ ts_chat_later_rows, ts_chat_later_count, NULL };
 }

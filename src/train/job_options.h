@@ -1,10 +1,12 @@
 /* The options of a training command, and what they are together. */
 #ifndef TS_TRAIN_JOB_OPTIONS_H
 #define TS_TRAIN_JOB_OPTIONS_H
+#include "data/instruct/writer.h"
 #include "data/source.h"
 #include "device/runtime.h"
 #include "dist/dist_options.h"
 #include "model/experts_options.h"
+#include "model/lora_options.h"
 #include "model/narrow.h"
 #include "model/options.h"
 #include "parallel/options.h"
@@ -12,6 +14,7 @@
 #include "train/distill.h"
 #include "train/options.h"
 #include "train/profile_options.h"
+#include "train/tuning_options.h"
 
 /* All options of a training command, by module. */
 typedef struct ts_job_options {
@@ -26,7 +29,12 @@ typedef struct ts_job_options {
     ts_narrow_options narrow;
     ts_distill_options distill;
     ts_expert_options experts;
+    ts_lora_options lora;
+    ts_tuning_options tuning;
+    ts_chat_options chat;
 } ts_job_options;
-enum { TS_JOB_TABLES = 15 };
+enum { TS_JOB_TABLES = 18 };
+/* Of a command that trains on text alone. */
+void ts_pretrain_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 #endif

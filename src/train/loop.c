@@ -147,6 +147,8 @@ static ts_status save_hugging_face(loop *l)
     const ts_save_hf_dtype dtype = (ts_save_hf_dtype)o->save_hf_dtype;
     if (o->save_hf)
         TS_TRY(ts_job_save_hf(l->j, o->save_hf, dtype));
+    if (l->j->o->lora.save_peft)
+        TS_TRY(ts_job_save_peft(l->j, l->j->o->lora.save_peft));
     return o->save_ema_hf ? ts_job_save_ema_hf(l->j, o->save_ema_hf, dtype) : TS_OK;
 }
 
@@ -158,7 +160,7 @@ static ts_status evaluate(loop *l, ts_data_part part, const char *name, ts_evalu
     const ts_train_options *o = &l->j->o->train;
     ts_trainer *t = l->j->trainer;
     *e = (ts_evaluation){ 0 };
-    if (!o->eval_iters || !l->j->source || !ts_data_source_part(l->j->source, part))
+    if (!o->eval_iters || !ts_job_data(l->j, part))
         return TS_OK;
     /* Which samples come next follows from the iteration alone, so a resumed run evaluates on the
      * same. */

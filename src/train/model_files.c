@@ -1,6 +1,7 @@
 #include "train/model_files.h"
 
 #include "base/file.h"
+#include "text/hf_files.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -78,8 +79,8 @@ static ts_status take_tokenizer(ts_model *m, const ts_text_options *o, const ts_
 
 ts_status ts_model_take_files(ts_model *m, const ts_text_options *o, const ts_text_tokenizer *t)
 {
-    if (m->folder && ts_path_is_dir(m->folder))
-        TS_TRY(ts_side_files_read(&m->files, m->folder));
+    if (m->folder && ts_path_exists(m->folder))
+        TS_TRY(ts_hf_files_read(m->folder, &m->files));
     if (t)
         TS_TRY(take_tokenizer(m, o, t));
     if (!ts_side_files_find(&m->files, generation_config))
@@ -89,22 +90,10 @@ ts_status ts_model_take_files(ts_model *m, const ts_text_options *o, const ts_te
 
 /* ---- what a folder holds ---- */
 
-static bool has_tokenizer(const char *folder)
-{
-    static const char *const names[] = { "tokenizer.json", "tokenizer.model", "spiece.model",
-                                         "sentencepiece.bpe.model", "vocab.json" };
-    ts_str path = { 0 };
-    bool found = false;
-    for (size_t i = 0; folder && i < sizeof names / sizeof *names && !found; i++)
-        found = ts_path_join(&path, folder, names[i]) == TS_OK && ts_path_exists(path.s);
-    ts_str_deinit(&path);
-    return found;
-}
-
 ts_status ts_model_tokenizer(const ts_model *m, ts_text_options *o, ts_option_set **set,
                              bool *found)
 {
-    *found = m->tokenizer || has_tokenizer(m->folder);
+    *found = m->tokenizer || (m->folder && ts_hf_files_have_tokenizer(m->folder));
     if (m->tokenizer)
         return ts_tokenizer_files_options(m->tokenizer, m->folder, o, set);
     *o = (ts_text_options){ .type = "PretrainedFromHF", .name_or_path = m->folder };

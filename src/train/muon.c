@@ -129,7 +129,7 @@ static work lay_out(const ts_muon *m, const ts_param *p, char *room)
         longest = x.rows * x.cols > longest ? x.rows * x.cols : longest;
     }
     w.x = take(&w, longest);
-    w.rest = room + w.bytes;
+    w.rest = room ? room + w.bytes : NULL;
     w.bytes += most;
     return w;
 }

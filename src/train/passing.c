@@ -122,7 +122,7 @@ ts_status ts_parcel_unpack(const ts_parcel *b, const ts_passing *p, ts_pass_way 
             if (p->dev->computes)
                 p->dev->to_device(p->dev, ts_tensor_data(out->tensor[i]), at, bytes_of(x));
         }
-        at += p->dev->computes ? bytes_of(x) : 0;
+        at = p->dev->computes ? at + bytes_of(x) : NULL;
     }
     return TS_OK;
 }
@@ -186,7 +186,7 @@ static ts_status start_tensors(ts_parcel *b, const ts_passing *p, ts_pass_way wa
     for (int i = 0; i < b->shapes.n; i++) {
         if (travels(&b->shapes.v[i], way))
             TS_TRY(start_one(b, p, way, i, at, stage, false, receives));
-        at += at ? bytes_of(&b->shapes.v[i]) : 0;
+        at = at ? at + bytes_of(&b->shapes.v[i]) : NULL;
     }
     return TS_OK;
 }

@@ -1,5 +1,7 @@
 /* The model that is trained as a Hugging Face folder. The first process writes; of what is on other
  * stages of a pipeline it asks their processes, piece by piece. */
+#include "model/adapters.h"
+#include "model/open.h"
 #include "model/param_list.h"
 #include "train/job.h"
 #include "train/whole.h"
@@ -98,6 +100,8 @@ static ts_status meet(whole_model *m, ts_comm *stages)
         return TS_OK;
     m->stages = stages;
     ts_status st = ts_param_list_make(&d->arch, &m->list);
+    if (st == TS_OK && m->model->adapters)
+        st = ts_adapters_list(m->model->adapters, m->list.names);
     const size_t n = m->list.names ? ts_names_count(m->list.names) : 0;
     if (st == TS_OK)
         st = ts_alloc(&m->has, n * (size_t)stages->size, sizeof *m->has);
@@ -114,9 +118,31 @@ static ts_status meet(whole_model *m, ts_comm *stages)
 
 /* ---- the folder ---- */
 
+/* What is written where. */
+typedef struct target {
+    const char *folder, *option;
+    bool is_adapter; /* alone, as PEFT has it */
+    ts_save_hf_dtype dtype;
+    const ts_storage *average; /* NULL: values */
+} target;
+
+/* The model with what its adapters add; or these. */
+static ts_status write_folder(ts_job *j, const target *to, ts_weights_source *source)
+{
+    const ts_weights_save_options s = { .dtype = ts_save_hf_dtype_of(to->dtype, j->model.file_dtype) };
+    ts_merger merger = { .a = j->model.adapters, .read = source->read, .ctx = source->ctx };
+    if (to->is_adapter)
+        return ts_adapters_write(j->model.adapters, source, j->model.folder && ts_model_is_hf(j->model.folder) ? j->model.folder : NULL,
+                                 to->folder, to->option);
+    if (merger.a)
+        source->read = ts_merger_read, source->ctx = &merger;
+    const ts_status st = ts_weights_write(source, to->folder, to->option, &s);
+    ts_merger_deinit(&merger);
+    return st;
+}
+
 /* Of the processes that hold the model once, one on each stage. */
-static ts_status write_or_serve(ts_job *j, whole_model *m, const char *folder, const char *option,
-                                const ts_weights_save_options *s)
+static ts_status write_or_serve(ts_job *j, whole_model *m, const target *to)
 {
     ts_weights_source source = ts_model_source(&j->model);
     m->read = source.read, m->ctx = source.ctx;
@@ -124,7 +150,7 @@ static ts_status write_or_serve(ts_job *j, whole_model *m, const char *folder, c
     TS_TRY(meet(m, j->mesh->comm[TS_MESH_PP]));
     if (j->comm->rank != 0)
         return serve(m);
-    const ts_status st = ts_weights_write(&source, folder, option, s);
+    const ts_status st = write_folder(j, to, &source);
     const ts_status told = tell_end(m);
     return st == TS_OK ? told : st;
 }
@@ -137,18 +163,16 @@ static ts_status collect(const ts_job *j, whole_model *m, const bool *wants)
     return m->average.params ? ts_whole_collect(&m->average, &comms, wants) : TS_OK;
 }
 
-static ts_status save(ts_job *j, const char *folder, const char *option, const ts_storage *average,
-                      ts_save_hf_dtype dtype)
+static ts_status save(ts_job *j, const target *to)
 {
-    const ts_weights_save_options s = { .dtype = ts_save_hf_dtype_of(dtype, j->model.file_dtype) };
     const int first = ts_mesh_rank(j->mesh, TS_MESH_PP, j->comm->rank, 0);
     whole_model m = { .model = &j->model };
     ts_status st = ts_trainer_settle(j->trainer);
     const ts_param_set *params = &j->model.decoder->params;
     bool *wants = NULL; /* all, for the ranks that write and serve; the others nothing */
     ts_whole_init(&m.values, params, NULL, false, TS_DTYPE_F32);
-    if (average)
-        ts_whole_init(&m.average, params, average, false, TS_DTYPE_F32);
+    if (to->average)
+        ts_whole_init(&m.average, params, to->average, false, TS_DTYPE_F32);
     if (st == TS_OK && first != 0)
         st = ts_alloc(&wants, params->n, sizeof *wants);
     st = ts_comm_agree(j->comm, st);
@@ -157,7 +181,7 @@ static ts_status save(ts_job *j, const char *folder, const char *option, const t
     ts_free(&wants);
     TS_TRY(ts_comm_agree(j->comm, st));
     if (first == 0)
-        st = write_or_serve(j, &m, folder, option, &s);
+        st = write_or_serve(j, &m, to);
     ts_whole_deinit(&m.values);
     ts_whole_deinit(&m.average);
     ts_param_list_deinit(&m.list);
@@ -165,19 +189,24 @@ static ts_status save(ts_job *j, const char *folder, const char *option, const t
     return ts_comm_agree(j->comm, st);
 }
 
-static ts_status save_settled(ts_job *j, const char *folder, const char *option, const ts_storage *average,
-                              ts_save_hf_dtype dtype)
+static ts_status save_settled(ts_job *j, const target *to)
 {
-    const ts_status st = save(j, folder, option, average, dtype), back = ts_trainer_go_on(j->trainer);
+    const ts_status st = save(j, to), back = ts_trainer_go_on(j->trainer);
     return st == TS_OK ? back : st;
 }
 
 ts_status ts_job_save_hf(ts_job *j, const char *folder, ts_save_hf_dtype dtype)
 {
-    return save_settled(j, folder, "--save-hf", NULL, dtype);
+    return save_settled(j, &(target){ .folder = folder, .option = "--save-hf", .dtype = dtype });
+}
+
+ts_status ts_job_save_peft(ts_job *j, const char *folder)
+{
+    return save_settled(j, &(target){ .folder = folder, .option = "--save-peft", .is_adapter = true });
 }
 
 ts_status ts_job_save_ema_hf(ts_job *j, const char *folder, ts_save_hf_dtype dtype)
 {
-    return save_settled(j, folder, "--save-ema-hf", j->trainer->optim.ema, dtype);
+    return save_settled(j, &(target){ .folder = folder, .option = "--save-ema-hf", .dtype = dtype,
+                                      .average = j->trainer->optim.ema });
 }

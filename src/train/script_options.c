@@ -1,4 +1,5 @@
 #include "train/options.h"
+#include "train/tuning_options.h"
 
 /* Options of training in scripts of Megatron-LM and MindSpeed LLM that have no field here: loggers and
  * memory of other platforms, and ways of training that there are not yet. */
@@ -19,8 +20,8 @@
 #define SHARDS(name, words)                                                                        \
     TS_NOTE(name, words, "checkpoints", "every process writes and reads its share always")
 
-#define SFT "instruction tuning and other post-training; `pretrain` trains on the tokens of --data-path"
-#define LORA "adapters (LoRA, QLoRA); here all weights are trained, or those that --freeze leaves"
+#define SFT TS_SUBJECT_TUNING
+#define LORA "other adapters than LoRA (--lora-r)"
 #define RL "reinforcement learning"
 #define SCHEDULE "a batch size by steps; --rampup-batch-size grows it evenly"
 #define TOKENS "lengths in tokens; give iterations or samples (tokens / --seq-length)"
@@ -33,7 +34,6 @@ const ts_option ts_train_script_rows[] = {
     TS_NOTE("no-manual-gc-eval", 0, "training", "no garbage collector"),
     TS_NOTE("no-shared-storage", 0, "training", "every host finds or makes its own index"),
     TS_NOTE("accumulate-allreduce-grads-in-fp32", 0, "training", "always so"),
-    TS_NOTE("calculate-per-token-loss", 0, "training", "always so"),
     TS_NOTE("check-for-nan-in-loss-and-grad", 0, "training", "always so"),
     TS_NOTE("check-for-large-grads", 0, "training", "a warning only"),
     TS_NOTE("check-for-spiky-loss", 0, "training", "a warning only"),
@@ -129,13 +129,6 @@ const ts_option ts_train_script_rows[] = {
     TS_NOTE("mg-save-dir", 1, "checkpoints", "--load reads Hugging Face folders as they are"),
 
     /* other ways of training */
-    TS_LATER("stage", 1, "pt", SFT),
-    TS_LATER("is-instruction-dataset", TS_OPTION_ANY, "false|False", SFT),
-    TS_LATER("is-pairwise-dataset", TS_OPTION_ANY, "false|False", SFT),
-    TS_LATER("no-pad-to-seq-lengths", TS_OPTION_ANY, "false|False", SFT),
-    TS_LATER("neat-pack", 0, NULL, SFT),
-    TS_LATER("fix-sub-seq-length", 1, "0", SFT),
-    TS_LATER("cut-max-seqlen", 0, NULL, SFT),
     TS_LATER("prompt-type", 1, "empty", SFT),
     TS_LATER("template", 1, "empty", SFT),
     TS_LATER("enable-thinking", 1, "none", SFT),
@@ -152,20 +145,8 @@ const ts_option ts_train_script_rows[] = {
     TS_LATER("reward-model", 1, NULL, SFT),
     TS_LATER("rollout-batch-size", 1, NULL, SFT),
     TS_LATER("load-checkpoint-loosely", 0, NULL, SFT),
-    TS_LATER("pad-to-multiple-of", 1, "1|0", SFT),
-    TS_LATER("tokenizer-padding-side", 1, "right", SFT),
-    TS_LATER("no-shuffle", TS_OPTION_ANY, "false|False", SFT),
-    TS_LATER("disable-shuffling", TS_OPTION_ANY, "false|False", SFT),
-    TS_LATER("padded-samples", 0, NULL, SFT),
-    TS_LATER("full-shuffle-instruction-dataset", TS_OPTION_ANY, "false|False", SFT),
     TS_LATER("dataset-additional-keys", TS_OPTION_MANY, NULL, SFT),
-    TS_LATER("lora-r", 1, "0", LORA),
-    TS_LATER("lora-alpha", 1, NULL, LORA),
-    TS_LATER("lora-target-modules", TS_OPTION_MANY, NULL, LORA),
-    TS_LATER("lora-load", 1, NULL, LORA),
-    TS_LATER("lora-fusion", 0, NULL, LORA),
     TS_LATER("lora-ckpt-filter", 0, NULL, LORA),
-    TS_LATER("lora-register-forward-hook", TS_OPTION_MANY, NULL, LORA),
     TS_LATER("qlora", 0, NULL, LORA),
     TS_LATER("lu-lora-final-layer-index", 1, NULL, LORA),
     TS_LATER("lu-lora-lr", 1, NULL, LORA),
@@ -252,6 +233,6 @@ const ts_option ts_train_script_rows[] = {
             "--recompute-granularity full --recompute-method uniform"),
     TS_HINT("recompute", TS_OPTION_ANY, "--recompute-granularity full --recompute-method uniform"),
     TS_HINT("deterministic", TS_OPTION_ANY, "--deterministic-mode"),
-    TS_HINT("use-lora", TS_OPTION_ANY, "all weights are trained, or those that --freeze leaves"),
+    TS_HINT("use-lora", TS_OPTION_ANY, "--lora-r and --lora-target-modules"),
 };
 const size_t ts_train_script_count = sizeof ts_train_script_rows / sizeof *ts_train_script_rows;

@@ -31,7 +31,7 @@ static ts_status count_tokens(ts_trainer *t, ts_step_result *r)
     TS_TRY(ts_comm_run(t->mesh->comm[TS_MESH_DP_CP],
                        ts_all_reduce(tokens, n, TS_COMM_I64, TS_COMM_SUM)));
     TS_TRY(ts_line_tell(t->mesh, tokens, n, TS_COMM_I64));
-    if (tokens[0] <= 0)
+    if (tokens[0] <= 0 && !t->objective->by_micro)
         return ts_error(TS_ERR_USER, "the global batch of iteration %lld has no token to train on",
                         (long long)t->iteration + 1);
     r->tokens = tokens[0];
@@ -43,7 +43,7 @@ static ts_status count_tokens(ts_trainer *t, ts_step_result *r)
 /* What the sum of all losses is divided by. */
 static double divisor(const ts_trainer *t, const ts_step_result *r)
 {
-    return t->objective->is_sum ? 1 : (double)r->tokens;
+    return t->objective->is_sum ? 1 : ts_flight_divisor(t, (double)r->tokens);
 }
 
 /* *grads: of all micro-batches, summed over all ranks. */
@@ -106,7 +106,7 @@ static ts_status share_results(ts_trainer *t, double *mine, bool stop, ts_step_r
         return TS_OK;
     r->loss = sum_of_all(t, 0) / divisor(t, r);
     for (int k = 0; k < t->objective->n_side; k++)
-        r->side[k] = r->side_tokens[k] ? sum_of_all(t, 1 + k) / (double)r->side_tokens[k] : 0;
+        r->side[k] = r->side_tokens[k] ? sum_of_all(t, 1 + k) / ts_flight_divisor(t, (double)r->side_tokens[k]) : 0;
     for (int rank = 0; rank < t->comm->size; rank++) {
         const double *e = t->gathered + (rank + 1) * n - EXTRAS;
         const int asked = (int)e[EXTRA_STOP];
@@ -199,7 +199,7 @@ static ts_status read_batch(ts_trainer *t, ts_step_result *r)
 {
     const double began = ts_timeline_begin(t->dev->timeline);
     ts_watch_phase(t->comm->watch, "reading data");
-    TS_TRY(ts_comm_agree(t->comm, ts_feed_read(&t->feed, TS_DATA_TRAIN, t->consumed)));
+    TS_TRY(ts_comm_agree(t->comm, ts_trainer_read(t, TS_DATA_TRAIN, t->consumed)));
     ts_timeline_span(t->dev->timeline, TS_TRACK_STEP, "reading data", began);
     return count_tokens(t, r);
 }
@@ -209,7 +209,8 @@ static void weigh_sides(ts_trainer *t, const ts_step_result *r)
 {
     for (int k = 0; k < t->objective->n_side; k++)
         t->side_weight[k] =
-            r->side_tokens[k] ? t->scaler.scale * t->objective->side[k].weight / (double)r->side_tokens[k] : 0;
+            r->side_tokens[k] ? t->scaler.scale * t->objective->side[k].weight / ts_flight_divisor(t, (double)r->side_tokens[k])
+                              : 0;
 }
 
 /* Where their loads say, from now and then. */
@@ -240,7 +241,7 @@ static ts_status step(ts_trainer *t, bool stop, ts_step_result *r)
     if (st == TS_OK)
         st = ts_expert_report_finish(&t->experts, t->objective->load, t->objective->rules, t->mesh, t->feed.n_micro);
     if (st == TS_OK)
-        st = ts_index_finish(t->dev, t->objective->index, t->mesh, (double)(t->feed.global * t->o->seq_length), &r->index_loss);
+        st = ts_index_finish(t->dev, t->objective->index, t->mesh, (double)(t->feed.global * t->feed.each * t->o->seq_length), &r->index_loss);
     if (st == TS_OK)
         st = share_results(t, sums, stop, r);
     ts_free(&sums);

@@ -214,6 +214,7 @@ ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *se
 {
     const int64_t positions = o->model.max_position_embeddings;
     TS_TRY(check_load(o, set));
+    TS_TRY(ts_tuning_options_check(&o->tuning, set));
     TS_TRY(check_matrices(o, set));
     TS_TRY(ts_job_check_level(o, set));
     TS_TRY(ts_model_options_check(&o->model, set));
@@ -223,6 +224,7 @@ ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *se
     TS_TRY(check_slices(o, set));
     TS_TRY(check_sizes(o, set));
     TS_TRY(ts_distill_options_check(&o->distill, o->parallel.pipeline));
+    TS_TRY(ts_lora_options_check(&o->lora, set));
     TS_TRY(ts_recompute_stage(&o->train, 0, o->parallel.pipeline, &(ts_recompute_plan){ 0 }));
     TS_TRY(check_levels(o, set));
     TS_TRY(check_by_time(o, set));
@@ -438,8 +440,13 @@ void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int dp
     warn_precision(o, set);
     ts_narrow_options_warn(&o->narrow, set);
     ts_distill_options_warn(&o->distill, set);
+    ts_lora_options_warn(&o->lora, set);
     ts_recompute_warn(&o->train, set);
     ts_pipeline_options_warn(&o->parallel, set);
+    if (ts_tuning_on(&o->tuning))
+        ts_tuning_options_warn(&o->tuning, set);
+    else
+        ts_option_warn_alone(set, "variable-seq-lengths", o->parallel.pipeline > 1, "stages (--pipeline-model-parallel-size)");
     warn_data(o, set);
     warn_tokenizer(&o->text, set);
     warn_sums(&o->train, set, dp);

@@ -45,9 +45,8 @@ static ts_status make_host(ts_trainer *t)
     const int field = counts ? ts_batch_find(b, counts) : 0;
     TS_ASSERT(field >= 0, "the samples have no field %s, which says how much losses count", counts);
     const ts_stretches *here = &t->objective->here;
-    const int64_t losses = counts && !here->n ? b->field[field].width : 1;
-    t->losses = t->feed.micro * (here->n ? ts_stretches_count(here) : losses);
-    const size_t n = (size_t)t->losses;
+    const int64_t of_row = here->n ? ts_stretches_count(here) : b->field[field].width;
+    const size_t n = (size_t)(t->feed.micro * (counts ? t->feed.each * of_row : 1));
     t->host_bytes = ts_batch_bytes(b) + (int64_t)(n * sizeof *t->host);
     ts_device_book(t->dev, TS_MEM_DATA, t->host_bytes);
     if (!t->dev->computes)
@@ -56,6 +55,15 @@ static ts_status make_host(ts_trainer *t)
     return ts_alloc(&t->gathered,
                     (size_t)t->comm->size * (size_t)((1 + t->objective->n_side) * t->feed.n_micro + TS_STEP_EXTRAS),
                     sizeof *t->gathered);
+}
+
+ts_status ts_trainer_read(ts_trainer *t, ts_data_part part, int64_t first)
+{
+    TS_TRY(ts_feed_read(&t->feed, part, first));
+    if (!t->feed.multiple || !ts_mesh_parts_experts(t->mesh))
+        return TS_OK;
+    return ts_comm_run(t->mesh->comm[TS_MESH_DP_CP],
+                       ts_all_reduce(t->feed.length, t->feed.n_micro, TS_COMM_I64, TS_COMM_MAX));
 }
 
 void ts_trainer_size_batch(ts_trainer *t)
@@ -72,7 +80,7 @@ static bool shares_forms(const ts_trainer *t)
         return true; /* forms do not outlive the values */
     if (t->o->packed_weights != TS_PACKED_AUTO)
         return t->o->packed_weights == TS_PACKED_SHARED;
-    return t->feed.n_micro == 1 && (t->dev->rounds_b || t->feed.micro * t->o->seq_length > FEW_ROWS);
+    return t->feed.n_micro == 1 && (t->dev->rounds_b || t->feed.micro * t->feed.each * t->o->seq_length > FEW_ROWS);
 }
 
 ts_status ts_trainer_prepare_pipeline(ts_trainer *t)
@@ -80,7 +88,7 @@ ts_status ts_trainer_prepare_pipeline(ts_trainer *t)
     const ts_pipeline_needs n = { .dev = t->dev,
                                   .mesh = t->mesh,
                                   .objective = t->objective,
-                                  .micro = t->feed.micro,
+                                  .micro = t->feed.micro * t->feed.each,
                                   .n_micro = t->feed.n_micro,
                                   .tape = ts_recompute_tape(t->o) };
     return ts_pipeline_prepare(&t->pipeline, &n);

@@ -63,9 +63,8 @@ typedef struct ts_trainer {
     ts_loss_scaler scaler;
     ts_expert_report experts; /* of the last step */
     ts_expert_places places;  /* where experts are */
-    int64_t losses;           /* of the largest micro-batch */
     double side_weight[TS_SIDE_LOSSES]; /* of losses beside the first: of the step, with the loss scale */
-    float *host;              /* [losses] their weights, then the losses themselves */
+    float *host;              /* [losses of the largest micro-batch] their weights, then the losses themselves */
     double *gathered;         /* [all processes * ((1 + n_side) n_micro + TS_STEP_EXTRAS)]: see step.c */
     int64_t host_bytes;       /* of the batch and these, booked */
     int64_t copies;           /* bytes of a background save, booked */
@@ -113,6 +112,9 @@ ts_status ts_trainer_go_on(ts_trainer *t) TS_NODISCARD;
 ts_status ts_trainer_prepare_pipeline(ts_trainer *t) TS_NODISCARD;
 /* Gives the next step the batch size that its place in the run asks for. */
 void ts_trainer_size_batch(ts_trainer *t);
+/* Reads this rank's samples of a global batch; where experts are on several processes all go through as many positions
+ * of them. Collective. */
+ts_status ts_trainer_read(ts_trainer *t, ts_data_part part, int64_t first) TS_NODISCARD;
 /* One step with the next global batch. `stop`: this rank was asked to stop (all learn it). A loss
  * that is not a number is TS_ERR_RUN on all ranks (unless it may be). */
 ts_status ts_trainer_step(ts_trainer *t, bool stop, ts_step_result *r) TS_NODISCARD;
@@ -129,6 +131,4 @@ ts_status ts_trainer_evaluate(ts_trainer *t, ts_data_part part, int64_t first, i
 ts_status ts_trainer_agree_to_stop(ts_trainer *t, bool *stop) TS_NODISCARD;
 /* Floating-point operations of one step over all ranks (Megatron's count: no recomputation). */
 double ts_trainer_step_flops(const ts_trainer *t);
-/* Losses of so many sequences. */
-static inline int64_t ts_trainer_losses(const ts_trainer *t, int64_t sequences) { return t->losses / t->feed.micro * sequences; }
 #endif

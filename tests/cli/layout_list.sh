@@ -5,6 +5,8 @@
 needs_mpi
 make_data
 make_ended_data
+"$3" "$D/rows" sft 41 5
+answers="--stage sft --data-path $D/rows"
 documents="--data-path $D/ended_text_document --reset-attention-mask"
 heads="--num-layers 8 --hidden-size 48 --num-attention-heads 8 --num-query-groups 4 --group-query-attention --kv-channels 4
     --ffn-hidden-size 48 --vocab-size 96 --tokenizer-type NullTokenizer --max-position-embeddings 64"
@@ -70,6 +72,11 @@ model() {
         --index-head-dim 8 --index-topk 3 --compress-ratios 0 4 8 4 --n-hash-layers 3 --moe-shared-expert-intermediate-size 24 --init-method-std 0.15 --mhc-init-gating-factor 0.5" ;;
     alibi) echo "$heads --position-embedding-type alibi --softmax-type learnable --embed-layernorm --normalization RMSNorm" ;;
     dropout) echo "$gated --hidden-dropout 0.1" ;;
+    answers) echo "$gated $answers" ;;
+    answers-packed) echo "$gated $answers --neat-pack --reset-attention-mask" ;;
+    answers-varied) echo "$gated $answers --no-pad-to-seq-lengths" ;;
+    answers-varied-moe) echo "$gated $experts --moe-aux-loss-coeff 0 --moe-z-loss-coeff 0 $answers --no-pad-to-seq-lengths" ;;
+    answers-varied-packed) echo "$gated $answers --neat-pack --reset-attention-mask --no-pad-to-seq-lengths --calculate-per-token-loss" ;;
     esac
 }
 # Of layers that share something each gradient of the first step is compared too, to this part of its tensor's largest.
@@ -121,6 +128,7 @@ check() {
     case "$family $options" in
     turns*) as_planned layout "$world" "$@" ;;
     *--expert-*-parallel-size* | *--moe-tp-extend-ep*) ;;
+    answers*) near_plan layout "$world" "$@" ;; # what is not trained takes no room for logits, nor the room behind short rows
     *) as_planned layout "$world" "$@" ;;
     esac
     [ "$failed" = "$before" ] || echo "layout: $world $family $how $options"

@@ -98,16 +98,17 @@ on() {
     # shellcheck disable=SC2086
     mpirun $launcher -n "$processes" "$@"
 }
-# job NAME RANKS OPTIONS...: trains with $common and these; metrics in $D/NAME.jsonl
+# job NAME RANKS OPTIONS...: trains (tunes, with --stage) with $common and these; metrics in $D/NAME.jsonl
 job() {
     name=$1 ranks=$2
     shift 2
     checks=$((checks + 1))
     rm -f "$D/$name.jsonl"
-    run="on $ranks"
+    run="on $ranks" verb=pretrain
     [ "$ranks" != 1 ] || run=
+    case " $common $* " in *" --stage "*) verb=posttrain ;; esac
     # shellcheck disable=SC2086
-    $run "$T" pretrain $common --metrics-jsonl "$D/$name.jsonl" "$@" >"$D/out" 2>"$D/err" </dev/null ||
+    $run "$T" $verb $common --metrics-jsonl "$D/$name.jsonl" "$@" >"$D/out" 2>"$D/err" </dev/null ||
         wrong "$name: $(grep error "$D/err" | tail -n 3)"
 }
 # numbers NAME: a row an iteration: its number, loss, gradient norm, norm of the weights; evaluations between
@@ -129,6 +130,17 @@ alike() {
         END { exit bad || NR == 0 }' >"$D/bad" || wrong "$1 is not $2: $(head -n 3 "$D/bad") ($(wc -l <"$D/a") rows)"
 }
 memory() { sed -n 's/.*"memory_peak_bytes": *\([0-9]*\).*/\1/p' "$D/$1.jsonl" | tail -n 1; }
+# near_plan NAME RANKS OPTIONS...: plan says as much memory as the largest process takes or up to a twentieth more
+near_plan() {
+    name=$1 ranks=$2
+    shift 2
+    checks=$((checks + 1))
+    # shellcheck disable=SC2086
+    "$T" plan $common "$@" --world-size "$ranks" --json >"$D/plan" 2>"$D/err" || wrong "$name: plan: $(tail -n 1 "$D/err")"
+    said=$(sed -n 's/.*"peak_bytes": *\([0-9]*\).*/\1/p' "$D/plan" | sort -n | tail -n 1)
+    got=$(memory "$name")
+    [ -n "$got" ] && [ "$got" -le "$said" ] && [ $((got * 21)) -ge $((said * 20)) ] || wrong "$name: $got bytes, planned $said"
+}
 # as_planned NAME RANKS OPTIONS...: plan knows the largest process's memory to the byte, and what the first one sends in
 # a step, by group and kind of call
 as_planned() {

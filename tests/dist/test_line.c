@@ -33,7 +33,7 @@ static ts_status get(const ts_dataset *d, int64_t i, const ts_batch *b, int64_t 
     }
     return TS_OK;
 }
-static const ts_dataset data = { SAMPLES, fields, 3, get };
+static const ts_dataset data = { SAMPLES, fields, 3, get, 1 };
 
 /* ---- layouts ---- */
 
@@ -300,7 +300,7 @@ static void make_pair(pair *o, ts_device *dev, const ts_mesh *mesh, const layout
                               .prepare = prepare, .forward = forward, .parts = ts_line_stages(mesh),
                               .passes = passes, .lies = lies, .flops = flops };
     if (o->here == 1) /* the encoder knows nothing of losses */
-        o->base.here = ts_spread_here(o->spreads[1], S);
+        o->base.here = ts_spread_here(o->spreads[1], S), o->base.spread = o->spreads[1];
 }
 
 static void destroy_pair(pair *o)

@@ -49,7 +49,7 @@ static ts_status get_full(const ts_dataset *d, int64_t i, const ts_batch *b, int
 
 static const ts_field fields[] = { { "patches", TS_DTYPE_F32, L * WIDTH }, { "words", TS_DTYPE_F32, L * WIDTH },
                                    { "labels", TS_DTYPE_I32, L }, { "loss_mask", TS_DTYPE_F32, L } };
-static const ts_dataset full = { SAMPLES, fields, 4, get_full }, uneven = { SAMPLES, fields, 4, get };
+static const ts_dataset full = { SAMPLES, fields, 4, get_full, 1 }, uneven = { SAMPLES, fields, 4, get, 1 };
 
 /* ---- the objective ---- */
 

@@ -1,5 +1,6 @@
-/* Tiny models of every family against transformers: logits, log-probabilities, loss, gradients,
- * five AdamW steps, and weights written back. scripts/golden_families.py made the cases. */
+/* Tiny models of every family against transformers, and adapters beside some of them against peft: logits,
+ * log-probabilities, loss, gradients, five AdamW steps, and what is written back. scripts/golden_families.py and
+ * scripts/golden_adapters.py made the cases. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include "case.h"
 #include "device/isa.h"
 #include "infer/score.h"
+#include "model/adapters.h"
 #include "model/open.h"
 #include "model/weights_packed.h"
 #include "model/weights_scaled.h"
@@ -19,7 +21,7 @@
 #include <math.h>
 #include <string.h>
 
-static const char folder[] = "tests/golden/families";
+static const char folder[] = "tests/golden/families", adapted[] = "tests/golden/adapters";
 
 static void close_case(golden *g)
 {
@@ -65,6 +67,16 @@ static void load_hyper(golden *g, const json_t *sizes, const ts_model_use *use)
     ts_arch_deinit(&a);
 }
 
+/* The folder's adapter beside the model that it was made for. */
+static void load_adapted(golden *g, const char *base, ts_model_use use)
+{
+    char model[300];
+    const ts_lora_options o = { .load = g->path };
+    snprintf(model, sizeof model, "%s/%s", folder, base);
+    use.lora = &o;
+    OK(ts_model_load(model, &use, &g->model));
+}
+
 static void open_case(golden *g, const char *within, const char *name)
 {
     char file[300];
@@ -75,8 +87,10 @@ static void open_case(golden *g, const char *within, const char *name)
     const ts_device_options o = { .threads = 1, .isa = TS_ISA_ALL };
     OK(ts_device_open("cpu", &o, &g->dev));
     const ts_model_use use = { .dev = g->dev, .compute = TS_DTYPE_F32, .training = true };
-    const json_t *hyper = json_object_get(g->json, "hyper");
-    if (hyper)
+    const json_t *hyper = json_object_get(g->json, "hyper"), *base = json_object_get(g->json, "base");
+    if (base)
+        load_adapted(g, json_string_value(base), use);
+    else if (hyper)
         load_hyper(g, hyper, &use);
     else
         OK(ts_model_load(g->path, &use, &g->model));
@@ -364,6 +378,105 @@ static void test_case(void **state)
     close_case(&g);
 }
 
+/* ---- adapters ---- */
+
+/* One of the two matrices of a module, in the order of its file: values, or gradients. */
+static void gather_adapter(const golden *g, const ts_adapted *m, const char *which, bool grads, float *out)
+{
+    const ts_adapter_site *s = &g->model.adapters->plan.site[m->site];
+    char name[256];
+    snprintf(name, sizeof name, "%s.%s.%s.weight", s->linear, which, s->part[m->part].name);
+    const ts_param *p = ts_param_find(&g->model.decoder->params, name);
+    assert_non_null(p);
+    const float *from = grads ? p->grad : p->value;
+    if (!strcmp(which, "lora_A")) {
+        memcpy(out, from, (size_t)ts_param_count(p) * sizeof *out);
+        return;
+    }
+    for (size_t k = 0; k < m->n_rows; k++)
+        for (int64_t i = 0; i < m->rows[k].n; i++)
+            memcpy(out + (m->rows[k].hf + i * m->rows[k].step) * p->dim[1], from + (m->rows[k].row + i) * p->dim[1],
+                   (size_t)p->dim[1] * sizeof *out);
+}
+
+static void check_adapter_gradients(golden *g)
+{
+    static const char *const which[] = { "lora_A", "lora_B" };
+    const ts_adapters *a = g->model.adapters;
+    ts_name_map map = { 0 };
+    float got[8192];
+    char name[300];
+    const double loss = forward_backward(g), want = real_of(g->json, "loss");
+    if (!(fabs(loss - want) <= logit_bound(g)))
+        fail_msg("%s: loss is %.8g, expected %.8g", g->name, loss, want);
+    for (size_t i = 0; i < a->n; i++)
+        for (int w = 0; w < 2; w++) {
+            const ts_adapter_site *s = &a->plan.site[a->module[i].site];
+            const int64_t n = s->part[a->module[i].part].rank * (w ? a->module[i].out : s->in);
+            assert_true(n <= 8192);
+            gather_adapter(g, &a->module[i], which[w], true, got);
+            snprintf(name, sizeof name, "base_model.model.%s.%s.weight", a->module[i].name, which[w]);
+            check_gradient(g, name, got, n);
+        }
+    OK(ts_family_names(g->model.family, &g->model.decoder->arch, &map));
+    for (size_t i = 0; i < map.n_tensors; i++) {
+        if (!has_gradient(g, &map, &map.tensor[i]))
+            continue;
+        assert_true(count_of(&map.tensor[i]) <= 8192);
+        gather(g, &map, &map.tensor[i], got);
+        snprintf(name, sizeof name, "base_model.model.%s", map.tensor[i].hf_name);
+        check_gradient(g, name, got, count_of(&map.tensor[i]));
+    }
+    assert_int_equal(2 * a->n + ts_names_count(a->saved_files), json_object_size(json_object_get(g->json, "grads")));
+    ts_name_map_deinit(&map);
+}
+
+/* What is written is what was read; and with the model in one, it computes the same. */
+static void check_adapter_saved(golden *g)
+{
+    temp t;
+    golden merged = *g;
+    const ts_weights_source values = ts_model_source(&g->model);
+    ts_merger merger = { .a = g->model.adapters, .read = values.read, .ctx = values.ctx };
+    ts_weights_source both = values;
+    const ts_weights_save_options o = { .dtype = TS_ST_F32 };
+    const ts_model_use use = { .dev = g->dev, .compute = TS_DTYPE_F32, .training = true };
+    ts_st_dir *before = NULL, *after = NULL;
+    temp_make(&t);
+    OK(ts_adapters_write(g->model.adapters, &values, NULL, temp_path(&t, "adapter"), "--save-peft"));
+    OK(ts_st_dir_open(g->path, "adapter_model", &before));
+    OK(ts_st_dir_open(temp_path(&t, "adapter"), "adapter_model", &after));
+    assert_int_equal(ts_st_dir_count(before), ts_st_dir_count(after));
+    for (int64_t i = 0; i < ts_st_dir_count(after); i++) {
+        const ts_st_tensor *x = ts_st_dir_at(before, i), *y = ts_st_dir_at(after, i);
+        assert_string_equal(x->name, y->name);
+        assert_true(x->rank == y->rank && x->size == y->size && !memcmp(x->shape, y->shape, (size_t)x->rank * sizeof *x->shape));
+        assert_memory_equal(x->data, y->data, x->size);
+    }
+    both.read = ts_merger_read, both.ctx = &merger;
+    OK(ts_weights_write(&both, temp_path(&t, "merged"), "--save-hf", &o));
+    OK(ts_model_load(temp_path(&t, "merged"), &use, &merged.model));
+    check_logits(&merged);
+    ts_model_deinit(&merged.model);
+    ts_merger_deinit(&merger);
+    ts_st_dir_destroy(&before);
+    ts_st_dir_destroy(&after);
+    temp_remove(&t);
+}
+
+static void test_adapter(void **state)
+{
+    golden g;
+    open_case(&g, adapted, *state);
+    check_logits(&g);
+    check_logprobs(&g);
+    check_adapter_saved(&g);
+    check_adapter_gradients(&g);
+    check_recomputed(&g);
+    check_adamw(&g);
+    close_case(&g);
+}
+
 /* Every parameter beside the Qwen3 model's. */
 static void check_hyper_gradients(const golden *g)
 {
@@ -397,18 +510,24 @@ int main(void)
 {
     enum { MOST = 256 };
     struct CMUnitTest tests[MOST];
-    char **names = NULL;
-    size_t n = 0;
-    if (ts_dir_list(folder, &names, &n) != TS_OK || n == 0 || n >= MOST) {
-        print_error("%s: 1 to %d cases expected\n", folder, (int)MOST);
-        return 1;
+    char **names[2] = { NULL, NULL };
+    size_t n[2] = { 0, 0 }, all = 0;
+    const char *const folders[2] = { folder, adapted };
+    CMUnitTestFunction const functions[2] = { test_case, test_adapter };
+    for (int k = 0; k < 2; k++) {
+        if (ts_dir_list(folders[k], &names[k], &n[k]) != TS_OK || n[k] == 0 || all + n[k] >= MOST) {
+            print_error("%s: 1 to %d cases expected\n", folders[k], (int)MOST);
+            return 1;
+        }
+        for (size_t i = 0; i < n[k]; i++)
+            tests[all++] = (struct CMUnitTest){ names[k][i], functions[k], NULL, NULL, names[k][i] };
     }
-    for (size_t i = 0; i < n; i++)
-        tests[i] = (struct CMUnitTest){ names[i], test_case, NULL, NULL, names[i] };
-    tests[n] = (struct CMUnitTest)cmocka_unit_test(test_hyper);
-    const int failed = _cmocka_run_group_tests("golden families", tests, n + 1, NULL, NULL);
-    for (size_t i = 0; i < n; i++)
-        ts_free(&names[i]);
-    ts_free(&names);
+    tests[all++] = (struct CMUnitTest)cmocka_unit_test(test_hyper);
+    const int failed = _cmocka_run_group_tests("golden families", tests, all, NULL, NULL);
+    for (int k = 0; k < 2; k++) {
+        for (size_t i = 0; i < n[k]; i++)
+            ts_free(&names[k][i]);
+        ts_free(&names[k]);
+    }
     return failed;
 }

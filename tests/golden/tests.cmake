@@ -8,3 +8,6 @@ add_test(NAME golden/mtp COMMAND test_golden_mtp WORKING_DIRECTORY ${CMAKE_SOURC
 add_executable(test_golden_prompts golden/test_prompts.c)
 target_link_libraries(test_golden_prompts PRIVATE ts_api PkgConfig::CMOCKA m)
 add_test(NAME golden/prompts COMMAND test_golden_prompts WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+add_executable(test_golden_sft golden/test_sft.c)
+target_link_libraries(test_golden_sft PRIVATE ts_api ts_train ts_data PkgConfig::CMOCKA m)
+add_test(NAME golden/sft COMMAND test_golden_sft WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})

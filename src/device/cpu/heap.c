@@ -6,12 +6,8 @@
 
 /* Under AddressSanitizer every tensor is its own malloc, so that a kernel that writes past one is
  * seen. */
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(TESSERA_SANITIZED)
 #define TS_HEAP_MALLOC 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define TS_HEAP_MALLOC 1
-#endif
 #endif
 
 enum { ALIGN = 64 };

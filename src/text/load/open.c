@@ -1,5 +1,7 @@
 /* Which files a tokenizer is made of, and of what kind each is. */
 #include "base/file.h"
+#include "io/gguf/gguf.h"
+#include "text/gguf/gguf_tokenizer.h"
 #include "text/tok.h"
 
 #include <string.h>
@@ -172,6 +174,8 @@ ts_status ts_tokenizer_open(const char *path, const ts_tokenizer_options *option
                             ts_tokenizer **out)
 {
     ts_tokenizer *tok = NULL;
+    if (ts_gguf_is(path))
+        return ts_tokenizer_open_gguf(path, out);
     TS_TRY(ts_tokenizer_new(NULL, &tok));
     ts_status st;
     if (ts_path_is_dir(path)) {

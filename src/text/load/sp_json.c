@@ -1,5 +1,6 @@
 #include "text/load/sp_json.h"
 
+#include "text/load/post_json.h"
 #include "text/tok.h"
 #include "sentencepiece.pb-c.h"
 
@@ -103,28 +104,20 @@ static ts_status put_normalizer(const writer *w)
                          blank);
 }
 
-static ts_status put_post(const writer *w, bool with_bos)
+static ts_post_token post_token(const writer *w, bool with, int32_t id)
 {
-    if (!with_bos || w->tok->bos < 0)
-        return put(w, "\n  \"post_processor\": null,");
-    ts_str bos = { 0 };
-    size_t n;
-    const char *s = ts_vocab_text(&w->tok->model.vocab, w->tok->bos, &n);
-    ts_status st = ts_str_json(&bos, s, n);
-    if (st == TS_OK)
-        st = ts_str_printf(
-            w->out,
-            "\n  \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": ["
-            "{\"SpecialToken\": {\"id\": %s, \"type_id\": 0}}, "
-            "{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}], \"pair\": ["
-            "{\"SpecialToken\": {\"id\": %s, \"type_id\": 0}}, "
-            "{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}, "
-            "{\"SpecialToken\": {\"id\": %s, \"type_id\": 1}}, "
-            "{\"Sequence\": {\"id\": \"B\", \"type_id\": 1}}], \"special_tokens\": {"
-            "%s: {\"id\": %s, \"ids\": [%d], \"tokens\": [%s]}}},",
-            bos.s, bos.s, bos.s, bos.s, bos.s, (int)w->tok->bos, bos.s);
-    ts_str_deinit(&bos);
-    return st;
+    ts_post_token t = { .id = with ? id : -1 };
+    if (t.id >= 0)
+        t.text = ts_vocab_text(&w->tok->model.vocab, id, &t.n);
+    return t;
+}
+
+static ts_status put_post(const writer *w, bool with_bos, bool with_eos)
+{
+    const ts_post_token begin = post_token(w, with_bos, w->tok->bos), end = post_token(w, with_eos, w->tok->eos);
+    TS_TRY(put(w, "\n  \"post_processor\": "));
+    TS_TRY(ts_post_json(&begin, &end, w->out));
+    return put(w, ",");
 }
 
 static ts_status put_decoder(const writer *w)
@@ -245,18 +238,18 @@ static ts_status put_bpe(const writer *w)
     return st == TS_OK ? put(w, "\n  ]}\n}\n") : st;
 }
 
-static ts_status put_all(const writer *w, bool with_bos)
+static ts_status put_all(const writer *w, bool with_bos, bool with_eos)
 {
     TS_TRY(put(w, "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n"
                   "  \"added_tokens\": ["));
     TS_TRY(put_added(w));
     TS_TRY(put_normalizer(w));
-    TS_TRY(put_post(w, with_bos));
+    TS_TRY(put_post(w, with_bos, with_eos));
     TS_TRY(put_decoder(w));
     return w->tok->model.kind == TS_MODEL_SP_BPE ? put_bpe(w) : put_unigram(w);
 }
 
-ts_status ts_sp_json(const char *model, size_t n, const char *file, bool with_bos, ts_str *out,
+ts_status ts_sp_json(const char *model, size_t n, const char *file, bool with_bos, bool with_eos, ts_str *out,
                      bool *can)
 {
     writer w = { .out = out };
@@ -272,7 +265,7 @@ ts_status ts_sp_json(const char *model, size_t n, const char *file, bool with_bo
     if (st == TS_OK && !p)
         st = ts_error(TS_ERR_NOMEM, "%s: no memory to unpack the model", file);
     if (st == TS_OK && *can)
-        st = put_all(&w, with_bos);
+        st = put_all(&w, with_bos, with_eos);
     ts_sp__model_proto__free_unpacked(p, NULL);
     ts_tokenizer_destroy(&tok);
     return st;

@@ -66,30 +66,32 @@ static void tokens(const ts_micro_batch *m, const ts_stretches *at, int64_t widt
     }
 }
 
-/* What follows each of these, -1 where its loss does not count. */
+/* What follows each of these, or is to be told instead (field "labels"); -1 where its loss does not count. */
 static void labels(const ts_micro_batch *m, const ts_stretches *at, int64_t width, int64_t ahead, int32_t *out)
 {
     const int64_t n = ts_stretches_count(at);
     for (int64_t b = 0; b < m->rows; b++) {
         const int32_t *t = ts_batch_ints(m->batch, "tokens", m->row + b);
         const int32_t *segments = ts_batch_ints(m->batch, "segments", m->row + b);
+        const int32_t *told = ts_batch_ints(m->batch, "labels", m->row + b), *next = told ? told : t + 1;
         const float *mask = ts_batch_floats(m->batch, "loss_mask", m->row + b);
         for (int64_t i = 0; i < n; i++) {
             const int64_t s = ts_batch_ahead(segments, width, ts_stretches_at(at, i), ahead);
-            out[b * n + i] = s >= 0 && mask[s] > 0 ? t[s + 1] : -1;
+            out[b * n + i] = s >= 0 && mask[s] > 0 ? next[s] : -1;
         }
     }
 }
 
 /* The rows that count are chosen here, once. labels [n], and room for three times as much behind; NULL: nobody knows
- * more of them than that `count` count. alike: where no others are missing the few are not left out, so that
- * processes with and without the end of a sample do the same. */
-static ts_status upload_labels(ts_tape *tape, int32_t *label, int64_t n, int64_t count, bool alike, lm_labels *b)
+ * more of them than that `count` count, or with `missing` that some of those may not. alike: where no others are
+ * missing the few are not left out, so that processes with and without the end of a sample do the same. */
+static ts_status upload_labels(ts_tape *tape, int32_t *label, int64_t n, int64_t count, bool missing, bool alike,
+                               lm_labels *b)
 {
     int32_t *at = label ? label + n : NULL, *back = label ? at + n : NULL, *few = label ? back + n : NULL;
     TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, label, n, &b->labels));
     b->chosen.n = label ? ts_choose_rows(label, n, at, back, few) : count;
-    b->some = b->chosen.n < (alike ? count : n);
+    b->some = label || !missing ? b->chosen.n < (alike ? count : n) : true;
     if (!b->some || b->chosen.n == 0)
         return TS_OK;
     ts_tensor *on_device[3];
@@ -100,23 +102,30 @@ static ts_status upload_labels(ts_tape *tape, int32_t *label, int64_t n, int64_t
     return TS_OK;
 }
 
-/* How this micro-batch's sequences are spread: blocks that its documents part need not be sent. */
+/* Positions of this micro-batch's sequences. */
+static int64_t length_of(const ts_lm_objective *o, const ts_micro_batch *m) { return m->length ? m->length : o->seq_length; }
+
+/* How they are spread: blocks that its documents part need not be sent. */
 static ts_status spread_of(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m,
                            const ts_spread **out)
 {
+    const ts_spread *whole = o->base.spread;
     ts_spread *s;
     bool *seen;
-    *out = o->spread;
-    if (!o->spread || o->spread->way != TS_SPREAD_DIRECT || !o->has_segments || !tape->dev->computes)
+    const bool sees = whole && whole->way == TS_SPREAD_DIRECT && o->has_segments && tape->dev->computes;
+    *out = whole;
+    if (!whole || (!sees && length_of(o, m) == whole->length))
         return TS_OK;
-    const size_t n = (size_t)(o->spread->comm->size / o->spread->heads);
     TS_TRY(ts_arena_alloc(&tape->arena, sizeof *s, &s));
+    *s = ts_spread_cut(whole, length_of(o, m));
+    *out = s;
+    if (!sees)
+        return TS_OK;
+    const size_t n = (size_t)(s->comm->size / s->heads);
     TS_TRY(ts_arena_alloc(&tape->arena, n * n, &seen));
     for (int64_t b = 0; b < m->rows; b++)
-        ts_spread_see(o->spread, ts_batch_ints(m->batch, "segments", m->row + b), seen);
-    *s = *o->spread;
+        ts_spread_see(s, ts_batch_ints(m->batch, "segments", m->row + b), seen);
     s->seen = seen;
-    *out = s;
     return TS_OK;
 }
 
@@ -132,28 +141,33 @@ static ts_status upload_field(ts_tape *tape, const char *name, const int32_t *ho
 /* Rows of a sample: those of the stream, and the queries of attention. */
 static int64_t rows_here(const ts_lm_objective *o) { return ts_stretches_count(&o->base.here); }
 
-static ts_stretches queries_here(const ts_lm_objective *o)
+static ts_stretches queries_here(const ts_lm_objective *o, int64_t length)
 {
-    return ts_spread_queries(o->spread, o->seq_length, o->spread ? o->spread->comm->rank : 0);
+    if (!o->base.spread)
+        return ts_stretches_one(0, length);
+    const ts_spread s = ts_spread_cut(o->base.spread, length);
+    return ts_spread_queries(&s, length, s.comm->rank);
 }
 
 /* Documents are told of all rows beside those of the queries. */
-static bool tells_whole(const ts_lm_objective *o)
+static bool tells_whole(const ts_lm_objective *o, int64_t length)
 {
-    const ts_stretches at = queries_here(o);
-    return o->has_segments && o->network.reads_whole && ts_stretches_count(&at) < o->seq_length;
+    const ts_stretches at = queries_here(o, length);
+    return o->has_segments && o->network.reads_whole && ts_stretches_count(&at) < length;
 }
 
 /* Tokens too; positions. */
-static bool looks_back(const ts_lm_objective *o) { return o->spread && o->network.looks_back; }
-static bool reads_places(const ts_lm_objective *o) { return o->spread && o->network.reads_places; }
+static bool looks_back(const ts_lm_objective *o) { return o->base.spread && o->network.looks_back; }
+static bool reads_places(const ts_lm_objective *o) { return o->base.spread && o->network.reads_places; }
 
 /* Values that upload needs room for on the host: four arrays of the rows of a micro-batch, or one of its
  * queries, or of all rows. */
 static int64_t room(const ts_lm_objective *o, const ts_micro_batch *m)
 {
-    const ts_stretches at = queries_here(o);
-    const int64_t rows = 4 * rows_here(o), whole = looks_back(o) || reads_places(o) || tells_whole(o) ? o->seq_length : 0,
+    const int64_t length = length_of(o, m);
+    const ts_stretches at = queries_here(o, length), here = ts_objective_here(&o->base, length);
+    const int64_t rows = 4 * ts_stretches_count(&here),
+                  whole = looks_back(o) || reads_places(o) || tells_whole(o, length) ? length : 0,
                   told = o->has_segments ? ts_stretches_count(&at) : 0, most = whole > told ? whole : told;
     return m->rows * (most > rows ? most : rows);
 }
@@ -167,10 +181,12 @@ static int sides(const ts_lm_objective *o, const ts_micro_batch *m)
 /* Rows that have something so far ahead of them, of one document a sample without a mask. */
 static int64_t rows_that_see(const ts_lm_objective *o, const ts_micro_batch *m, int64_t ahead)
 {
-    const int64_t n = rows_here(o);
+    const int64_t length = length_of(o, m);
+    const ts_stretches here = ts_objective_here(&o->base, length);
+    const int64_t n = ts_stretches_count(&here);
     int64_t count = 0;
     for (int64_t i = 0; i < n; i++)
-        count += ts_batch_ahead(NULL, o->seq_length, ts_stretches_at(&o->base.here, i), ahead) >= 0;
+        count += ts_batch_ahead(NULL, length, ts_stretches_at(&here, i), ahead) >= 0;
     return m->rows * count;
 }
 
@@ -178,17 +194,19 @@ static int64_t rows_that_see(const ts_lm_objective *o, const ts_micro_batch *m, 
 static ts_status upload_told(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m, int32_t *buffer,
                              lm_batch *b)
 {
-    const ts_stretches *here = &o->base.here;
-    const int64_t n = m->rows * rows_here(o);
+    const int64_t length = length_of(o, m);
+    const ts_stretches here = ts_objective_here(&o->base, length);
+    const int64_t n = m->rows * ts_stretches_count(&here);
     for (int k = 0; k <= sides(o, m); k++) {
         const int64_t ahead = k ? o->base.side[k - 1].ahead : 0;
         if (k && buffer)
-            tokens(m, here, o->seq_length, ahead, buffer);
+            tokens(m, &here, length, ahead, buffer);
         if (k)
             TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, buffer, n, &b->ahead[k - 1]));
         if (buffer)
-            labels(m, here, o->seq_length, ahead, buffer);
-        TS_TRY(upload_labels(tape, buffer, n, rows_that_see(o, m, ahead), o->spread, &b->told[k]));
+            labels(m, &here, length, ahead, buffer);
+        TS_TRY(upload_labels(tape, buffer, n, rows_that_see(o, m, ahead), o->has_labels, o->base.spread,
+                             &b->told[k]));
     }
     return TS_OK;
 }
@@ -205,31 +223,33 @@ static ts_status upload_first_keys(ts_tape *tape, const char *name, const ts_mic
 static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m,
                         int32_t *buffer, lm_batch *b)
 {
-    const ts_stretches *here = &o->base.here, at = queries_here(o), whole = ts_stretches_one(0, o->seq_length);
-    const int64_t n = m->rows * rows_here(o);
+    const int64_t length = length_of(o, m);
+    const ts_stretches here = ts_objective_here(&o->base, length), at = queries_here(o, length),
+                       whole = ts_stretches_one(0, length);
+    const int64_t n = m->rows * ts_stretches_count(&here);
     *b = (lm_batch){ 0 };
     TS_TRY(spread_of(o, tape, m, &b->spread));
     if (m->part == 0 || o->network.reads_tokens) {
         if (buffer)
-            tokens(m, here, o->seq_length, 0, buffer);
+            tokens(m, &here, length, 0, buffer);
         TS_TRY(upload_field(tape, "tokens", buffer, n, &b->fields));
         if (looks_back(o) && buffer)
-            tokens(m, &whole, o->seq_length, 0, buffer);
+            tokens(m, &whole, length, 0, buffer);
         if (looks_back(o))
-            TS_TRY(upload_field(tape, "tokens_whole", buffer, m->rows * o->seq_length, &b->fields));
+            TS_TRY(upload_field(tape, "tokens_whole", buffer, m->rows * length, &b->fields));
     }
     if (buffer)
-        positions(m, here, buffer);
+        positions(m, &here, buffer);
     TS_TRY(upload_field(tape, "position_ids", buffer, n, &b->fields));
     if (reads_places(o) && buffer)
         positions(m, &whole, buffer);
     if (reads_places(o))
-        TS_TRY(upload_field(tape, "position_ids_whole", buffer, m->rows * o->seq_length, &b->fields));
+        TS_TRY(upload_field(tape, "position_ids_whole", buffer, m->rows * length, &b->fields));
     if (ts_objective_ends(&o->base, m->part))
         TS_TRY(upload_told(o, tape, m, buffer, b));
     if (o->has_segments)
         TS_TRY(upload_first_keys(tape, "first_key", m, &at, buffer, &b->fields));
-    return tells_whole(o) ? upload_first_keys(tape, "first_whole", m, &whole, buffer, &b->fields) : TS_OK;
+    return tells_whole(o, length) ? upload_first_keys(tape, "first_whole", m, &whole, buffer, &b->fields) : TS_OK;
 }
 
 /* What the teacher makes of the micro-batch; nothing of it is kept for a backward pass, and nobody looks. */
@@ -270,7 +290,7 @@ static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const ts_mic
         TS_TRY(ts_op_linear_xent(tape, &x, hidden, losses, NULL));
     }
     const ts_shown s = { .module = "output_layer", .part = part, .layer = TS_SHOWN_BEHIND,
-                         .at = o->base.here, .length = o->seq_length, .sample0 = m->sample0,
+                         .at = ts_objective_here(&o->base, length_of(o, m)), .length = length_of(o, m), .sample0 = m->sample0,
                          .cols = 1, .own = 1 };
     return ts_tape_show_late(tape, &s, *losses);
 }
@@ -297,8 +317,9 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
     ts_passed beside = { 0 }, more = { 0 };
     const bool ends = ts_objective_ends(&o->base, m->part);
     const ts_layer_range all = { 0, o->network.layers }, l = o->layers ? o->layers[m->part] : all;
+    const ts_stretches here = ts_objective_here(&o->base, length_of(o, m));
     const ts_network_call call = { .B = m->rows,
-                                   .S = rows_here(o),
+                                   .S = ts_stretches_count(&here),
                                    .spread = b->spread,
                                    .fields = &b->fields,
                                    .stream = m->in.n ? m->in.tensor[0] : NULL,
@@ -385,13 +406,13 @@ void ts_lm_objective_init(ts_lm_objective *o, const ts_network *network, const t
                                       .index = network->index,
                                       .counts = "loss_mask",
                                       .here = ts_spread_here(spread, t->seq_length),
+                                      .spread = spread,
                                       .prepare = prepare,
                                       .forward = forward,
                                       .passes = passes,
                                       .flops = flops },
                             .network = *network,
                             .seq_length = t->seq_length,
-                            .spread = spread,
                             .recompute = ts_recompute_layers(t),
                             .hidden_dropout = (float)t->hidden_dropout,
                             .attention_dropout = (float)t->attention_dropout,

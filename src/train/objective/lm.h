@@ -11,18 +11,18 @@ typedef struct ts_lm_teacher {
     bool is_sum;               /* as the objective's */
 } ts_lm_teacher;
 
-/* Fields of a batch: tokens [S + 1] and loss_mask [S]; position_ids and segments where the data has
+/* Fields of a batch: tokens [S + 1] and loss_mask [S], or tokens [S] and labels [S] with it; position_ids and segments where the data has
  * them (data/source.h). A network that predicts further ahead (model/mtp.h) has a loss beside the first for each
  * depth. */
 typedef struct ts_lm_objective {
     ts_objective base;
     ts_network network;
     int64_t seq_length; /* of whole sequences */
-    const ts_spread *spread; /* how they are spread over processes; NULL: they are all here */
     ts_recompute_plan recompute;
     float hidden_dropout, attention_dropout; /* in training */
     uint64_t seed;                           /* of their random numbers */
     bool has_segments; /* the data has them: told here, since a planned batch has no values */
+    bool has_labels;   /* likewise; some tokens have none */
     const ts_layer_range *layers; /* [base.parts] of each part; NULL: one part has all */
     ts_lm_teacher teacher;
     int64_t rows_shared; /* processes that share out the rows of what is passed: 0 is 1 */

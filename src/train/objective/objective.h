@@ -9,14 +9,16 @@
 #include "base/stretches.h"
 #include "data/batch.h"
 #include "model/network.h"
+#include "ops/spread.h"
 #include "parallel/seam.h"
 
 /* Samples of a batch that go through the networks together, and where in the run they are. */
 typedef struct ts_micro_batch {
     const ts_batch *batch;
     int64_t row, rows; /* of the batch */
+    int64_t length;    /* positions of each row that are gone through; 0: all */
     int64_t step;      /* of the run, from 0 */
-    int64_t sample0;   /* number in the global batch of the first sample */
+    int64_t sample0;   /* number in the global batch of the first row */
     int64_t pass;      /* which of this process's micro-batches of the step it is */
     float balance;     /* weight of its auxiliary losses of experts; 0: it evaluates */
     bool evaluates;    /* nothing is dropped out, no gradient will come */
@@ -48,9 +50,12 @@ struct ts_objective {
      * and processes. NULL: one loss a sample, and each counts 1. */
     const char *counts;
     bool is_sum; /* a step's loss is the sum alone */
+    bool by_micro; /* a step's loss is the mean of those of its micro-batches, in each of which the weights are divided
+                      by their sum; one whose weights are 0 has the loss 0 */
     ts_side_loss side[TS_SIDE_LOSSES]; /* [n_side] with `counts` */
     int n_side;
     ts_stretches here; /* of each sample's losses those that are this process's; n 0: all */
+    const ts_spread *spread; /* how its sequences are shared out; NULL: they are not */
     /* What all steps need, once, before the first. */
     ts_status (*prepare)(ts_objective *o);
     int64_t parts; /* that it is cut into; 0 is 1 */
@@ -70,6 +75,14 @@ struct ts_objective {
     double (*flops)(const ts_objective *o, int64_t samples);
 };
 
+/* `here` of rows of which only so much is gone through. */
+static inline ts_stretches ts_objective_here(const ts_objective *o, int64_t length)
+{
+    if (!o->here.n || !o->spread)
+        return o->here.n ? ts_stretches_one(0, length) : o->here;
+    const ts_spread s = ts_spread_cut(o->spread, length);
+    return ts_spread_here(&s, length);
+}
 static inline int64_t ts_objective_parts(const ts_objective *o) { return o->parts ? o->parts : 1; }
 static inline bool ts_objective_ends(const ts_objective *o, int64_t part)
 {

@@ -305,7 +305,7 @@ static void check_bits(const char *name, ts_dtype dtype, ts_quant quant, const i
 static void check_short_bits(const char *name)
 {
     static const int64_t lengths[LINES] = { 1, 2, 20, 19, 7, 15, 4, 20, 16 };
-#if !defined(__SANITIZE_ADDRESS__)
+#if !defined(TESSERA_SANITIZED)
     static const int64_t some[] = { 2, LINES, 0 };
     check_batches(name, TS_DTYPE_F32, TS_QUANT_NONE, lengths, 18, some);
 #endif
@@ -355,7 +355,7 @@ static void score_as(const char *name, const ts_model_use *use, double *logprobs
  * few bits these tiny matrices are mostly padding.) */
 static void check_forms(const char *name)
 {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(TESSERA_SANITIZED)
     static const ts_dtype types[] = { TS_DTYPE_BF16 };
 #else
     static const ts_dtype types[] = { TS_DTYPE_F32, TS_DTYPE_BF16, TS_DTYPE_F16 };

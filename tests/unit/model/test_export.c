@@ -145,7 +145,7 @@ static void test_combinations(void **state)
     for (size_t i = 0; i < N_FEATURES; i++)
         all *= ways(&features[i]);
     /* It has no divisor of the ways of a feature: each way meets each of the others. */
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(TESSERA_SANITIZED)
     enum { STEP = 35 };
 #else
     enum { STEP = 5 };

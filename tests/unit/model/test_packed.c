@@ -3,7 +3,7 @@
 #include "seams.h"
 
 /* Longer than tiles of keys, blocks of rows and chunks of scans. */
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(TESSERA_SANITIZED)
 enum { ROWS = 150, BEGIN = 41, LENGTH = 88, DOC_END = BEGIN + LENGTH };
 #else
 enum { ROWS = 1000, BEGIN = 311, LENGTH = 588, DOC_END = BEGIN + LENGTH };

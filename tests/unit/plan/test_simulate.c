@@ -186,7 +186,7 @@ static void traffic_is_a_ring_over_the_gradients(void **state)
     ts_plan_deinit(&eight);
 }
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(TESSERA_SANITIZED)
 enum { MOST_MIB = 512 }; /* what was freed waits in the sanitizer's quarantine of 256 MiB */
 #else
 enum { MOST_MIB = 64 };

@@ -41,8 +41,8 @@ static const ts_field classes[] = { { "tokens", TS_DTYPE_I32, S }, { "length", T
                                     { "labels", TS_DTYPE_I32, 1 } },
                       numbers[] = { { "tokens", TS_DTYPE_I32, S }, { "length", TS_DTYPE_I32, 1 },
                                     { "values", TS_DTYPE_F32, 1 } };
-static const ts_dataset with_classes = { SAMPLES, classes, 3, get },
-                        with_numbers = { SAMPLES, numbers, 3, get };
+static const ts_dataset with_classes = { SAMPLES, classes, 3, get, 1 },
+                        with_numbers = { SAMPLES, numbers, 3, get, 1 };
 
 /* ---- operators, on the host's memory ---- */
 

@@ -1,0 +1,122 @@
+"""Goldens of adapters, made with peft beside the tiny models of scripts/golden_families.py.
+
+    python scripts/golden_adapters.py [--only NAME,...] [tests/golden]
+
+adapters/<case>/   adapter_config.json and adapter_model.safetensors as peft writes them, with values that training might have
+                   left; the name of the base model (families/<base>) and results in golden.json, as golden_families.py has
+                   them: gradients are of what the adapter's file holds; the logits of the first row in logits.safetensors
+"""
+import argparse
+import copy
+import json
+import tempfile
+from pathlib import Path
+
+import torch
+from golden_families import ADAMW, SEED, adamw, check_steps, digest, mean_loss, rounded
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
+
+# name: base, seed, what LoraConfig is told
+CASES = {
+    "patterns": ("llama", 1, dict(r=4, lora_alpha=6, target_modules=["q_proj", "v_proj", "down_proj"],
+                                  rank_pattern={"layers.0": 7, "1.self_attn.q_proj": 2, "v_proj": 3}, alpha_pattern={"down_proj": 5, "q_proj": 9})),
+    "all-linear": ("qwen2", 2, dict(r=3, lora_alpha=6, target_modules="all-linear", use_rslora=True)),
+    "regex-saved": ("llama", 3, dict(r=2, lora_alpha=3, target_modules=r".*layers\.[01]\.(self_attn\.(k|o)_proj|mlp\.up_proj)",
+                                     exclude_modules=["0.self_attn.k_proj"], modules_to_save=["norm", "lm_head"])),
+    "layers": ("gemma2", 4, dict(r=3, lora_alpha=5, target_modules=["o_proj", "gate_proj", "model.layers.0.mlp.up_proj"], layers_to_transform=[1],
+                                 layers_pattern="layers")),
+    "fused": ("phi3", 5, dict(r=3, lora_alpha=4, target_modules=["qkv_proj", "gate_up_proj", "o_proj"])),
+    "transposed": ("gpt2", 6, dict(r=3, lora_alpha=4, target_modules=["c_attn", "c_fc", "mlp.c_proj"], fan_in_fan_out=True)),
+}
+
+
+def file_grads(model):
+    """Gradients under the names that save_pretrained gives to what they are of."""
+    with tempfile.TemporaryDirectory() as folder:
+        with torch.no_grad():
+            kept = {n: p.clone() for n, p in model.named_parameters() if p.requires_grad}
+            for n, p in model.named_parameters():
+                if p.requires_grad:
+                    p.copy_(p.grad)
+            model.save_pretrained(folder)
+            for n, p in model.named_parameters():
+                if p.requires_grad:
+                    p.copy_(kept[n])
+        return load_file(Path(folder) / "adapter_model.safetensors")
+
+
+class Trained(torch.nn.Module):
+    """What of a model with an adapter is trained: golden_families.adamw goes through all parameters that it is shown."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = [model]
+
+    def named_parameters(self):
+        return [(n, p) for n, p in self.model[0].named_parameters() if p.requires_grad]
+
+    def parameters(self):
+        return [p for _, p in self.named_parameters()]
+
+    def forward(self, tokens):
+        return self.model[0](tokens)
+
+    def __deepcopy__(self, memo):
+        return Trained(copy.deepcopy(self.model[0], memo))
+
+
+def make(root, name):
+    base, seed, told = CASES[name]
+    load = lambda: AutoModelForCausalLM.from_pretrained(root / "families" / base, dtype=torch.float32, attn_implementation="eager").eval()
+    torch.manual_seed(SEED + seed)
+    model = get_peft_model(load(), LoraConfig(task_type="CAUSAL_LM", **told)).eval()
+    with torch.no_grad():
+        for n, p in model.named_parameters():
+            if "lora_B" in n:
+                p.normal_(0, 0.1)
+            elif p.requires_grad and "lora_" not in n:
+                p.mul_(1 + 0.1 * torch.randn_like(p))
+            elif "magnitude" in n:
+                p.mul_(1 + 0.2 * torch.randn_like(p))
+    folder = root / "adapters" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    (folder / "README.md").unlink()
+    config = json.loads((folder / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = base
+    config["target_modules"] = sorted(config["target_modules"]) if isinstance(config["target_modules"], list) else config["target_modules"]
+    (folder / "adapter_config.json").write_text(json.dumps(config, indent=1) + "\n")
+    tokens = torch.randint(3, model.config.vocab_size, (2, 20), generator=torch.Generator().manual_seed(SEED - 1))
+    logits = model(tokens).logits
+    loss = mean_loss(logits, tokens)
+    loss.backward()
+    grads = {n: digest(g) for n, g in file_grads(model).items()}
+    twin = copy.deepcopy(model).double()
+    for m in twin.modules():  # GPT-2's way in fp32, which refuses doubles
+        m.reorder_and_upcast_attn = False
+    own = (twin(tokens).logits - logits).abs().max().item()
+    losses, norms = adamw(Trained(copy.deepcopy(twin)), tokens)
+    check_steps(name, Trained(twin), tokens, norms)
+    logp = logits.log_softmax(-1)[:, :-1].gather(-1, tokens[:, 1:, None])[..., 0]
+    out = dict(base=base, tokens=tokens.tolist(), loss=loss.item(), logprobs=logp.tolist(), own_error=own, logit_scale=logits.abs().max().item(),
+               grads=grads, adamw=dict(**ADAMW, losses=losses, norms=norms))
+    (folder / "golden.json").write_text(json.dumps(rounded(out)) + "\n")
+    save_file({"logits": logits[0].detach().contiguous()}, folder / "logits.safetensors")
+    back = PeftModel.from_pretrained(load(), folder).eval()
+    assert (back(tokens).logits - logits).abs().max() < 1e-5, name
+    print(name, len(grads), "tensors, norms", [round(n, 4) for n in norms])
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--only", default="")
+    p.add_argument("root", nargs="?", default="tests/golden", type=Path)
+    o = p.parse_args()
+    for name in CASES:
+        if not o.only or name in o.only.split(","):
+            make(o.root, name)
+
+
+main()

@@ -1,0 +1,87 @@
+#include "data/instruct/writer.h"
+
+#include "io/bad_records.h"
+#include "text/chat/hf_encoder.h"
+#include "text/chat/template.h"
+
+#define GROUP "conversations"
+#define ROW(type, field, name, def, help)                                                                           \
+    TS_ROW_IS(TS_OPTION_DECIDES, type, ts_chat_options, field, name, def, 0, 0, NULL, GROUP, help)
+const ts_option ts_chat_option_rows[] = {
+    ROW(FLAG, hf_chat_template, "hf-chat-template", NULL,
+        "conversations are written by the chat template of the model's folder (chat_template.jinja, else the one in "
+        "tokenizer_config.json)"),
+    TS_ROW_IS(TS_OPTION_DECIDES | TS_OPTION_PLACE, TEXT, ts_chat_options, chat_template, "chat-template", NULL, 0, 0, NULL,
+              GROUP, "with --hf-chat-template: a Jinja file that is taken instead"),
+    ROW(TEXT, template_now, "template-now", NULL,
+        "the date, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, that a template's strftime_now shows (the clock's, when the "
+        "data are opened)"),
+    ROW(FLAG, mask_history, "mask-history", NULL, "train on the last answer of a conversation only"),
+    ROW(TEXT, map_keys, "map-keys", NULL,
+        "which field of a record is what, as JSON: {\"prompt\": \"question\", \"query\": \"\", \"response\": \"answer\"}, or "
+        "{\"messages\": \"talk\", \"tags\": {\"role_tag\": \"who\", ...}} (told by its content)"),
+    ROW(LIST, dataset, "dataset", NULL,
+        "entries of LLaMA-Factory's dataset_info.json in --dataset-dir, in place of --data-path"),
+    TS_ROW_IS(TS_OPTION_DECIDES | TS_OPTION_PLACE, TEXT, ts_chat_options, dataset_dir, "dataset-dir", "data", 0, 0, NULL,
+              GROUP, "the folder of dataset_info.json and its files"),
+    TS_ROW_IS(TS_OPTION_DECIDES, INT, ts_chat_options, max_samples, "max-samples", "0", 0, INT32_MAX, NULL, GROUP,
+              "of each file no more samples than so many, the first ones (0: all)"),
+    { .name = "on-bad-record", .type = TS_OPTION_CHOICE, .offset = offsetof(ts_chat_options, on_bad_record),
+      .def = "stop", .is = TS_OPTION_DECIDES, .choices = TS_CHOICES(TS_ON_BAD_RECORD), .group = GROUP,
+      .help = "a record that cannot be read: stop, or leave it out, name it and count it" },
+};
+const size_t ts_chat_option_count = sizeof ts_chat_option_rows / sizeof *ts_chat_option_rows;
+
+#define RECORDS "conversations, which `tessera posttrain` trains on; this command trains on the tokens of --data-path"
+const ts_option ts_chat_later_rows[] = {
+    TS_LATER("hf-chat-template", 0, NULL, RECORDS),
+    TS_LATER("mask-history", TS_OPTION_ANY, "false|False", RECORDS),
+    TS_LATER("map-keys", 1, NULL, RECORDS),
+    TS_LATER("max-samples", 1, NULL, RECORDS),
+    TS_LATER("dataset", TS_OPTION_MANY, NULL, RECORDS),
+    TS_HINT("dataset-dir", 1, "--data-path PREFIX, of files that `tessera preprocess` makes"),
+};
+const size_t ts_chat_later_count = sizeof ts_chat_later_rows / sizeof *ts_chat_later_rows;
+
+static ts_status open_tokenizer(const char *folder, const ts_text_options *text, ts_text_tokenizer *out)
+{
+    const ts_text_options own = { .type = "PretrainedFromHF", .name_or_path = folder };
+    const bool given = ts_text_options_given(text);
+    if (!given && !folder)
+        return ts_error(TS_ERR_USER, "conversations need a tokenizer: --tokenizer-name-or-path FOLDER");
+    TS_TRY(ts_text_tokenizer_open(given ? text : &own, out));
+    return out->tok ? TS_OK : ts_error(TS_ERR_USER, "conversations need a tokenizer of texts, not NullTokenizer");
+}
+
+static ts_status open_encoder(const ts_chat_options *o, const char *folder, const ts_text_options *text,
+                              const ts_tokenizer *tok, ts_chat_encoder **out)
+{
+    const char *own = text->name_or_path;
+    const bool has = folder && ts_chat_template_is_in(folder);
+    if (!o->hf_chat_template)
+        return ts_error(TS_ERR_USER, "how are conversations written? --hf-chat-template takes the template of the "
+                                     "model's folder");
+    if (!folder && !own)
+        return ts_error(TS_ERR_USER, "--hf-chat-template: no folder is given that could hold a template (--load, "
+                                     "--tokenizer-name-or-path)");
+    return ts_chat_hf_encoder_create(has || !own ? folder : own, o->chat_template, o->template_now, tok, out);
+}
+
+ts_status ts_chat_writer_open(const ts_chat_options *o, const char *folder, const ts_text_options *text,
+                              ts_chat_writer *out)
+{
+    ts_chat_writer w = { 0 };
+    TS_TRY(open_tokenizer(folder, text, &w.tok));
+    const ts_status st = open_encoder(o, folder, text, w.tok.tok, &w.encoder);
+    if (st != TS_OK)
+        ts_chat_writer_close(&w);
+    else
+        *out = w;
+    return st;
+}
+
+void ts_chat_writer_close(ts_chat_writer *w)
+{
+    ts_chat_encoder_destroy(&w->encoder);
+    ts_text_tokenizer_close(&w->tok);
+}

@@ -1,0 +1,204 @@
+#include "io/gguf/models.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LAYER "model.layers.*."
+
+static const ts_gguf_name common[] = {
+    { "token_embd", "model.embed_tokens", TS_GGUF_PART_ALL },
+    { "output_norm", "model.norm", TS_GGUF_PART_NORM },
+    { "output", "lm_head", TS_GGUF_PART_ALL },
+    { "attn_norm", LAYER "input_layernorm", TS_GGUF_PART_NORM },
+    { "attn_q", LAYER "self_attn.q_proj", TS_GGUF_PART_Q },
+    { "attn_k", LAYER "self_attn.k_proj", TS_GGUF_PART_K },
+    { "attn_v", LAYER "self_attn.v_proj", TS_GGUF_PART_ALL },
+    { "attn_output", LAYER "self_attn.o_proj", TS_GGUF_PART_ALL },
+    { "attn_q_norm", LAYER "self_attn.q_norm", TS_GGUF_PART_NORM },
+    { "attn_k_norm", LAYER "self_attn.k_norm", TS_GGUF_PART_NORM },
+    { "ffn_norm", LAYER "post_attention_layernorm", TS_GGUF_PART_NORM },
+    { "ffn_gate", LAYER "mlp.gate_proj", TS_GGUF_PART_ALL },
+    { "ffn_up", LAYER "mlp.up_proj", TS_GGUF_PART_ALL },
+    { "ffn_down", LAYER "mlp.down_proj", TS_GGUF_PART_ALL },
+    { "rope_freqs", "rope_freqs", TS_GGUF_PART_NONE },
+    { "rope_factors_long", "rope_factors_long", TS_GGUF_PART_NONE },
+    { "rope_factors_short", "rope_factors_short", TS_GGUF_PART_NONE },
+    { "attn_rot_embd", LAYER "rot_embd", TS_GGUF_PART_NONE },
+    { 0 },
+};
+
+static const ts_gguf_name norms_around[] = {
+    { "post_attention_norm", LAYER "post_attention_layernorm", TS_GGUF_PART_NORM },
+    { "ffn_norm", LAYER "pre_feedforward_layernorm", TS_GGUF_PART_NORM },
+    { "post_ffw_norm", LAYER "post_feedforward_layernorm", TS_GGUF_PART_NORM },
+    { 0 },
+};
+
+static const ts_gguf_name fused[] = {
+    { "attn_qkv", LAYER "self_attn.qkv_proj", TS_GGUF_PART_ALL },
+    { "ffn_up", LAYER "mlp.gate_up_proj", TS_GGUF_PART_ALL },
+    { 0 },
+};
+
+static const ts_gguf_name mixtral[] = {
+    { "ffn_gate_inp", LAYER "block_sparse_moe.gate", TS_GGUF_PART_ALL },
+    { "ffn_gate_exps", LAYER "block_sparse_moe.experts.#.w1", TS_GGUF_PART_EXPERTS },
+    { "ffn_down_exps", LAYER "block_sparse_moe.experts.#.w2", TS_GGUF_PART_EXPERTS },
+    { "ffn_up_exps", LAYER "block_sparse_moe.experts.#.w3", TS_GGUF_PART_EXPERTS },
+    { 0 },
+};
+
+static const ts_gguf_name qwen_experts[] = {
+    { "ffn_gate_inp", LAYER "mlp.gate", TS_GGUF_PART_ALL },
+    { "ffn_gate_exps", LAYER "mlp.experts.#.gate_proj", TS_GGUF_PART_EXPERTS },
+    { "ffn_up_exps", LAYER "mlp.experts.#.up_proj", TS_GGUF_PART_EXPERTS },
+    { "ffn_down_exps", LAYER "mlp.experts.#.down_proj", TS_GGUF_PART_EXPERTS },
+    { "ffn_gate_inp_shexp", LAYER "mlp.shared_expert_gate", TS_GGUF_PART_LINE },
+    { "ffn_gate_shexp", LAYER "mlp.shared_expert.gate_proj", TS_GGUF_PART_ALL },
+    { "ffn_up_shexp", LAYER "mlp.shared_expert.up_proj", TS_GGUF_PART_ALL },
+    { "ffn_down_shexp", LAYER "mlp.shared_expert.down_proj", TS_GGUF_PART_ALL },
+    { 0 },
+};
+
+static const ts_gguf_key mixtral_keys[] = {
+    { "expert_count", "num_local_experts", false, false },
+    { "expert_used_count", "num_experts_per_tok", false, false },
+    { 0 },
+};
+
+static const ts_gguf_key qwen_experts_keys[] = {
+    { "expert_count", "num_experts", false, false },
+    { "expert_used_count", "num_experts_per_tok", false, false },
+    { "expert_feed_forward_length", "moe_intermediate_size", false, false },
+    { "expert_shared_feed_forward_length", "shared_expert_intermediate_size", false, true },
+    { 0 },
+};
+
+static const ts_gguf_key window_keys[] = {
+    { "attention.sliding_window", "sliding_window", false, true },
+    { 0 },
+};
+
+static const ts_gguf_key gemma_keys[] = {
+    { "attention.sliding_window", "sliding_window", false, false },
+    { "attn_logit_softcapping", "attn_logit_softcapping", true, true },
+    { "final_logit_softcapping", "final_logit_softcapping", true, true },
+    { 0 },
+};
+
+/* Gemma 2 and 3 divide scores by the root of a head's size but for the model of 27B, which files know by its number of
+ * layers alone. */
+static ts_status gemma_scale(const ts_gguf *g, const ts_gguf_model *m, json_t *o)
+{
+    const int64_t odd = !strcmp(m->arch, "gemma2") ? 46 : 62;
+    const json_int_t layers = json_integer_value(json_object_get(o, "num_hidden_layers")),
+                     hidden = json_integer_value(json_object_get(o, "hidden_size")),
+                     heads = json_integer_value(json_object_get(o, "num_attention_heads"));
+    (void)g;
+    return ts_gguf_put(o, "query_pre_attn_scalar",
+                       layers == odd ? json_integer(hidden / heads) : json_incref(json_object_get(o, "head_dim")));
+}
+
+/* Biases on all four projections, which Llama's class has together; of the MLP likewise. */
+static ts_status llama_biases(const ts_gguf *g, const ts_gguf_model *m, json_t *o)
+{
+    (void)m;
+    TS_TRY(ts_gguf_put(o, "attention_bias", json_boolean(ts_gguf_tensor_find(g, "blk.0.attn_q.bias"))));
+    return ts_gguf_put(o, "mlp_bias", json_boolean(ts_gguf_tensor_find(g, "blk.0.ffn_up.bias")));
+}
+
+static const ts_gguf_model models[] = {
+    { .arch = "llama", .model_type = "mixtral", .architecture = "MixtralForCausalLM", .names = mixtral,
+      .keys = mixtral_keys, .with_experts = true, .pairs = true, .fixed = "{\"sliding_window\": null}" },
+    { .arch = "llama", .model_type = "llama", .architecture = "LlamaForCausalLM", .pairs = true, .more = llama_biases },
+    { .arch = "qwen2", .model_type = "qwen2", .architecture = "Qwen2ForCausalLM",
+      .fixed = "{\"use_sliding_window\": false}" },
+    { .arch = "qwen2moe", .model_type = "qwen2_moe", .architecture = "Qwen2MoeForCausalLM", .names = qwen_experts,
+      .keys = qwen_experts_keys, .fixed = "{\"use_sliding_window\": false, \"norm_topk_prob\": false}" },
+    { .arch = "qwen3", .model_type = "qwen3", .architecture = "Qwen3ForCausalLM", .says_head_dim = true,
+      .fixed = "{\"use_sliding_window\": false}" },
+    { .arch = "qwen3moe", .model_type = "qwen3_moe", .architecture = "Qwen3MoeForCausalLM", .names = qwen_experts,
+      .keys = qwen_experts_keys, .says_head_dim = true,
+      .fixed = "{\"use_sliding_window\": false, \"norm_topk_prob\": true}" },
+    { .arch = "gemma", .model_type = "gemma", .architecture = "GemmaForCausalLM", .says_head_dim = true,
+      .norm_offset = 1 },
+    { .arch = "gemma2", .model_type = "gemma2", .architecture = "Gemma2ForCausalLM", .names = norms_around,
+      .keys = gemma_keys, .says_head_dim = true, .norm_offset = 1, .more = gemma_scale },
+    { .arch = "gemma3", .model_type = "gemma3_text", .architecture = "Gemma3ForCausalLM", .names = norms_around,
+      .keys = gemma_keys, .says_head_dim = true, .norm_offset = 1, .more = gemma_scale,
+      .fixed = "{\"rope_local_base_freq\": 10000.0, \"sliding_window_pattern\": 6}" },
+    { .arch = "phi3", .model_type = "phi3", .architecture = "Phi3ForCausalLM", .names = fused, .keys = window_keys },
+};
+enum { N_MODELS = sizeof models / sizeof *models };
+
+static bool has_experts(const ts_gguf *g, const char *arch)
+{
+    char key[TS_GGUF_KEY_TEXT];
+    int64_t n = 0;
+    snprintf(key, sizeof key, "%s.expert_count", arch);
+    return ts_gguf_int(g, key, 0, 0, INT32_MAX, &n) != TS_OK || n > 0;
+}
+
+static ts_status unknown(const ts_gguf *g, const char *arch, size_t n)
+{
+    ts_str known = { 0 };
+    ts_status st = TS_OK;
+    for (int i = 0; i < N_MODELS && st == TS_OK; i++)
+        if (!i || strcmp(models[i].arch, models[i - 1].arch))
+            st = ts_str_printf(&known, "%s%s", i ? ", " : "", models[i].arch);
+    if (st == TS_OK)
+        st = ts_error(TS_ERR_USER, "%s: general.architecture is %.*s, which is not read from GGUF files; known are %s",
+                      ts_gguf_path(g), n > 60 ? 60 : (int)n, arch ? arch : "missing", ts_str_text(&known));
+    ts_str_deinit(&known);
+    return st;
+}
+
+ts_status ts_gguf_model_of(const ts_gguf *g, const ts_gguf_model **out)
+{
+    const char *arch;
+    size_t n;
+    TS_TRY(ts_gguf_text(g, "general.architecture", &arch, &n));
+    for (int i = 0; arch && i < N_MODELS; i++)
+        if (strlen(models[i].arch) == n && !memcmp(models[i].arch, arch, n) &&
+            (!models[i].with_experts || has_experts(g, models[i].arch))) {
+            *out = &models[i];
+            return TS_OK;
+        }
+    return unknown(g, arch, arch ? n : strlen("missing"));
+}
+
+const char *ts_gguf_arch_key(const ts_gguf_model *m, const char *key, char out[TS_GGUF_KEY_TEXT])
+{
+    snprintf(out, TS_GGUF_KEY_TEXT, "%s.%s", m->arch, key);
+    return out;
+}
+
+/* A table's row whose name the tensor's is, up to its last part. */
+static const ts_gguf_name *in_table(const ts_gguf_name *row, const char *name, bool layered, const char **end)
+{
+    for (; row && row->gguf; row++) {
+        const size_t n = strlen(row->gguf);
+        *end = name + n;
+        if (!strncmp(row->gguf, name, n) && (bool)strchr(row->hf, '*') == layered &&
+            (!strcmp(*end, ".weight") || !strcmp(*end, ".bias")))
+            return row;
+    }
+    return NULL;
+}
+
+const ts_gguf_name *ts_gguf_name_of(const ts_gguf_model *m, const char *tensor, int64_t *layer, const char **end)
+{
+    static const char block[] = "blk.";
+    char *after;
+    *layer = -1;
+    if (!strncmp(tensor, block, sizeof block - 1)) {
+        tensor += sizeof block - 1;
+        *layer = strtoll(tensor, &after, 10);
+        if (*tensor < '0' || *tensor > '9' || *after != '.' || *layer > INT32_MAX)
+            return NULL;
+        tensor = after + 1;
+    }
+    const ts_gguf_name *row = in_table(m->names, tensor, *layer >= 0, end);
+    return row ? row : in_table(common, tensor, *layer >= 0, end);
+}

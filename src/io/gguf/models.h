@@ -1,0 +1,69 @@
+/* The models that GGUF files hold, as llama.cpp's converter writes them: what each architecture is called in
+ * Hugging Face's files, and where its tensors and keys stand there. */
+#ifndef TS_IO_GGUF_MODELS_H
+#define TS_IO_GGUF_MODELS_H
+#include "base/json.h"
+#include "io/gguf/gguf.h"
+
+typedef enum ts_gguf_part {
+    TS_GGUF_PART_ALL,     /* as it is */
+    TS_GGUF_PART_Q,       /* rows of heads: interleaved where the model's are (`pairs`) */
+    TS_GGUF_PART_K,
+    TS_GGUF_PART_NORM,    /* stored with the model's norm_offset added */
+    TS_GGUF_PART_EXPERTS, /* a matrix for each expert; '#' in hf is its number */
+    TS_GGUF_PART_LINE,    /* a vector, in Hugging Face's files a matrix of one row */
+    TS_GGUF_PART_NONE,    /* not a weight: told by config.json, or made anew */
+} ts_gguf_part;
+
+/* A tensor's name without "blk.N." and ".weight" or ".bias", and Hugging Face's, with '*' for the layer. */
+typedef struct ts_gguf_name {
+    const char *gguf, *hf;
+    ts_gguf_part part;
+} ts_gguf_name;
+
+/* A key of the file, behind "ARCHITECTURE.", and config.json's. What may be missing is left out then. */
+typedef struct ts_gguf_key {
+    const char *gguf, *hf;
+    bool is_real, may_miss;
+} ts_gguf_key;
+
+typedef struct ts_gguf_model ts_gguf_model;
+struct ts_gguf_model {
+    const char *arch;                      /* general.architecture */
+    const char *model_type, *architecture; /* config.json's */
+    const ts_gguf_name *names; /* before the common ones; a row without gguf behind them; may be NULL */
+    const ts_gguf_key *keys;   /* beside the common ones, likewise */
+    const char *fixed;         /* JSON: what is always so, or NULL */
+    bool with_experts; /* of files with expert_count above 0 alone */
+    bool pairs;        /* rows of queries and keys: of each head one of the first half and one of the second in turn */
+    bool says_head_dim; /* always, not only where it is not hidden_size / heads */
+    float norm_offset;
+    /* what else config.json says; NULL: nothing */
+    ts_status (*more)(const ts_gguf *g, const ts_gguf_model *m, json_t *config);
+};
+
+/* By the file's architecture; an unknown one is TS_ERR_USER that lists what is known. */
+ts_status ts_gguf_model_of(const ts_gguf *g, const ts_gguf_model **out) TS_NODISCARD;
+
+/* The row of a tensor, its layer (-1: none) and what is behind the row's name (".weight"). NULL: no such tensor in
+ * models of this kind. */
+const ts_gguf_name *ts_gguf_name_of(const ts_gguf_model *m, const char *tensor, int64_t *layer, const char **end);
+
+/* A key of the model's architecture: "llama.block_count". */
+enum { TS_GGUF_KEY_TEXT = 128 };
+const char *ts_gguf_arch_key(const ts_gguf_model *m, const char *key, char out[TS_GGUF_KEY_TEXT]);
+
+/* The config.json that describes the model. Belongs to the caller (json_decref). */
+ts_status ts_gguf_config(const ts_gguf *g, json_t **out) TS_NODISCARD;
+/* Its generation_config.json: the ids that begin, end and fill. */
+ts_status ts_gguf_generation_config(const ts_gguf *g, json_t **out) TS_NODISCARD;
+
+/* ---- what models.c and config.c share ---- */
+
+/* A number as config.json would have it: of a float of four bytes the shortest text that means it. */
+json_t *ts_gguf_json_real(const ts_gguf_value *v, int64_t i);
+/* Puts it; value NULL: out of memory. */
+ts_status ts_gguf_put(json_t *config, const char *key, json_t *value) TS_NODISCARD;
+/* What rope_freqs.weight, rope.scaling.* and rope_factors_* say of rotary embeddings. */
+ts_status ts_gguf_rope(const ts_gguf *g, const ts_gguf_model *m, json_t *config) TS_NODISCARD;
+#endif

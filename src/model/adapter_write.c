@@ -1,0 +1,156 @@
+/* Folders of adapters as PEFT has them. */
+#include "base/file.h"
+#include "base/output.h"
+#include "io/st_write.h"
+#include "model/adapters.h"
+#include "model/weights.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct writing {
+    const ts_adapters *a;
+    const ts_weights_source *values;
+    const char *base;
+    ts_st_writer *w;
+    ts_name_map map; /* where modules are written whole */
+    int64_t n;
+    float *x, *y;
+    size_t room, room_y;
+} writing;
+
+static ts_status write_config(const writing *w, const char *folder)
+{
+    ts_str path = { 0 }, text = { 0 };
+    json_t *c = json_deep_copy(w->a->config);
+    const char *was = json_string_value(json_object_get(c, "base_model_name_or_path"));
+    ts_status st = c ? TS_OK : ts_error(TS_ERR_NOMEM, "no memory");
+    if (st == TS_OK && w->base && !was && json_object_set_new(c, "base_model_name_or_path", ts_json_string(w->base)))
+        st = ts_error(TS_ERR_NOMEM, "no memory");
+    if (st == TS_OK)
+        st = ts_json_write(c, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(17), "adapter_config.json", &text);
+    if (st == TS_OK)
+        st = ts_path_join(&path, folder, "adapter_config.json");
+    if (st == TS_OK)
+        st = ts_file_write_atomic(path.s, text.s, text.len);
+    json_decref(c);
+    ts_str_deinit(&text);
+    ts_str_deinit(&path);
+    return st;
+}
+
+static ts_status name_tensors(writing *w)
+{
+    char name[512];
+    for (size_t i = 0; i < w->a->n; i++) {
+        const ts_adapted *m = &w->a->module[i];
+        const ts_adapter_site *s = &w->a->plan.site[m->site];
+        const int64_t rank = s->part[m->part].rank;
+        snprintf(name, sizeof name, "base_model.model.%s.lora_A.weight", m->name);
+        TS_TRY(ts_st_writer_add(w->w, name, TS_ST_F32, 2, (int64_t[]){ rank, s->in }));
+        snprintf(name, sizeof name, "base_model.model.%s.lora_B.weight", m->name);
+        TS_TRY(ts_st_writer_add(w->w, name, TS_ST_F32, 2, (int64_t[]){ m->out, rank }));
+    }
+    for (size_t i = 0; i < w->map.n_tensors; i++) {
+        const ts_name_tensor *t = &w->map.tensor[i];
+        if (ts_names_find(w->a->saved_files, t->hf_name) < 0)
+            continue;
+        snprintf(name, sizeof name, "base_model.model.%s", t->hf_name);
+        TS_TRY(ts_st_writer_add(w->w, name, TS_ST_F32, t->rank, t->dim));
+    }
+    return TS_OK;
+}
+
+static ts_status read_part(const writing *w, const ts_adapted *m, const char *which, int64_t at, int64_t n, float *to)
+{
+    const ts_adapter_site *s = &w->a->plan.site[m->site];
+    char name[TS_DECLARED_NAME];
+    snprintf(name, sizeof name, "%s.%s.%s.weight", s->linear, which, s->part[m->part].name);
+    return w->values->read(w->values->ctx, name, at, n, to);
+}
+
+/* All of one tensor, which is small. */
+static ts_status put(writing *w, const float *x, int64_t n)
+{
+    return ts_st_writer_put(w->w, w->n++, 0, x, (size_t)n * sizeof *x);
+}
+
+static ts_status write_module(writing *w, const ts_adapted *m)
+{
+    const ts_adapter_site *s = &w->a->plan.site[m->site];
+    const int64_t rank = s->part[m->part].rank, in = s->in, widest = m->out > in ? m->out : in;
+    TS_TRY(ts_grow(&w->x, &w->room, (size_t)(rank * widest), sizeof *w->x));
+    TS_TRY(ts_grow(&w->y, &w->room_y, (size_t)(rank * m->out), sizeof *w->y));
+    TS_TRY(read_part(w, m, "lora_A", 0, rank * in, w->x));
+    TS_TRY(put(w, w->x, rank * in));
+    for (size_t k = 0; k < m->n_rows; k++) {
+        const ts_adapted_rows *r = &m->rows[k];
+        TS_TRY(read_part(w, m, "lora_B", r->row * rank, r->n * rank, w->x));
+        for (int64_t i = 0; i < r->n; i++)
+            memcpy(w->y + (r->hf + i * r->step) * rank, w->x + i * rank, (size_t)rank * sizeof *w->y);
+    }
+    return put(w, w->y, rank * m->out);
+}
+
+/* A module that was trained whole. */
+static ts_status write_tensor(writing *w, const ts_name_tensor *t)
+{
+    int64_t count = 1;
+    for (int i = 0; i < t->rank; i++)
+        count *= t->dim[i];
+    TS_TRY(ts_grow(&w->y, &w->room_y, (size_t)count, sizeof *w->y));
+    const int64_t cols = t->rank > 1 && !t->is_line ? t->dim[t->rank - 1] : 1;
+    for (size_t k = t->first_piece; k < t->first_piece + t->n_pieces; k++) {
+        const ts_name_piece *p = &w->map.piece[k];
+        if (p->transposed || p->step != 1)
+            return ts_error(TS_ERR_USER, "modules_to_save: %s stands transposed in files, which adapters are not written as",
+                            t->hf_name);
+        TS_TRY(w->values->read(w->values->ctx, p->name, p->row * cols, p->rows * cols, w->y + p->hf_row * cols));
+    }
+    return put(w, w->y, count);
+}
+
+static ts_status write_tensors(writing *w, const char *folder)
+{
+    ts_str path = { 0 };
+    ts_status st = ts_path_join(&path, folder, "adapter_model.safetensors");
+    if (st == TS_OK)
+        st = ts_st_writer_create(path.s, &w->w);
+    if (st == TS_OK)
+        st = name_tensors(w);
+    if (st == TS_OK)
+        st = ts_st_writer_begin(w->w);
+    for (size_t i = 0; st == TS_OK && i < w->a->n; i++)
+        st = write_module(w, &w->a->module[i]);
+    for (size_t i = 0; st == TS_OK && i < w->map.n_tensors; i++)
+        if (ts_names_find(w->a->saved_files, w->map.tensor[i].hf_name) >= 0)
+            st = write_tensor(w, &w->map.tensor[i]);
+    if (st == TS_OK)
+        st = ts_st_writer_finish(w->w);
+    ts_st_writer_destroy(&w->w);
+    ts_free(&w->x);
+    ts_free(&w->y);
+    ts_str_deinit(&path);
+    return st;
+}
+
+static ts_status make_folder(void *ctx, const char *folder)
+{
+    writing *w = ctx;
+    TS_TRY(write_tensors(w, folder));
+    return write_config(w, folder);
+}
+
+ts_status ts_adapters_write(const ts_adapters *a, const ts_weights_source *values, const char *base, const char *folder,
+                            const char *option)
+{
+    writing w = { .a = a, .values = values, .base = base };
+    if (!a->n)
+        return ts_error(TS_ERR_USER, "%s %s: no Hugging Face class describes the model, so that its layers have no names there",
+                        option, folder);
+    ts_status st = ts_names_count(a->saved_files) ? ts_family_names(values->family, values->arch, &w.map) : TS_OK;
+    if (st == TS_OK)
+        st = ts_weights_publish(folder, option, make_folder, &w);
+    ts_name_map_deinit(&w.map);
+    return st;
+}

@@ -1,0 +1,66 @@
+/* Adapters of a model as PEFT has them: which layers they fit, their names and values in folders. */
+#ifndef TS_MODEL_ADAPTERS_H
+#define TS_MODEL_ADAPTERS_H
+#include "io/safetensors.h"
+#include "model/decoder.h"
+#include "model/family.h"
+#include "model/lora_options.h"
+#include "nn/adapter.h"
+
+/* Rows of our B that follow one another there, and in B as files have it (row number i: hf + i step). */
+typedef struct ts_adapted_rows {
+    int64_t row, hf, step, n;
+} ts_adapted_rows;
+
+/* A module of a Hugging Face class that has an adapter. */
+typedef struct ts_adapted {
+    char *name; /* "model.layers.0.self_attn.q_proj" */
+    size_t site; /* of the plan, and which of its parts: several modules may share one */
+    int part;
+    bool transposed; /* its weight stands so in files */
+    int64_t out;
+    ts_adapted_rows *rows; /* [n_rows] */
+    size_t n_rows;
+} ts_adapted;
+
+typedef struct ts_adapters {
+    ts_adapter_plan plan;
+    int64_t n_base;   /* parameters of the model itself, whose ids come first */
+    json_t *config;   /* adapter_config.json */
+    char *folder;     /* where it was read; NULL: it begins */
+    ts_st_dir *dir;   /* its tensors, until they are read */
+    ts_adapted *module;
+    size_t n, cap;
+    ts_names *saved; /* parameters of the model that are trained whole (modules_to_save), and of the files */
+    ts_names *saved_files;
+} ts_adapters;
+
+/* What the options say of the (checked) description, all but values. family NULL: the model has no Hugging Face names.
+ * TS_ERR_USER: an adapter that fits nothing, or not; options that contradict its config. */
+ts_status ts_adapters_open(const ts_lora_options *o, const ts_option_set *set, const ts_family *family, const ts_arch *a,
+                           bool training, ts_adapters **out) TS_NODISCARD;
+void ts_adapters_destroy(ts_adapters **a);
+/* Before d, which was made with the plan, is allocated: in training all that is no adapter and not to be saved is held as
+ * it is multiplied. */
+ts_status ts_adapters_freeze(const ts_adapters *a, ts_decoder *d) TS_NODISCARD;
+/* Once the model's own values are there: the folder's, or A random by the seed and B zero. */
+ts_status ts_adapters_fill(ts_adapters *a, ts_decoder *d, const ts_family *family, uint64_t seed) TS_NODISCARD;
+/* Adds the names of the plan's parameters behind those of the model, in the order of their ids. */
+ts_status ts_adapters_list(const ts_adapters *a, ts_names *names) TS_NODISCARD;
+
+/* Values of the model with what its adapters add, from values of both (read: as ts_weights_source's). */
+typedef struct ts_merger {
+    const ts_adapters *a;
+    ts_status (*read)(void *ctx, const char *param, int64_t at, int64_t n, float *to);
+    void *ctx;
+    float *x; /* A and rows of B of one part */
+    size_t room;
+} ts_merger;
+ts_status ts_merger_read(void *merger, const char *param, int64_t at, int64_t n, float *to) TS_NODISCARD;
+void ts_merger_deinit(ts_merger *m);
+
+/* Writes the folder, to the side and renamed; base: the name of the model that it belongs to, or NULL. */
+struct ts_weights_source;
+ts_status ts_adapters_write(const ts_adapters *a, const struct ts_weights_source *values, const char *base, const char *folder,
+                            const char *option) TS_NODISCARD;
+#endif

@@ -1,0 +1,22 @@
+/* Options of adapters (LoRA) of commands that train, in MindSpeed LLM's words and PEFT's. */
+#ifndef TS_MODEL_LORA_OPTIONS_H
+#define TS_MODEL_LORA_OPTIONS_H
+#include "base/option.h"
+
+typedef struct ts_lora_options {
+    const char *load; /* a PEFT folder, which decides everything; NULL: none */
+    int64_t r;        /* 0: no new adapter is begun */
+    double alpha;
+    ts_option_list targets;
+    bool rslora, dora;
+    const char *save_peft; /* of commands that train; NULL */
+} ts_lora_options;
+extern const ts_option ts_lora_option_rows[];
+extern const size_t ts_lora_option_count;
+
+static inline bool ts_lora_on(const ts_lora_options *o) { return o->load || o->r > 0; }
+/* TS_ERR_USER: options that contradict each other. */
+ts_status ts_lora_options_check(const ts_lora_options *o, const ts_option_set *set) TS_NODISCARD;
+/* Warns of what has no effect without an adapter. */
+void ts_lora_options_warn(const ts_lora_options *o, const ts_option_set *set);
+#endif

@@ -1,0 +1,219 @@
+#include "nn/adapter.h"
+
+#include "ops/group.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- a pass ---- */
+
+/* What lies between the two products where a group shares out the weight: of one that is cut by rows all that the
+ * products with B need, of one that is cut by columns the sum. */
+static ts_status travel(ts_tape *tape, const ts_linear *l, ts_tensor **h)
+{
+    const ts_tensor_group *g = l->group;
+    if (!g)
+        return TS_OK;
+    if (l->cut == TS_CUT_COLUMN)
+        return (g->sequence ? ts_op_group_collect : ts_op_group_copy)(tape, g->comm, *h, h);
+    return (g->sequence ? ts_op_group_scatter : ts_op_group_sum)(tape, g->comm, *h, h);
+}
+
+static ts_status add_lora(const ts_adapter *adapter, ts_tape *tape, ts_tensor *x, ts_tensor **y)
+{
+    const ts_lora *l = (const void *)adapter;
+    ts_tensor *h;
+    TS_TRY(ts_op_lora_down(tape, &l->op, x, &h));
+    TS_TRY(travel(tape, l->of, &h));
+    TS_TRY(ts_op_lora_up(tape, &l->op, h, *y, y));
+    ts_tape_drop(tape, h);
+    return TS_OK;
+}
+
+/* ---- declaration ---- */
+
+/* Columns of the layer's result that are here, one stretch after another. */
+static int spans_of(const ts_linear *l, ts_place_span span[TS_PLACE_SPANS])
+{
+    span[0] = (ts_place_span){ 0, l->out };
+    if (l->cut != TS_CUT_COLUMN)
+        return 1;
+    for (int i = 0; i < l->n_spans; i++)
+        span[i] = l->span[i];
+    return l->n_spans;
+}
+
+static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* Which of a part's rows are here (share, of B's whole rows), and where they stand in what is here of the weight
+ * (run: NULL, to count them). Returns the number of runs. */
+static int64_t runs_here(const ts_linear *l, const ts_adapter_part *p, ts_lora_run *run, ts_place_span share[TS_PLACE_SPANS],
+                         int *n_share)
+{
+    ts_place_span span[TS_PLACE_SPANS];
+    int64_t n = 0, column = 0, row = 0;
+    const int n_spans = spans_of(l, span);
+    *n_share = 0;
+    for (int s = 0; s < n_spans; column += span[s++].n)
+        for (int64_t k = 0; k < p->n_runs; k++) {
+            const ts_lora_run *r = &p->run[k];
+            const int64_t begin = larger(r->to, span[s].begin), end = smaller(r->to + r->n, span[s].begin + span[s].n);
+            if (begin >= end)
+                continue;
+            const int64_t from = r->from + begin - r->to;
+            if (*n_share && share[*n_share - 1].begin + share[*n_share - 1].n == from)
+                share[*n_share - 1].n += end - begin;
+            else
+                share[(*n_share)++] = (ts_place_span){ from, end - begin };
+            if (run)
+                run[n] = (ts_lora_run){ row, column + begin - span[s].begin, end - begin };
+            n++, row += end - begin;
+        }
+    return n;
+}
+
+/* Rows of B that other processes have too, each with a part of their gradient. */
+static ts_param_parts parts_of(const ts_linear *l, const ts_lora_run *run, int64_t n, bool *is_copy)
+{
+    ts_param_parts parts = l->parts;
+    int64_t before = 0, rows = 0;
+    *is_copy = false;
+    if (l->cut == TS_CUT_ROW)
+        return (ts_param_parts){ .slots = ts_shares_rows(l->group) };
+    for (int64_t k = 0; k < n; k++) {
+        before += larger(0, smaller(run[k].n, parts.from - run[k].to));
+        rows += run[k].n;
+    }
+    if (!parts.slots || before == rows)
+        return (ts_param_parts){ 0 };
+    parts.from = before;
+    *is_copy = l->is_copy;
+    return parts;
+}
+
+static ts_status declare_one(const ts_declarer *in, const char *which, const ts_adapter_part *p, const ts_param_spec *spec,
+                             bool trains, ts_param **out)
+{
+    char name[TS_ADAPTER_NAME + 32];
+    snprintf(name, sizeof name, "%s.%s.weight", which, p->name);
+    TS_TRY(ts_declare(in, name, spec, out));
+    if (!trains)
+        ts_param_hold(*out, TS_HELD_FROZEN, TS_DTYPE_F32, TS_QUANT_NONE);
+    return TS_OK;
+}
+
+static ts_status declare_a(const ts_declarer *in, const ts_linear *l, const ts_adapter_part *p, bool trains, ts_param **out)
+{
+    ts_param_spec a = { .place = ts_place_whole(p->rank, l->in), .start = TS_START_UNIFORM,
+                        .value = 1 / sqrtf((float)l->in) };
+    if (l->cut == TS_CUT_ROW)
+        ts_place_cut(&a.place, 1, TS_AXIS_TENSOR, l->span, l->n_spans);
+    else
+        a.parts.slots = l->cut ? ts_shares_rows(l->group) : l->parts.slots;
+    return declare_one(in, "lora_A", p, &a, trains, out);
+}
+
+static ts_status declare_b(const ts_declarer *in, const ts_linear *l, const ts_adapter_part *p, bool trains, ts_lora *here, int i)
+{
+    ts_param_spec b = { .place = ts_place_whole(p->rows, p->rank), .start = TS_START_CONSTANT };
+    ts_place_span share[TS_PLACE_SPANS];
+    int n_share;
+    ts_lora_part *part = &here->op.part[i];
+    part->n_runs = runs_here(l, p, NULL, share, &n_share);
+    TS_TRY(ts_alloc(&here->run[i], (size_t)part->n_runs, sizeof *here->run[i]));
+    runs_here(l, p, here->run[i], share, &n_share);
+    part->run = here->run[i];
+    if (l->cut == TS_CUT_COLUMN)
+        ts_place_cut(&b.place, 0, TS_AXIS_TENSOR, share, n_share);
+    b.parts = parts_of(l, part->run, part->n_runs, &b.is_copy);
+    return declare_one(in, "lora_B", p, &b, trains, &part->b);
+}
+
+static ts_status declare_site(const ts_adapter_plan *plan, const ts_declarer *in, ts_linear *l, ts_adapter_site *s)
+{
+    ts_lora *here = &s->here;
+    TS_ASSERT(!l->adapter && !here->of, "%s has an adapter already", s->linear);
+    TS_ASSERT(s->in == l->in && s->out == l->out, "%s has other sizes than its adapter", s->linear);
+    here->of = l;
+    here->op.n = s->n;
+    for (int i = 0; i < s->n; i++) {
+        here->op.part[i].scale = s->part[i].scale;
+        TS_TRY(declare_a(in, l, &s->part[i], plan->training, &here->op.part[i].a));
+    }
+    for (int i = 0; i < s->n; i++)
+        TS_TRY(declare_b(in, l, &s->part[i], plan->training, here, i));
+    here->adapter.add = add_lora;
+    l->adapter = &here->adapter;
+    return TS_OK;
+}
+
+static ts_status meet(ts_adapting *adapting, const ts_declarer *in, ts_linear *l)
+{
+    ts_adapter_plan *plan = (void *)adapting;
+    char name[TS_DECLARED_NAME];
+    snprintf(name, sizeof name, "%.*s", (int)strlen(in->prefix) - 1, in->prefix);
+    const int64_t i = ts_names_find(plan->linears, name);
+    if (i < 0 || !in->set) /* or elsewhere */
+        return TS_OK;
+    const int64_t next = in->set->next_id;
+    in->set->next_id = plan->site[i].id;
+    const ts_status st = declare_site(plan, in, l, &plan->site[i]);
+    in->set->next_id = next;
+    return st;
+}
+
+/* ---- the plan ---- */
+
+ts_status ts_adapter_plan_init(ts_adapter_plan *p)
+{
+    *p = (ts_adapter_plan){ .adapting = { meet } };
+    return ts_names_create(64, &p->linears);
+}
+
+void ts_adapter_plan_deinit(ts_adapter_plan *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        for (int k = 0; k < TS_LORA_PARTS; k++) {
+            ts_free(&p->site[i].part[k].run);
+            ts_free(&p->site[i].here.run[k]);
+        }
+        ts_free(&p->site[i].linear);
+    }
+    ts_free(&p->site);
+    ts_names_destroy(&p->linears);
+    *p = (ts_adapter_plan){ 0 };
+}
+
+ts_status ts_adapter_plan_site(ts_adapter_plan *p, const char *linear, int64_t in, int64_t out, ts_adapter_site **site)
+{
+    const int64_t i = ts_names_find(p->linears, linear);
+    if (i >= 0) {
+        *site = &p->site[i];
+        return TS_OK;
+    }
+    TS_TRY(ts_grow(&p->site, &p->cap, p->n + 1, sizeof *p->site));
+    ts_adapter_site *s = &p->site[p->n];
+    *s = (ts_adapter_site){ .in = in, .out = out };
+    TS_TRY(ts_strdup(linear, &s->linear));
+    p->n++;
+    *site = s;
+    return ts_names_add(p->linears, linear);
+}
+
+int64_t ts_adapter_plan_params(const ts_adapter_plan *p)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < p->n; i++)
+        n += 2 * p->site[i].n;
+    return n;
+}
+
+void ts_adapter_plan_number(ts_adapter_plan *p, int64_t id)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        p->site[i].id = id;
+        id += 2 * p->site[i].n;
+    }
+}

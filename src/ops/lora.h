@@ -1,0 +1,36 @@
+/* Products of two small matrices beside a large one (LoRA: Hu et al., arXiv 2106.09685):
+ *
+ *   h = x (scale A)^T          of all parts side by side: [T, sum of ranks]
+ *   y = y + h B^T              of each part for its own columns of y
+ *
+ * A weight that holds several matrices (queries, keys and values; gate and up) has a part for each of them, or one for
+ * all. Both operators multiply with the parts' matrices in one product: those of A one below the other, those of B in
+ * the columns of their ranks and the rows of their results, zeros elsewhere. Between the two h may travel. */
+#ifndef TS_OPS_LORA_H
+#define TS_OPS_LORA_H
+#include "ops/ops.h"
+
+/* Rows [from, from + n) of B make columns [to, to + n) of y. */
+typedef struct ts_lora_run {
+    int64_t from, to, n;
+} ts_lora_run;
+
+typedef struct ts_lora_part {
+    ts_param *a, *b; /* [rank, in], [rows, rank] */
+    float scale;
+    const ts_lora_run *run; /* [n_runs], all rows of b; borrowed, longer than the tape's pass */
+    int64_t n_runs;
+} ts_lora_part;
+
+enum { TS_LORA_PARTS = TS_RECORD_PARAMS };
+typedef struct ts_lora_op {
+    ts_lora_part part[TS_LORA_PARTS];
+    int n;
+} ts_lora_op;
+int64_t ts_lora_rank(const ts_lora_op *o); /* of all parts together */
+
+/* x [T, in]; *h [T, rank], of x's type. */
+ts_status ts_op_lora_down(ts_tape *tape, const ts_lora_op *o, ts_tensor *x, ts_tensor **h) TS_NODISCARD;
+/* y [T, out], of the same type, whose bytes become the result's: it must not be read any more. */
+ts_status ts_op_lora_up(ts_tape *tape, const ts_lora_op *o, ts_tensor *h, ts_tensor *y, ts_tensor **out) TS_NODISCARD;
+#endif

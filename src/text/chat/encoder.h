@@ -1,0 +1,49 @@
+/* A conversation to ids and labels: the table that every way of writing one fills (a model's own chat template, a
+ * named template of slots).
+ *
+ * A conversation is OpenAI's form as JSON: {"messages": [{"role", "content", ...}, ...], "tools"?,
+ * "chat_template_kwargs"?}. A message may have "weight", 0 or 1: whether an answer is trained (1). */
+#ifndef TS_TEXT_CHAT_ENCODER_H
+#define TS_TEXT_CHAT_ENCODER_H
+#include "base/json.h"
+#include "text/ids.h"
+
+/* Which answers are trained. */
+typedef enum ts_chat_train {
+    TS_CHAT_ANSWERS,     /* each */
+    TS_CHAT_LAST_ANSWER, /* the last one of the conversation (--mask-history) */
+    TS_CHAT_PREFERENCE,  /* the last message, as an answer to all before it, which is its prompt */
+} ts_chat_train;
+
+enum { TS_CHAT_NO_LABEL = -100 };
+
+typedef struct ts_chat_tokens {
+    ts_ids ids, labels; /* of one length; a label is the id at its own place, or TS_CHAT_NO_LABEL */
+} ts_chat_tokens;
+
+typedef struct ts_chat_encoder ts_chat_encoder;
+struct ts_chat_encoder {
+    /* What one thread works with; *work is its to hand to end. */
+    ts_status (*begin)(const ts_chat_encoder *e, void **work);
+    void (*end)(const ts_chat_encoder *e, void **work);
+    /* out is written anew. TS_ERR_USER: the conversation cannot be written so; the sentence names the template, not
+     * the record. */
+    ts_status (*encode)(const ts_chat_encoder *e, void *work, const json_t *conversation, ts_chat_train train,
+                        ts_chat_tokens *out);
+    void (*destroy)(ts_chat_encoder *e);
+};
+
+/* e NULL, or pointing to NULL: nothing. */
+static inline void ts_chat_encoder_destroy(ts_chat_encoder **e)
+{
+    if (e && *e)
+        (*e)->destroy(*e);
+    if (e)
+        *e = NULL;
+}
+static inline void ts_chat_tokens_deinit(ts_chat_tokens *t)
+{
+    ts_ids_deinit(&t->ids);
+    ts_ids_deinit(&t->labels);
+}
+#endif

@@ -1,0 +1,263 @@
+#include "text/chat/hf_encoder.h"
+
+#include "text/chat/template.h"
+
+#include <string.h>
+
+typedef struct hf_encoder {
+    ts_chat_encoder table;
+    ts_chat_template template;
+    const ts_tokenizer *tok;
+} hf_encoder;
+
+/* Bytes of the rendering that are trained. */
+typedef struct stretch {
+    size_t begin, end;
+    size_t message; /* whose answer it is; SIZE_MAX: not known */
+} stretch;
+
+typedef struct hf_work {
+    ts_tokenizer_scratch *scratch;
+    ts_jinja_text whole, part, next;
+    stretch *trained; /* [n_trained], in order */
+    size_t n_trained, cap_trained;
+    ts_text_mark *mark; /* two a stretch */
+    size_t cap_mark;
+} hf_work;
+
+static const hf_encoder *inside(const ts_chat_encoder *e) { return (const hf_encoder *)(const void *)e; }
+
+static void end(const ts_chat_encoder *e, void **work)
+{
+    hf_work *w = *work;
+    (void)e;
+    if (!w)
+        return;
+    ts_tokenizer_scratch_destroy(&w->scratch);
+    ts_jinja_text_deinit(&w->whole);
+    ts_jinja_text_deinit(&w->part);
+    ts_jinja_text_deinit(&w->next);
+    ts_free(&w->trained);
+    ts_free(&w->mark);
+    ts_free(work);
+}
+
+static ts_status begin(const ts_chat_encoder *e, void **work)
+{
+    hf_work *w = NULL;
+    TS_TRY(ts_alloc(&w, 1, sizeof *w));
+    void *made = w;
+    const ts_status st = ts_tokenizer_scratch_create(inside(e)->tok, &w->scratch);
+    if (st != TS_OK)
+        end(e, &made);
+    else
+        *work = made;
+    return st;
+}
+
+static bool is_answer(const json_t *message)
+{
+    const char *role = json_string_value(json_object_get(message, "role"));
+    return role && !strcmp(role, "assistant");
+}
+
+/* Whether the message's weight lets it be trained. */
+static ts_status read_weight(const json_t *message, size_t k, bool *trained)
+{
+    const json_t *v = json_object_get(message, "weight");
+    *trained = true;
+    if (!v)
+        return TS_OK;
+    const double weight = json_is_number(v) ? json_number_value(v) : json_is_true(v) ? 1 : json_is_false(v) ? 0 : -1;
+    if (weight != 0 && weight != 1)
+        return ts_error(TS_ERR_USER, "messages[%zu]: \"weight\": expected 0 or 1 (whether the answer is trained)", k);
+    if (weight == 1 && !is_answer(message))
+        return ts_error(TS_ERR_USER, "messages[%zu]: \"weight\" 1: only what an assistant says is trained", k);
+    *trained = weight == 1;
+    return TS_OK;
+}
+
+/* The number of the last answer; where it must be the last message, it is. */
+static ts_status find_last(const json_t *messages, ts_chat_train train, size_t *last)
+{
+    size_t n = json_array_size(messages);
+    while (n > 0 && !is_answer(json_array_get(messages, n - 1)))
+        n--;
+    if (n == 0)
+        return ts_error(TS_ERR_USER, "\"messages\": there is no assistant's message, so nothing to train");
+    if (train == TS_CHAT_PREFERENCE && n < json_array_size(messages))
+        return ts_error(TS_ERR_USER, "\"messages\": the last one must be the assistant's");
+    *last = n - 1;
+    return TS_OK;
+}
+
+static ts_status add_stretch(hf_work *w, size_t begin_, size_t end_, size_t message)
+{
+    TS_TRY(ts_grow(&w->trained, &w->cap_trained, w->n_trained + 1, sizeof *w->trained));
+    w->trained[w->n_trained++] = (stretch){ begin_, end_, message };
+    return TS_OK;
+}
+
+/* ---- by blocks ---- */
+
+/* Blocks that touch are one answer's. */
+static ts_status take_blocks(hf_work *w)
+{
+    for (size_t i = 0; i < w->whole.n_spans; i++) {
+        const ts_jinja_span s = w->whole.spans[i];
+        stretch *before = w->n_trained ? &w->trained[w->n_trained - 1] : NULL;
+        if (before && s.begin <= before->end)
+            before->end = s.end > before->end ? s.end : before->end;
+        else if (s.end > s.begin)
+            TS_TRY(add_stretch(w, s.begin, s.end, SIZE_MAX));
+    }
+    return TS_OK;
+}
+
+/* Leaves out the blocks of answers that are not trained, where blocks are told apart by messages. */
+static ts_status weigh_blocks(const hf_encoder *e, hf_work *w, const json_t *messages)
+{
+    size_t n_answers = 0, n_left_out = 0, kept = 0;
+    for (size_t k = 0; k < json_array_size(messages); k++) {
+        bool trained;
+        const json_t *m = json_array_get(messages, k);
+        TS_TRY(read_weight(m, k, &trained));
+        if (!is_answer(m))
+            continue;
+        if (n_answers < w->n_trained && trained)
+            w->trained[n_answers].message = k;
+        n_answers++;
+        n_left_out += !trained;
+    }
+    if (n_left_out && n_answers != w->n_trained)
+        return ts_error(TS_ERR_USER,
+                        "\"weight\": the template %s writes %zu generation blocks for %zu answers, so it is not known "
+                        "which is whose",
+                        e->template.name.s, w->n_trained, n_answers);
+    for (size_t i = 0; i < w->n_trained; i++)
+        if (!n_left_out || w->trained[i].message != SIZE_MAX)
+            w->trained[kept++] = w->trained[i];
+    w->n_trained = kept;
+    return TS_OK;
+}
+
+static ts_status by_blocks(const hf_encoder *e, hf_work *w, const ts_chat_view *v, ts_chat_train train)
+{
+    TS_TRY(take_blocks(w));
+    if (train == TS_CHAT_ANSWERS)
+        return weigh_blocks(e, w, v->messages);
+    if (w->n_trained)
+        w->trained[0] = w->trained[w->n_trained - 1];
+    w->n_trained = w->n_trained > 0;
+    return TS_OK;
+}
+
+/* ---- by growing renderings ---- */
+
+static bool begins(const ts_str *all, const ts_str *part)
+{
+    return part->len <= all->len && (!part->len || !memcmp(all->s, part->s, part->len));
+}
+
+static ts_status not_growing(const hf_encoder *e, size_t k, const char *what)
+{
+    return ts_error(TS_ERR_USER,
+                    "messages[%zu]: the template %s writes %s, so it is not known which tokens are the answer's; a "
+                    "template with {%% generation %%} blocks says it (or train the last answer alone: --mask-history)",
+                    k, e->template.name.s, what);
+}
+
+static ts_status take_answer(const hf_encoder *e, hf_work *w, ts_chat_view *v, size_t k)
+{
+    const ts_str *with = &w->whole.text;
+    TS_TRY(ts_chat_view_render(&e->template, v, k, true, &w->part));
+    if (k + 1 < json_array_size(v->messages)) {
+        TS_TRY(ts_chat_view_render(&e->template, v, k + 1, false, &w->next));
+        with = &w->next.text;
+    }
+    if (!begins(with, &w->part.text))
+        return not_growing(e, k, "the messages before an answer in another way once the answer is there");
+    if (!begins(&w->whole.text, with))
+        return not_growing(e, k, "an answer in another way once more messages follow");
+    return add_stretch(w, w->part.text.len, with->len, k);
+}
+
+static ts_status by_growth(const hf_encoder *e, hf_work *w, ts_chat_view *v, ts_chat_train train, size_t last)
+{
+    for (size_t k = train == TS_CHAT_ANSWERS ? 0 : last; k <= last; k++) {
+        bool trained;
+        const json_t *m = json_array_get(v->messages, k);
+        TS_TRY(read_weight(m, k, &trained));
+        if (is_answer(m) && (trained || train != TS_CHAT_ANSWERS))
+            TS_TRY(take_answer(e, w, v, k));
+    }
+    return TS_OK;
+}
+
+/* ---- tokens ---- */
+
+static ts_status tokenize(const hf_encoder *e, hf_work *w, bool in_part, ts_chat_tokens *out)
+{
+    const size_t n = w->n_trained;
+    TS_TRY(ts_grow(&w->mark, &w->cap_mark, 2 * n + 1, sizeof *w->mark));
+    for (size_t i = 0; i < n; i++) {
+        w->mark[2 * i] = (ts_text_mark){ .at = w->trained[i].begin };
+        w->mark[2 * i + 1] = (ts_text_mark){ .at = w->trained[i].end };
+    }
+    out->ids.n = out->labels.n = 0;
+    TS_TRY(ts_tokenizer_encode_marked(e->tok, w->scratch, ts_str_text(&w->whole.text), w->whole.text.len, w->mark,
+                                      2 * n, &out->ids));
+    TS_TRY(ts_grow(&out->labels.v, &out->labels.cap, out->ids.n + 1, sizeof *out->labels.v));
+    for (size_t i = 0; i < out->ids.n; i++)
+        out->labels.v[i] = TS_CHAT_NO_LABEL;
+    out->labels.n = out->ids.n;
+    for (size_t i = 0; i < n; i++) {
+        const ts_text_mark *a = &w->mark[2 * i], *b = a + 1;
+        for (size_t t = in_part ? a->over : a->from; t < b->from; t++)
+            out->labels.v[t] = out->ids.v[t];
+    }
+    return TS_OK;
+}
+
+static ts_status encode(const ts_chat_encoder *table, void *work, const json_t *conversation, ts_chat_train train,
+                        ts_chat_tokens *out)
+{
+    const hf_encoder *e = inside(table);
+    hf_work *w = work;
+    ts_chat_view v = { 0 };
+    size_t last = 0;
+    TS_TRY(ts_chat_view_open(&e->template, conversation, &v));
+    const bool blocks = ts_jinja_has_generation(v.jinja);
+    w->n_trained = 0;
+    ts_status st = find_last(v.messages, train, &last);
+    if (st == TS_OK)
+        st = ts_chat_view_render(&e->template, &v, json_array_size(v.messages), false, &w->whole);
+    if (st == TS_OK)
+        st = blocks ? by_blocks(e, w, &v, train) : by_growth(e, w, &v, train, last);
+    if (st == TS_OK)
+        st = tokenize(e, w, blocks, out);
+    ts_chat_view_close(&v);
+    return st;
+}
+
+static void destroy(ts_chat_encoder *table)
+{
+    hf_encoder *e = (hf_encoder *)(void *)table;
+    ts_chat_template_close(&e->template);
+    ts_free(&e);
+}
+
+ts_status ts_chat_hf_encoder_create(const char *folder, const char *file, const char *now, const ts_tokenizer *tok,
+                                    ts_chat_encoder **out)
+{
+    hf_encoder *e = NULL;
+    TS_TRY(ts_alloc(&e, 1, sizeof *e));
+    e->table = (ts_chat_encoder){ begin, end, encode, destroy };
+    e->tok = tok;
+    const ts_status st = ts_chat_template_open(folder, file, now, &e->template);
+    if (st != TS_OK)
+        destroy(&e->table);
+    else
+        *out = &e->table;
+    return st;
+}

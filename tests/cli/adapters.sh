@@ -1,0 +1,92 @@
+#!/bin/sh
+# Adapters beside a model's weights: in every layout what one process trains, in folders what PEFT reads (tests/golden has
+# its numbers), merged what they compute apart; and what fits nothing is refused.
+. "$(dirname "$0")/lib.sh"
+make_data
+base=tests/golden/families/llama adapter=tests/golden/adapters/patterns
+awk '{ for (i = 1; i <= NF; i++) $i = $i % 78 } 1' "$D/numbers.txt" >"$D/few.txt"
+"$T" preprocess --input "$D/few.txt" --output-prefix "$D/few" --tokenizer-type NullTokenizer --vocab-size 78 >/dev/null 2>"$D/err" ||
+    wrong "preprocess: $(cat "$D/err")"
+common="--load $base --data-path $D/few_text_document --split 100,0,0 --seq-length 16 --micro-batch-size 2 --global-batch-size 8
+    --lr 0.01 --lr-decay-style constant --eval-iters 0 --seed 7 --threads 1 --tokenizer-type NullTokenizer --vocab-size 78 --train-iters 4"
+echo '{"ids": [3, 17, 40, 61, 5, 9, 70, 33]}' >"$D/ids"
+
+# scores NAME OPTIONS...: log-probabilities in $D/scores-NAME
+scores() {
+    name=$1
+    shift
+    checks=$((checks + 1))
+    "$T" score --input "$D/ids" "$@" 2>"$D/err" | tr -d '[]' | sed 's/.*"logprobs": null, //; s/, "sum.*//' | tr ', ' '\n\n' |
+        sed '/^$/d' >"$D/scores-$name"
+    [ -s "$D/scores-$name" ] || wrong "score $*: $(cat "$D/err")"
+}
+# near A B: no score differs by more than some units of fp32
+near() {
+    checks=$((checks + 1))
+    paste "$D/scores-$1" "$D/scores-$2" | awk '{ d = $1 - $2; if (d < 0) d = -d; if (d > 2e-5) bad = 1 } END { exit bad || !NR }' ||
+        wrong "scores of $1 and $2 differ"
+}
+
+# A begins at random, B at zero: the first loss is the model's
+job none 1 --train-iters 1
+for names in "q_proj v_proj down_proj" "linear_qkv linear_proj linear_fc1 linear_fc2"; do
+    new="--lora-r 3 --lora-alpha 6 --lora-target-modules $names"
+    # shellcheck disable=SC2086
+    job one 1 $new --save-peft "$D/peft" --save-hf "$D/hf" --save "$D/one"
+    checks=$((checks + 1))
+    [ "$(numbers none | awk '{ print $2 }')" = "$(numbers one | awk 'NR == 1 { print $2 }')" ] || wrong "$names: another first loss"
+    scores apart --load $base --lora-load "$D/peft"
+    scores merged --load "$D/hf"
+    near apart merged
+    # shellcheck disable=SC2086
+    job half 1 $new --exit-interval 2 --save "$D/half"
+    # shellcheck disable=SC2086
+    job rest 1 $new --load "$D/half" --save-peft "$D/peft-rest"
+    same "$D/peft/adapter_model.safetensors" "$D/peft-rest/adapter_model.safetensors"
+    have_mpi || continue
+    for layout in "2 --tensor-model-parallel-size 2" "4 --tensor-model-parallel-size 4 --sequence-parallel" "2 --context-parallel-size 2" \
+        "4 --pipeline-model-parallel-size 2 --use-distributed-optimizer" "2 --use-torch-fsdp2 --recompute-granularity full
+        --recompute-method uniform --recompute-num-layers 1"; do
+        # shellcheck disable=SC2086
+        set -- $layout
+        ranks=$1
+        shift
+        rm -rf "$D/hf"
+        # shellcheck disable=SC2086
+        job layout "$ranks" $new "$@" --save-hf "$D/hf"
+        alike layout one 1
+        # shellcheck disable=SC2086
+        as_planned layout "$ranks" $new "$@"
+        scores merged --load "$D/hf"
+        near apart merged
+    done
+    rm -rf "$D/half" "$D/one" "$D/hf" "$D/peft" "$D/peft-rest"
+done
+
+# refused before anything is written
+refuse() {
+    text=$1
+    shift
+    # shellcheck disable=SC2086
+    expect 2 "$text" "$T" pretrain $common --save "$D/no" "$@"
+    absent "$D/no"
+}
+refuse "there are q_proj k_proj v_proj o_proj" --lora-r 2 --lora-target-modules nothing
+refuse "give names of one kind" --lora-r 2 --lora-target-modules q_proj linear_proj
+refuse "must say which layers" --lora-r 2
+refuse "there is no adapter" --save-peft "$D/peft"
+refuse "no adapter_config.json" --lora-load "$D"
+refuse "whose r is 4" --lora-load $adapter --lora-r 8
+refuse "contradict each other" --lora-load $adapter --freeze mlp
+mkdir "$D/bent"
+cp $adapter/adapter_model.safetensors "$D/bent"
+bent() {
+    sed "$1" $adapter/adapter_config.json >"$D/bent/adapter_config.json"
+    refuse "$2" --lora-load "$D/bent"
+}
+bent 's/"q_proj"/"o_proj"/' "is missing, which adapter_config.json asks for"
+bent 's/"q_proj"/"v_proj"/' "fits nothing in the model"
+bent 's/"r": 4/"r": 5/' "has shape [4"
+bent 's/"lora_bias": false/"lora_bias": true/' "lora_bias is set"
+bent 's/"down_proj"/"lm_head"/' "has no adapter here"
+finish

@@ -86,4 +86,13 @@ expect 0 "1 documents" factory --input mine --dataset-dir "$D"
 expect 2 "has no entry \"other\"" factory --input other --dataset-dir "$D"
 expect 2 "\"file_name\" is missing" factory --input hub --dataset-dir "$D"
 expect 2 "needs --dataset-dir" factory --input mine
+
+# the same template at training time
+echo '{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]}' >"$D/in.jsonl"
+show() { "$T" data show --load $golden/bytes --data-path "$D/in.jsonl" "$@"; }
+expect 0 "1 samples" show --prompt-type gemma
+expect 0 "$(printf '<start_of_turn>model\n⟦Ho</s>⟧')" show --prompt-type gemma
+expect 2 "conversations are written in one way" show --prompt-type gemma --hf-chat-template
+expect 2 "--prompt-type gemma9 is no template" show --prompt-type gemma9
+expect 2 "this command trains on the tokens of --data-path" "$T" pretrain --prompt-type qwen
 finish

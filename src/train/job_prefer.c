@@ -37,7 +37,7 @@ static bool is_own_reference(const ts_job *j)
 static void rest_adapters(void *job, bool rests)
 {
     ts_job *j = job;
-    ts_adapter_plan_rest(&j->model.adapters->plan, rests);
+    j->model.adapters->plan.off = rests;
 }
 
 /* Which folder it is: as the options say, or where the run began; *step likewise. */

@@ -129,9 +129,7 @@ const ts_option ts_train_script_rows[] = {
     TS_NOTE("mg-save-dir", 1, "checkpoints", "--load reads Hugging Face folders as they are"),
 
     /* other ways of training */
-    TS_LATER("prompt-type", 1, "empty", SFT),
     TS_LATER("template", 1, "empty", SFT),
-    TS_LATER("enable-thinking", 1, "none", SFT),
     TS_LATER("placeholder-token", 1, NULL, SFT),
     TS_LATER("reward-tokens", TS_OPTION_MANY, NULL, SFT),
     TS_LATER("reward-model", 1, NULL, SFT),

@@ -66,9 +66,9 @@ expect 0 "iterations 1 to 6" tune --config "$D/lf.yaml" --num-train-epochs 1.1
 expect 2 "--num-train-epochs counts samples that" "$T" pretrain $shape --seq-length 16 --lr 1 --data-path x --num-train-epochs 2
 
 # what cannot be meant, all of it at once
-printf 'learning_rate: 1e-4\nlr: 1e-3\nlr_scheduler_type: polynomial\nlora_rank: 4\nuse_badam: true\nlearning_rat: 3\ndeepspeed: /no/such.json\n' >"$D/bad.yaml"
+printf 'learning_rate: 1e-4\nlr: 1e-3\nlr_scheduler_type: polynomial\nuse_badam: true\nlearning_rat: 3\ndeepspeed: /no/such.json\n' >"$D/bad.yaml"
 expect 2 "lr in $D/bad.yaml:2 sets --lr, which learning_rate in $D/bad.yaml:1 sets too" train --config "$D/bad.yaml"
-says "--learning_rat in $D/bad.yaml:6 (did you mean learning_rate" "lr_scheduler_type: polynomial in $D/bad.yaml:3: none of linear, cosine," "--lora-r 4 in $D/bad.yaml:4" "--use_badam: true in $D/bad.yaml:5: there is no BAdam" \
+says "--learning_rat in $D/bad.yaml:5 (did you mean learning_rate" "lr_scheduler_type: polynomial in $D/bad.yaml:3: none of linear, cosine," "--use_badam: true in $D/bad.yaml:4: there is no BAdam" \
     "/no/such.json: cannot be opened"
 printf 'do_train: true\nlora_rank: 4\n' >"$D/lora.yaml"
 expect 2 "--lora_rank in $D/lora.yaml:2: --lora-r 4, no option of this command" "$T" infer --load x --config "$D/lora.yaml"

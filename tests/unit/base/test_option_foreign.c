@@ -1,6 +1,7 @@
 /* Names of other programs in files of options, and all options as YAML and back. */
 #include "../cmocka_all.h"
 #include "../temp.h"
+#include "base/option.h"
 #include "base/option_foreign.h"
 
 #include <string.h>

@@ -131,6 +131,10 @@ CASES = {
     "qwen2": ("qwen2", {**no(LLAMA, "head_dim"), "num_attention_heads": 3, "num_key_value_heads": 1, "tie_word_embeddings": True}, 4, {}),
     "qwen2-window": ("qwen2", {**WHOLE, "use_sliding_window": True, "sliding_window": 6, "max_window_layers": 1}, 5, dict(drop=["layer_types"])),
     "qwen3": ("qwen3", {**LLAMA, "tie_word_embeddings": True}, 5, {}),
+    # as bitsandbytes quantises: rows that are no whole blocks of 64, and whole ones
+    "llama-nf4": ("llama", {**LLAMA, "intermediate_size": 40}, 5, dict(seed=611, dtype="bfloat16", bnb="nf4")),
+    "qwen3-fp4": ("qwen3", {**LLAMA, "hidden_size": 64}, 5, dict(seed=612, bnb="fp4")),
+    "mistral-int8": ("mistral", {**no(LLAMA, "head_dim"), "num_attention_heads": 3, "num_key_value_heads": 1}, 4, dict(seed=613, bnb="int8")),
     "qwen3-window": ("qwen3", {**LLAMA, "attention_bias": True, "use_sliding_window": True, "sliding_window": 4,
                                "layer_types": ["sliding_attention", "full_attention"]}, 4, dict(shards=True)),
     "phi3": ("phi3", {**no(WHOLE, "head_dim"), "sliding_window": 7}, 4, {}),
@@ -671,6 +675,9 @@ def filled(name, model):
         pack(model, generator)
     if how.get("published"):
         narrow(model)
+    if how.get("bnb"):
+        with torch.no_grad():
+            quantise(model, how)
     if how.get("scales"):
         scale(model, *how["scales"])
     if how.get("unit_head"):
@@ -750,6 +757,36 @@ def published(config, tensors):
             out[n] = t
     quantised = dict(activation_scheme="dynamic", fmt="e4m3", quant_method="fp8", scale_fmt="ue8m0", weight_block_size=[128, 128])
     return {**config, "expert_dtype": "fp4", "quantization_config": quantised}, out
+
+
+QUANTISED = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+def quantise(model, how):
+    """Weights of linear layers become what bitsandbytes makes of them; model.parts: what files have instead."""
+    import bitsandbytes.functional as bnb
+    kind = getattr(torch, how.get("dtype", "float32"))
+    model.parts = {}
+    for n, p in model.named_parameters():
+        if n.split(".")[-2] not in QUANTISED:
+            continue
+        if how["bnb"] == "int8":
+            codes, most, _ = bnb.int8_vectorwise_quant(p.detach().half())
+            model.parts[n] = {n: codes, n.replace("weight", "SCB"): most, n + "_format": torch.tensor(0, dtype=torch.uint8)}
+            p.copy_(bnb.int8_vectorwise_dequant(codes, most))
+            continue
+        codes, state = bnb.quantize_4bit(p.detach().to(kind), compress_statistics=True, quant_type=how["bnb"])
+        model.parts[n] = {n: codes, **{f"{n}.{k}": x for k, x in state.as_dict(packed=True).items()}}
+        p.copy_(bnb.dequantize_4bit(codes, state).float())
+
+
+def with_parts(config, tensors, model, how):
+    out = {}
+    for n, t in tensors.items():
+        out.update({k: x.contiguous() for k, x in model.parts[n].items()} if n in model.parts else {n: t})
+    eight = how["bnb"] == "int8"
+    kind = dict(bnb_4bit_quant_type=how["bnb"], bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype="float32") if not eight else {}
+    return {**config, "quantization_config": dict(quant_method="bitsandbytes", load_in_4bit=not eight, load_in_8bit=eight, **kind)}, out
 
 
 def mixes(model):
@@ -836,6 +873,8 @@ def write_model(folder, name, model):
     order = {k: list(t.shape) for k, t in tensors.items()}
     if how.get("published"):
         config, tensors = published(config, tensors)
+    if how.get("bnb"):
+        config, tensors = with_parts(config, tensors, model, how)
     if how.get("old_gpt2"):  # as OpenAI's first files: no prefix, buffers of masks, the output layer beside its twin
         tensors = {k.removeprefix("transformer."): t for k, t in tensors.items()}
         for i in range(model.config.n_layer):
@@ -1038,6 +1077,14 @@ def check_folder(folder, name, logits, model):
         return check_packed(folder, model)
     if CASES[name][3].get("published"):
         return check_published(folder, file_tensors(model, CASES[name][3]))
+    if CASES[name][3].get("bnb"):
+        back, seen = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").dequantize(), 0
+        for n, p in model.named_parameters():
+            if n in model.parts:
+                assert torch.equal(back.get_parameter(n).float(), p), n
+                seen += 1
+        assert seen == len(model.parts)
+        return
     back = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
     off = (back(torch.tensor(json.loads((folder / "golden.json").read_text())["tokens"])).logits[0] - logits).abs().max().item()
     assert off < 1e-5, f"{name}: transformers reads another model from {folder}, off by {off}"

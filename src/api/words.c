@@ -1,5 +1,6 @@
 #include "api/words.h"
 
+#include "api/foreign.h"
 #include "base/log.h"
 #include "dist/world.h"
 
@@ -44,6 +45,7 @@ ts_status ts_words_take(ts_option_set *set, int argc, char *const *argv)
     TS_TRY(ts_alloc(&words, (size_t)argc + 1, sizeof *words));
     if (argc)
         memcpy(words, argv, (size_t)argc * sizeof *words);
+    ts_option_speak(set, &ts_foreign_names);
     ts_status st = read_config(set, &argc, words);
     if (st == TS_OK)
         st = ts_option_parse(set, argc, words);
@@ -58,6 +60,8 @@ void ts_words_log_notes(const ts_option_set *set)
     ts_str text = { 0 };
     int64_t rank;
     ts_comm_launched(&rank);
+    if (rank == 0 && *ts_option_understood(set))
+        ts_log(TS_LOG_INFO, "names of other programs, and what they are here:\n%s", ts_option_understood(set));
     if (rank == 0 && ts_option_notes(set, &text) == TS_OK && text.len)
         ts_log(TS_LOG_INFO, "%s", text.s);
     ts_str_deinit(&text);

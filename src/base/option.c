@@ -75,6 +75,7 @@ void ts_option_set_destroy(ts_option_set **set)
     ts_str_deinit(&s->wrong);
     ts_str_deinit(&s->strange);
     ts_str_deinit(&s->renamed);
+    ts_str_deinit(&s->understood);
     ts_names_destroy(&s->names);
     ts_free(&s->owned);
     ts_free(&s->e);
@@ -112,26 +113,12 @@ void ts_option_warn_alone(const ts_option_set *s, const char *name, bool has_par
         ts_log(TS_LOG_WARN, "--%s has no effect without %s", name, partner);
 }
 
-/* A user's mistake is kept for the end, so that all of them are told at once. place: where it was
- * made, for a line of its own, or "". */
-static ts_status collect(ts_option_set *s, ts_status st, const char *place)
+ts_status ts_option_collect(ts_option_set *s, ts_status st, const char *place)
 {
     if (st != TS_ERR_USER)
         return st;
     return ts_str_printf(&s->wrong, "%s%s%s%s", s->wrong.len ? "\n" : "", ts_error_message(),
                          *place ? "\n  " : "", place);
-}
-
-/* Whether a word is one of "1|none"; numbers may be written in any way. */
-static bool is_neutral(const char *neutral, const char *word)
-{
-    if (!neutral)
-        return false;
-    if (ts_option_choice(neutral, word) >= 0)
-        return true;
-    char *end, *own_end;
-    const double v = strtod(word, &end), own = strtod(neutral, &own_end);
-    return *word && !*end && own_end != neutral && v == own;
 }
 
 /* LATER: a value that is not the neutral one is kept for the end; the last one given counts. */
@@ -151,7 +138,7 @@ static ts_status put_off(ts_option_set *s, entry *e, const char *given, const ch
     const bool cut = text.len > MOST;
     const size_t name = strlen(given), dot = name && given[name - 1] == '.';
     e->said = NULL;
-    if (st == TS_OK && !off && !is_neutral(r->def, value)) {
+    if (st == TS_OK && !off && !ts_option_is_one_of(r->def, value)) {
         st = ts_str_printf(&said, "--%.*s%s%.*s%s%s", (int)(name - dot), given,
                            n && takes_words ? " " : "",
                            takes_words ? (int)(cut ? MOST : text.len) : 0, value,
@@ -164,9 +151,8 @@ static ts_status put_off(ts_option_set *s, entry *e, const char *given, const ch
     return st;
 }
 
-/* A row without a value, given by this name with n words. */
-static ts_status tell(ts_option_set *s, entry *e, const char *given, const char *place, int n,
-                      char *const *words)
+ts_status ts_option_tell(ts_option_set *s, entry *e, const char *given, const char *place, int n,
+                         char *const *words)
 {
     const ts_option *r = e->row;
     if (r->type == TS_OPTION_HINT)
@@ -174,7 +160,7 @@ static ts_status tell(ts_option_set *s, entry *e, const char *given, const char 
     if (r->type == TS_OPTION_LATER)
         return put_off(s, e, given, place, n, words);
     const bool fits = !n || !r->choices || ts_option_choice(r->choices, words[0]) >= 0;
-    return fits ? TS_OK : collect(s, ts_option_none_of(r, words[0]), place);
+    return fits ? TS_OK : ts_option_collect(s, ts_option_none_of(r, words[0]), place);
 }
 
 /* ---- the command line ---- */
@@ -215,7 +201,7 @@ static ts_status take_option(ts_option_set *s, entry *e, const char *given, cons
                       r->type == TS_OPTION_LIST || ts_option_is_mute(r) ? "at least one value"
                                                                         : "its value");
     else if (ts_option_is_mute(r))
-        st = tell(s, e, given, "", n, joined ? one : words);
+        st = ts_option_tell(s, e, given, "", n, joined ? one : words);
     else if (joined)
         st = ts_option_set_word(s, e, joined);
     else if (r->type == TS_OPTION_LIST)
@@ -223,7 +209,7 @@ static ts_status take_option(ts_option_set *s, entry *e, const char *given, cons
     else
         st = ts_option_set_word(s, e, n ? words[0] : "true");
     e->from = TS_FROM_COMMAND;
-    return collect(s, st, "");
+    return ts_option_collect(s, st, "");
 }
 
 /* A word that belongs to no option. */
@@ -234,7 +220,7 @@ static ts_status stray(ts_option_set *s, const char *word)
         here = " (the name of a script is left out)";
     else if (dot && (!strcmp(dot, ".yaml") || !strcmp(dot, ".yml") || !strcmp(dot, ".json")))
         here = " (a file of options is given with --config)";
-    return collect(s,
+    return ts_option_collect(s,
                    ts_error(TS_ERR_USER,
                             "command line: \"%s\" stands where an option was expected%s", word,
                             here),
@@ -267,152 +253,6 @@ ts_status ts_option_parse(ts_option_set *s, int argc, char *const *argv)
     return TS_OK;
 }
 
-/* ---- files ---- */
-
-static ts_status scalar_text(const json_t *v, ts_str *out)
-{
-    ts_str_reset(out);
-    if (json_is_string(v) && strlen(json_string_value(v)) != json_string_length(v))
-        return ts_error(TS_ERR_USER, "has a NUL character in it");
-    if (json_is_string(v))
-        return ts_str_puts(out, json_string_value(v));
-    if (json_is_boolean(v))
-        return ts_str_puts(out, json_is_true(v) ? "true" : "false");
-    if (json_is_integer(v))
-        return ts_str_printf(out, "%lld", (long long)json_integer_value(v));
-    if (json_is_real(v))
-        return ts_str_printf(out, "%.17g", json_real_value(v));
-    return ts_error(TS_ERR_USER, "is neither text, number, true nor false");
-}
-
-/* The elements as words, which set_list copies. */
-static ts_status array_words(const json_t *array, char **words)
-{
-    ts_str text = { 0 };
-    ts_status st = TS_OK;
-    size_t i;
-    json_t *v;
-    json_array_foreach(array, i, v) {
-        if ((st = scalar_text(v, &text)) != TS_OK ||
-            (st = ts_strdup(ts_str_text(&text), &words[i])) != TS_OK)
-            break;
-    }
-    ts_str_deinit(&text);
-    return st;
-}
-
-static ts_status take_array(ts_option_set *s, const entry *e, const json_t *array)
-{
-    const size_t n = json_array_size(array);
-    char **words;
-    if (n == 0)
-        return TS_OK;
-    if (n > INT_MAX)
-        return ts_error(TS_ERR_USER, "is a list of %zu words", n);
-    TS_TRY(ts_alloc(&words, n, sizeof *words));
-    ts_status st = array_words(array, words);
-    if (st == TS_OK)
-        st = ts_option_set_list(s, e, (int)n, words, false);
-    for (size_t i = 0; i < n; i++)
-        ts_free(&words[i]);
-    ts_free(&words);
-    return st;
-}
-
-static ts_status take_value(ts_option_set *s, const entry *e, const json_t *v)
-{
-    const bool list = e->row->type == TS_OPTION_LIST || e->row->type == TS_OPTION_EACH;
-    if (json_is_null(v))
-        return TS_OK;
-    if (json_is_array(v) && list)
-        return take_array(s, e, v);
-    ts_str text = { 0 };
-    ts_status st = scalar_text(v, &text);
-    if (st == TS_OK)
-        st = ts_option_set_word(s, e, text.s);
-    ts_str_deinit(&text);
-    return st;
-}
-
-/* A row without a value. Lists and sections are not shown. */
-static ts_status tell_json(ts_option_set *s, entry *e, const char *name, const char *place,
-                           const json_t *v)
-{
-    ts_str text = { 0 };
-    ts_status st = TS_OK;
-    const bool scalar = !json_is_array(v) && !json_is_object(v);
-    if (scalar && !json_is_null(v))
-        st = scalar_text(v, &text);
-    char *word = text.s;
-    if (st == TS_OK && !json_is_null(v))
-        st = tell(s, e, name, place, scalar, &word);
-    ts_str_deinit(&text);
-    return st;
-}
-
-typedef struct source {
-    ts_option_set *set;
-    const char *path;
-} source;
-
-static ts_status take_key(const source *f, const char *key, const char *name, int line,
-                          const json_t *v)
-{
-    char where[1100], place[1200];
-    entry *e = ts_option_find(f->set, name);
-    if (line > 0)
-        snprintf(where, sizeof where, "%s:%d", f->path, line);
-    else
-        snprintf(where, sizeof where, "%s", f->path);
-    snprintf(place, sizeof place, " in %s", where);
-    if (!e)
-        return ts_option_strange(f->set, name, place);
-    if (e->from > TS_FROM_FILE)
-        return TS_OK;
-    e->from = TS_FROM_FILE;
-    if (ts_option_is_mute(e->row))
-        return tell_json(f->set, e, name, place, v);
-    snprintf(place, sizeof place, "in %s, key %s", where, key);
-    return collect(f->set, take_value(f->set, e, v), place);
-}
-
-/* section: the names of the sections around, each with a dot behind it. lines: NULL or what
- * ts_yaml_read says of o's keys. */
-static ts_status take_object(const source *f, const char *section, const json_t *o,
-                             const json_t *lines)
-{
-    const char *key;
-    json_t *v;
-    json_object_foreach((json_t *)(uintptr_t)o, key, v) {
-        char name[128];
-        const json_t *at = json_object_get(lines, key);
-        const int line = (int)json_integer_value(json_object_get(at, "line"));
-        const bool is_section = json_is_object(v);
-        snprintf(name, sizeof name, "%s%s%s", section, key, is_section ? "." : "");
-        if (is_section && !ts_option_find(f->set, name))
-            TS_TRY(take_object(f, name, v, json_object_get(at, "in")));
-        else
-            TS_TRY(take_key(f, key, name, line, v));
-    }
-    return TS_OK;
-}
-
-ts_status ts_option_read_file(ts_option_set *s, const char *path)
-{
-    json_t *o, *lines = NULL;
-    const size_t n = strlen(path);
-    const bool yaml =
-        (n > 5 && !strcmp(path + n - 5, ".yaml")) || (n > 4 && !strcmp(path + n - 4, ".yml"));
-    TS_TRY(yaml ? ts_yaml_read(path, &o, &lines) : ts_json_read(path, &o));
-    const source f = { s, path };
-    const ts_status st = json_is_object(o)
-                             ? take_object(&f, "", o, lines)
-                             : ts_error(TS_ERR_USER, "%s: name: value pairs were expected", path);
-    json_decref(o);
-    json_decref(lines);
-    return st;
-}
-
 /* ---- the environment ---- */
 
 ts_status ts_option_read_env(ts_option_set *s, char *const *environ_)
@@ -433,8 +273,9 @@ ts_status ts_option_read_env(ts_option_set *s, char *const *environ_)
         snprintf(place, sizeof place, "in the environment variable %.*s",
                  (int)(equals - *environ_), *environ_);
         e->from = TS_FROM_ENV;
-        TS_TRY(ts_option_is_mute(e->row) ? tell(s, e, e->row->name, "", *word != 0, &word)
-                                         : collect(s, ts_option_set_word(s, e, word), place));
+        TS_TRY(ts_option_own(s, place + strlen("in the environment variable "), &e->where));
+        TS_TRY(ts_option_is_mute(e->row) ? ts_option_tell(s, e, e->row->name, "", *word != 0, &word)
+                                         : ts_option_collect(s, ts_option_set_word(s, e, word), place));
     }
     return TS_OK;
 }

@@ -18,8 +18,9 @@ void ts_option_set_destroy(ts_option_set **set); /* texts and lists in the value
  * they return only what cannot be gone on from (a file that cannot be read, memory).
  * Words: argv without program and command. Names may have _ for -. */
 ts_status ts_option_parse(ts_option_set *set, int argc, char *const *argv) TS_NODISCARD;
-/* Takes name: value pairs from a JSON or YAML file; origin is remembered for messages. Values given
- * on the command line win whatever the order of calls. */
+/* Takes name: value pairs from a JSON or YAML file, in sections of any name; null: not given. Names of other programs
+ * too, where the set was told of them (base/option_foreign.h). Values given on the command line win whatever the order
+ * of calls. */
 ts_status ts_option_read_file(ts_option_set *set, const char *path) TS_NODISCARD;
 /* TESSERA_NUM_LAYERS=3 sets num-layers; only names of the table are looked at. */
 ts_status ts_option_read_env(ts_option_set *set, char *const *environ_) TS_NODISCARD;
@@ -34,6 +35,8 @@ bool ts_option_given(const ts_option_set *set, const char *name);
 ts_status ts_option_notes(const ts_option_set *set, ts_str *out) TS_NODISCARD;
 /* Number of the word in a list of choices, or -1. */
 int ts_option_choice(const char *choices, const char *word);
+/* Whether a text is one of "a|b|c" (NULL: no); numbers may be written in any way. */
+bool ts_option_is_one_of(const char *words, const char *text);
 
 /* Whole numbers from 0 on in the words of a list, parted by commas or words: "1,3 3" is 1, 3, 3. Others
  * are TS_ERR_USER. *out [n] is the caller's (ts_free). */
@@ -62,6 +65,9 @@ void ts_option_warn_alone(const ts_option_set *set, const char *name, bool has_p
 ts_status ts_option_help(const ts_option_set *set, ts_str *out) TS_NODISCARD;
 /* Resolved values as a JSON object (given and default), for records and checkpoints. */
 ts_status ts_option_json(const ts_option_set *set, ts_str *out) TS_NODISCARD;
+/* The same as YAML for --config: value and origin of each, by group, and `given`, the names that were given, so that
+ * a set that reads it back has the same values given and left out. title: what they are of. */
+ts_status ts_option_yaml(const ts_option_set *set, const char *title, ts_str *out) TS_NODISCARD;
 /* An option that has another value in an object that ts_option_json made, here or elsewhere. */
 typedef struct ts_option_difference {
     const ts_option *row;

@@ -48,39 +48,53 @@ entry *ts_option_find(const ts_option_set *s, const char *name)
     return e || !last || !last[1] ? e : find_exact(s, last + 1);
 }
 
-/* The nearest names, and those that the word is a part of. */
-static ts_status put_nearest(const ts_option_set *s, const char *name, ts_str *out)
+enum { NEAREST = 3 };
+typedef struct nearest {
+    const char *name[NEAREST];
+    int dist[NEAREST];
+    bool foreign[NEAREST]; /* a name of another program, which files may have */
+} nearest;
+
+static void look_at(nearest *b, const char *name, const char *known, bool foreign)
 {
-    const char *best[3] = { 0 };
-    int dist[3] = { 99, 99, 99 };
-    for (size_t i = 0; i < s->n; i++) {
-        const char *known = s->e[i].row->name;
-        if (s->e[i].row->type == TS_OPTION_HINT || strchr(known, '.'))
-            continue;
-        int d = ts_edit_distance(name, known);
-        if (strlen(name) >= 4 && strstr(known, name))
-            d = d < 4 ? d : 4;
-        for (int k = 0; k < 3; k++) {
-            if (d < dist[k]) {
-                memmove(dist + k + 1, dist + k, (size_t)(2 - k) * sizeof *dist);
-                memmove(best + k + 1, best + k, (size_t)(2 - k) * sizeof *best);
-                dist[k] = d;
-                best[k] = known;
-                break;
-            }
+    char plain[NAME_MAX_LEN];
+    int d = ts_edit_distance(plain_name(name, plain) ? plain : name, known);
+    if (strlen(name) >= 4 && strstr(known, plain))
+        d = d < 4 ? d : 4;
+    for (int k = 0; k < NEAREST; k++)
+        if (d < b->dist[k]) {
+            const size_t behind = (size_t)(NEAREST - 1 - k);
+            memmove(b->dist + k + 1, b->dist + k, behind * sizeof *b->dist);
+            memmove(b->name + k + 1, b->name + k, behind * sizeof *b->name);
+            memmove(b->foreign + k + 1, b->foreign + k, behind * sizeof *b->foreign);
+            b->dist[k] = d, b->name[k] = known, b->foreign[k] = foreign;
+            return;
         }
-    }
+}
+
+/* The nearest names, and those that the word is a part of. in_file: names of other programs too. */
+static ts_status put_nearest(const ts_option_set *s, const char *name, bool in_file, ts_str *out)
+{
+    nearest b = { .dist = { 99, 99, 99 } };
+    for (size_t i = 0; i < s->n; i++)
+        if (s->e[i].row->type != TS_OPTION_HINT && !strchr(s->e[i].row->name, '.'))
+            look_at(&b, name, s->e[i].row->name, false);
+    for (size_t i = 0; in_file && s->foreign && i < s->foreign->n; i++)
+        look_at(&b, name, s->foreign->row[i].name, true);
     const int near = (int)strlen(name) / 3 + 2;
-    for (int k = 0; k < 3 && best[k] && dist[k] <= near; k++)
-        TS_TRY(ts_str_printf(out, "%s--%s", k ? ", " : " (did you mean ", best[k]));
-    return best[0] && dist[0] <= near ? ts_str_puts(out, "?)") : TS_OK;
+    for (int k = 0; k < NEAREST && b.name[k] && b.dist[k] <= near; k++) {
+        TS_TRY(ts_str_printf(out, "%s%s", k ? ", " : " (did you mean ", b.foreign[k] ? "" : "--"));
+        for (const char *p = b.name[k]; *p; p++)
+            TS_TRY(ts_str_add(out, b.foreign[k] && *p == '-' ? "_" : p, 1));
+    }
+    return b.name[0] && b.dist[0] <= near ? ts_str_puts(out, "?)") : TS_OK;
 }
 
 ts_status ts_option_strange(ts_option_set *s, const char *name, const char *place)
 {
     const char *last = strrchr(name, '.');
     TS_TRY(ts_str_printf(&s->strange, "%s--%s%s", s->strange.len ? ", " : "", name, place));
-    return put_nearest(s, last ? last + 1 : name, &s->strange);
+    return put_nearest(s, last ? last + 1 : name, *place, &s->strange);
 }
 
 ts_status ts_option_renamed(ts_option_set *s, const char *name, const char *place,

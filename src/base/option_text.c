@@ -117,7 +117,7 @@ ts_status ts_option_help(const ts_option_set *s, ts_str *out)
     return help_later(s, out);
 }
 
-static ts_status json_value(const entry *e, ts_str *out)
+ts_status ts_option_value_json(const entry *e, ts_str *out)
 {
     const void *f = ts_option_field(e);
     switch (e->row->type) {
@@ -163,7 +163,7 @@ ts_status ts_option_json(const ts_option_set *s, ts_str *out)
         if (ts_option_is_mute(s->e[i].row))
             continue;
         TS_TRY(ts_str_printf(out, "%s\n  \"%s\": ", first ? "" : ",", s->e[i].row->name));
-        TS_TRY(json_value(&s->e[i], out));
+        TS_TRY(ts_option_value_json(&s->e[i], out));
         first = false;
     }
     return ts_str_puts(out, "\n}\n");

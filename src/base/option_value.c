@@ -140,6 +140,22 @@ int ts_option_choice(const char *choices, const char *text)
     return -1;
 }
 
+bool ts_option_is_one_of(const char *words, const char *text)
+{
+    if (!words)
+        return false;
+    if (ts_option_choice(words, text) >= 0)
+        return true;
+    char *end, *own_end;
+    const double v = strtod(text, &end);
+    if (end == text || *end)
+        return false;
+    for (const char *p = words; *p; p += strcspn(p, "|"), p += *p != 0)
+        if (strtod(p, &own_end) == v && own_end != p && (*own_end == '|' || !*own_end))
+            return true;
+    return false;
+}
+
 ts_status ts_option_choices(const char *choices, bool other, ts_str *out)
 {
     bool first = true, later = false;

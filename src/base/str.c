@@ -107,6 +107,16 @@ ts_status ts_str_json_real(ts_str *b, double v, int digits)
     return isfinite(v) ? ts_str_printf(b, "%.*g", digits, v) : ts_str_puts(b, "null");
 }
 
+ts_status ts_str_real(ts_str *b, double v)
+{
+    char text[32];
+    int digits = 15;
+    do
+        snprintf(text, sizeof text, "%.*g", digits, v);
+    while (strtod(text, NULL) != v && digits++ < 17);
+    return ts_str_puts(b, text);
+}
+
 static bool is_tail(unsigned char c) { return (c & 0xC0) == 0x80; }
 
 int ts_utf8_len(const char *s, size_t n)

@@ -22,6 +22,9 @@ ts_status ts_str_xml(ts_str *b, const char *s) TS_NODISCARD;
 /* Adds a number as JSON, of so many digits: null where it is not finite. */
 ts_status ts_str_json_real(ts_str *b, double v, int digits) TS_NODISCARD;
 
+/* Adds a finite number with the digits that it needs, no more. */
+ts_status ts_str_real(ts_str *b, double v) TS_NODISCARD;
+
 static inline const char *ts_str_text(const ts_str *b) { return b->s ? b->s : ""; }
 
 /* Length of the valid UTF-8 sequence at s (1..4), or 0: overlong forms, surrogates and values past

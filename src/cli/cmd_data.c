@@ -1,4 +1,5 @@
 /* tessera data show: what a model is trained on, as tuning reads it. */
+#include "base/file.h"
 #include "base/json.h"
 #include "cli/command.h"
 #include "data/instruct/chat_rows.h"
@@ -26,7 +27,7 @@ KINDS(TS_CHOICE_CHECK)
     TS_ROW(type, show_options, field, name, def, lo, hi, choices, GROUP, help)
 static const ts_option rows[] = {
     ROW(TEXT, load, "load", NULL, 0, 0, NULL, "the model's folder: its tokenizer and its chat template"),
-    ROW(TEXT, data_path, "data-path", NULL, 0, 0, NULL, "a .json or .jsonl file of conversations"),
+    ROW(TEXT, data_path, "data-path", NULL, 0, 0, NULL, "a .json or .jsonl file of conversations, or PREFIX of files PREFIX_packed_KEY_document.bin/.idx"),
     ROW(INT, seq_length, "seq-length", "0", 0, 1 << 26, NULL,
         "tokens of a sample that training would read; what is behind them is shown as cut (0: all are read)"),
     ROW(CHOICE, kind, "kind", "sft", 0, 0, TS_CHOICES(KINDS),
@@ -147,6 +148,8 @@ static void print_counts(const ts_chat_counts *c)
     printf("=== %lld records, %lld samples: %lld tokens, %lld trained (%.1f %%)\n", (long long)c->records,
            (long long)c->samples, (long long)c->tokens, (long long)c->trained,
            100 * (double)c->trained / (double)(c->tokens ? c->tokens : 1));
+    if (c->packs)
+        printf("=== packed into %lld rows\n", (long long)c->packs);
     if (c->cut)
         printf("=== %lld samples are longer than --seq-length: %lld tokens are cut\n", (long long)c->cut,
                (long long)c->cut_tokens);
@@ -173,7 +176,7 @@ static ts_status show_samples(shower *s, ts_output *out)
     return TS_OK;
 }
 
-static ts_status open_rows(shower *s)
+static ts_status open_chats(shower *s)
 {
     const bool is_entry = s->chat.dataset.n > 0;
     TS_TRY(ts_chat_writer_open(&s->chat, s->o.load, &s->text, &s->writer));
@@ -183,12 +186,52 @@ static ts_status open_rows(shower *s)
     return ts_chat_rows_open(&s->chat, &need, &s->counts, &s->rows);
 }
 
+/* What there is in rows of files. */
+static ts_status count_rows(shower *s)
+{
+    ts_chat_counts *c = &s->counts;
+    c->records = c->samples = s->rows->n;
+    for (int64_t i = 0; i < s->rows->n; i++) {
+        const int64_t cut = c->cut_tokens, trained = c->trained;
+        TS_TRY(s->rows->read(s->rows, i, &s->row));
+        for (int k = 0; k < 2 * ts_rows_each((ts_rows_kind)s->o.kind); k += 2)
+            for (int64_t t = 0; t < s->row.n[k]; t++) {
+                const state how = state_of(s, k, t);
+                c->cut_tokens += how == CUT;
+                c->tokens += how != CUT;
+                c->trained += how == TRAINED;
+            }
+        c->cut += c->cut_tokens > cut;
+        c->untrained += c->trained == trained;
+    }
+    return TS_OK;
+}
+
+/* Files of `preprocess`. */
+static ts_status open_files(shower *s)
+{
+    ts_str mask = { 0 };
+    TS_TRY(ts_chat_tokenizer_open(s->o.load, &s->text, &s->writer.tok));
+    ts_status st = ts_str_printf(&mask, "%s_packed_attention_mask_document.idx", s->o.data_path);
+    const bool has_mask = st == TS_OK && s->o.kind == TS_ROWS_SFT && ts_path_exists(mask.s);
+    ts_str_deinit(&mask);
+    if (st == TS_OK)
+        st = ts_packed_rows_open(s->o.data_path, (ts_rows_kind)s->o.kind, has_mask, ts_tokenizer_vocab_size(s->writer.tok.tok),
+                                 &s->rows);
+    return st == TS_OK ? count_rows(s) : st;
+}
+
+static ts_status open_rows(shower *s)
+{
+    return s->chat.dataset.n || ts_chat_rows_is_path(s->o.data_path) ? open_chats(s) : open_files(s);
+}
+
 static ts_status check(show_options *o, const ts_chat_options *chat)
 {
     if (!o->load)
         return ts_error(TS_ERR_USER, "--load is missing: the model's folder");
     if (!o->data_path && !chat->dataset.n)
-        return ts_error(TS_ERR_USER, "--data-path is missing: a .json or .jsonl file of conversations");
+        return ts_error(TS_ERR_USER, "--data-path is missing: a .json or .jsonl file of conversations, or a prefix");
     if (chat->dataset.n > 1 || (chat->dataset.n && o->data_path))
         return ts_error(TS_ERR_USER, "--dataset, --data-path: one at a time is shown");
     if (o->is_instruction && o->is_pairwise)

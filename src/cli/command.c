@@ -13,8 +13,8 @@ static ts_status help_text(const ts_command *cmd, const char *usage, const ts_op
 {
     TS_TRY(ts_str_printf(out, "tessera %s: %s\n\n%s\n", cmd->name, cmd->summary, usage));
     TS_TRY(ts_option_help(set, out));
-    return ts_str_printf(out, "\nAny command: --config FILE takes options from YAML or JSON; "
-                              "TESSERA_<OPTION> in the environment sets an option.\n");
+    return ts_str_printf(out, "\nAny command: --config FILE takes options from YAML or JSON, --print-config writes "
+                              "all of them as YAML and ends; TESSERA_<OPTION> in the environment sets an option.\n");
 }
 
 /* form: NULL for the text that people read, man, or a shell whose completion script is being made. */
@@ -45,6 +45,44 @@ static bool asks_help(const char *word, const char **form)
     return false;
 }
 
+static bool asks_config(const char *word)
+{
+    return !strcmp(word, "--print-config") || !strcmp(word, "--print_config");
+}
+
+static ts_status print_config(const ts_command *cmd, const ts_option_set *set)
+{
+    ts_str text = { 0 };
+    char title[64];
+    snprintf(title, sizeof title, "tessera %s", cmd->name);
+    const ts_status st = ts_option_yaml(set, title, &text);
+    if (st == TS_OK) {
+        ts_words_log_notes(set);
+        fputs(ts_str_text(&text), stdout);
+    }
+    ts_str_deinit(&text);
+    return st;
+}
+
+/* From the environment, files and words; *printed: they were to be shown. */
+static ts_status take_options(const ts_command *cmd, ts_option_set *set, int argc, char *const *argv, bool *printed)
+{
+    char **words;
+    int n = 0;
+    TS_TRY(ts_alloc(&words, (size_t)argc + 1, sizeof *words));
+    for (int i = 0; i < argc; i++)
+        if (!asks_config(argv[i]))
+            words[n++] = argv[i];
+    *printed = n < argc;
+    ts_status st = ts_option_read_env(set, environ);
+    if (st == TS_OK)
+        st = ts_words_take(set, n, words);
+    if (st == TS_OK && *printed)
+        st = print_config(cmd, set);
+    ts_free(&words);
+    return st;
+}
+
 int ts_command_words(int argc, char *const *argv)
 {
     int n = 0;
@@ -66,8 +104,8 @@ ts_status ts_command_options(const ts_command *cmd, const char *usage,
         *helped = asks_help(argv[i], &form) || *helped;
     if (*helped)
         st = print_help(cmd, usage, s, form);
-    else if ((st = ts_option_read_env(s, environ)) == TS_OK)
-        st = ts_words_take(s, argc, argv);
+    else
+        st = take_options(cmd, s, argc, argv, helped);
     if (st != TS_OK || *helped)
         ts_option_set_destroy(&s);
     else

@@ -11,7 +11,7 @@
 
 #define SHARDS                                                                                     \
     "folders that are cut for several processes of a layer or a stage; Hugging Face folders are whole"
-#define ADAPTERS "adapters (LoRA, QLoRA)"
+#define ADAPTERS "adapters (LoRA)"
 
 const ts_option ts_convert_rows[] = {
     ROW(TEXT, load_dir, "load-dir", NULL, 0, 0, NULL,
@@ -30,9 +30,20 @@ const ts_option ts_convert_rows[] = {
     ROW(INT, step, "ckpt-step", "-1", -1, 9e15, NULL, "this iteration instead of the newest (-1)"),
     ROW(TEXT, model_type_hf, "model-type-hf", NULL, 0, 0, NULL,
         "the model's kind, as a check against what is read"),
+    ROW(FLAG, nf4, "qlora-nf4", NULL, 0, 0, NULL,
+        "weights of the layers' linear layers in 4 bits (NF4 with double quantisation), as bitsandbytes has them"),
+    ROW(FLAG, unpacked, "qlora-save-dequantize", NULL, 0, 0, NULL,
+        "weights that bitsandbytes has in 4 or 8 bits as the values that they stand for"),
     ROW(FLAG, check, "check", NULL, 0, 0, NULL,
         "load both forms, compare their logits and say the largest difference"),
     ROW(INT, threads, "threads", "0", 0, 4096, NULL, "--check: threads (0: all cores)"),
+    ROW(TEXT, lora.load, "lora-load", NULL, 0, 0, NULL,
+        "an adapter's folder (PEFT), whose sum the weights get; the others stay bit for bit"),
+    ROW(INT, lora.r, "lora-r", "0", 0, 1 << 16, NULL, "--lora-load: its rank, as a check (0: none)"),
+    ROW(REAL, lora.alpha, "lora-alpha", "0", 0, 1e9, NULL, "--lora-load: its alpha, likewise"),
+    ROW(LIST, lora.targets, "lora-target-modules", NULL, 0, 0, NULL, "--lora-load: its target_modules, likewise"),
+    ROW(FLAG, adapter_alone, "save-lora-to-hf", NULL, 0, 0, NULL,
+        "write the adapter alone, as PEFT has it, instead of the model with it"),
     ROW(FLAG, json, "json", NULL, 0, 0, NULL, "print one JSON object"),
     /* what scripts of MindSpeed LLM's converters say beside */
     TS_NOTE("model-type", 1, "conversion", "kinds are told by content"),
@@ -66,12 +77,6 @@ const ts_option ts_convert_rows[] = {
     TS_LATER("split-rank", 1, NULL, SHARDS),
     TS_LATER("w-pack", 1, NULL, "models whose query, key and value weights come in one tensor W_pack"),
     TS_LATER("orm", 0, NULL, "reward heads"),
-    TS_LATER("lora-load", 1, NULL, ADAPTERS),
-    TS_LATER("lora-r", 1, "0", ADAPTERS),
-    TS_LATER("lora-alpha", 1, NULL, ADAPTERS),
-    TS_LATER("lora-target-modules", TS_OPTION_MANY, NULL, ADAPTERS),
-    TS_LATER("save-lora-to-hf", 0, NULL, ADAPTERS),
-    TS_LATER("qlora-nf4", 0, NULL, ADAPTERS),
     TS_LATER("moe-grouped-gemm", 0, NULL, "mixtures of experts"),
     TS_HINT("load", 1, "--load-dir"),
     TS_HINT("input", 1, "--load-dir"),

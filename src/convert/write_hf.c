@@ -1,7 +1,7 @@
 /* Hugging Face folders. */
 #include "base/json.h"
-#include "convert/convert.h"
-#include "io/st_write.h"
+#include "convert/nf4.h"
+#include "model/weights_bnb.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,9 +12,12 @@ typedef struct copy {
     const ts_convert_options *o;
     const ts_convert_model *m;
     size_t shard_bytes;
+    const ts_names *nf4; /* tensors that become NF4; NULL: none */
     ts_st_dir_writer *w;
+    int64_t next;        /* the number that the writer has for the next tensor */
     float *values;
     char *bytes;
+    const ts_st_tensor **adapted; /* [modules of the adapter] the weight of each; NULL: nothing is merged */
 } copy;
 
 static bool is_real(ts_st_dtype t)
@@ -28,21 +31,171 @@ static ts_st_dtype type_of(const copy *c, const ts_st_tensor *t)
     return is_real(t->dtype) ? ts_convert_dtype(c->o, t->dtype) : t->dtype;
 }
 
-static ts_status copy_tensor(const copy *c, int64_t i)
+/* ---- how a tensor is taken over: as it is, in NF4, as the values that it stands for, not at all ---- */
+
+typedef struct way {
+    ts_status (*add)(const copy *c, const ts_st_tensor *t);
+    ts_status (*put)(const copy *c, const ts_st_tensor *t);
+    int parts; /* tensors that come of it */
+} way;
+
+static ts_status add_same(const copy *c, const ts_st_tensor *t)
 {
-    const ts_st_tensor *t = ts_st_dir_at(c->m->tensors, i);
+    return ts_st_dir_writer_add(c->w, t->name, type_of(c, t), t->rank, t->shape);
+}
+
+static ts_status put_same(const copy *c, const ts_st_tensor *t)
+{
     const ts_st_dtype type = type_of(c, t);
     if (type == t->dtype && !t->make)
-        return ts_st_dir_writer_put(c->w, i, 0, t->data, t->size);
+        return ts_st_dir_writer_put(c->w, c->next, 0, t->data, t->size);
     const int64_t size = ts_st_dtype_bits(type) / 8;
     ts_st_will_need(t);
     for (int64_t at = 0; at < t->elements; at += PIECE) {
         const int64_t n = t->elements - at < PIECE ? t->elements - at : PIECE;
         TS_TRY(ts_st_read_f32(t, at, n, c->values));
         ts_st_from_f32(type, c->values, n, c->bytes);
-        TS_TRY(ts_st_dir_writer_put(c->w, i, (size_t)(at * size), c->bytes, (size_t)(n * size)));
+        TS_TRY(ts_st_dir_writer_put(c->w, c->next, (size_t)(at * size), c->bytes, (size_t)(n * size)));
     }
     return TS_OK;
+}
+
+static ts_status add_nf4(const copy *c, const ts_st_tensor *t) { return ts_convert_nf4_add(c->w, t); }
+static ts_status put_nf4(const copy *c, const ts_st_tensor *t) { return ts_convert_nf4_put(c->w, c->next, t); }
+
+/* ---- with an adapter ---- */
+
+static ts_status find_adapted(copy *c)
+{
+    const ts_adapters *a = c->m->adapters;
+    char name[TS_FAMILY_NAME];
+    if (!a)
+        return TS_OK;
+    TS_TRY(ts_alloc(&c->adapted, a->n + 1, sizeof *c->adapted));
+    for (size_t k = 0; k < a->n; k++) {
+        snprintf(name, sizeof name, "%s.weight", a->module[k].name);
+        const ts_st_tensor *t = ts_weights_find(c->m->source.family, c->m->source.arch, c->m->tensors, name);
+        if (!t || !is_real(t->dtype))
+            return ts_error(TS_ERR_USER, "%s: tensor %s, to which --lora-load adds, %s", c->m->path, name,
+                            t ? "is not of a type that can be added to" : "is in none of the files");
+        c->adapted[k] = t;
+    }
+    return TS_OK;
+}
+
+static const ts_adapted *adapted_of(const copy *c, const ts_st_tensor *t)
+{
+    for (size_t k = 0; c->adapted && k < c->m->adapters->n; k++)
+        if (c->adapted[k] == t)
+            return &c->m->adapters->module[k];
+    return NULL;
+}
+
+static ts_status put_merged(const copy *c, const ts_st_tensor *t)
+{
+    const ts_st_dtype type = type_of(c, t);
+    const int64_t size = ts_st_dtype_bits(type) / 8;
+    float *w;
+    TS_TRY(ts_alloc(&w, (size_t)t->elements, sizeof *w));
+    ts_status st = ts_st_read_f32(t, 0, t->elements, w);
+    if (st == TS_OK)
+        st = ts_adapters_merge(c->m->adapters, adapted_of(c, t), w);
+    for (int64_t at = 0; st == TS_OK && at < t->elements; at += PIECE) {
+        const int64_t n = t->elements - at < PIECE ? t->elements - at : PIECE;
+        ts_st_from_f32(type, w + at, n, c->bytes);
+        st = ts_st_dir_writer_put(c->w, c->next, (size_t)(at * size), c->bytes, (size_t)(n * size));
+    }
+    ts_free(&w);
+    return st;
+}
+
+/* What takes the place of a tensor that was trained whole; NULL: it was not. */
+static const ts_st_tensor *saved_of(const copy *c, const ts_st_tensor *t)
+{
+    const ts_adapters *a = c->m->adapters;
+    char name[TS_ADAPTER_FILE_NAME];
+    for (size_t k = 0; a && k < ts_names_count(a->saved_files); k++) {
+        const char *saved = ts_names_text(a->saved_files, k);
+        if (ts_weights_find(c->m->source.family, c->m->source.arch, c->m->tensors, saved) != t)
+            continue;
+        snprintf(name, sizeof name, "base_model.model.%s", saved);
+        return ts_st_dir_find(a->dir, name);
+    }
+    return NULL;
+}
+
+static ts_status put_saved(const copy *c, const ts_st_tensor *t)
+{
+    const ts_st_tensor *s = saved_of(c, t);
+    const ts_st_dtype type = type_of(c, t);
+    const int64_t size = ts_st_dtype_bits(type) / 8;
+    if (s->elements != t->elements)
+        return ts_error(TS_ERR_USER, "%s: tensor %s has another size than %s of %s", s->path, s->name, t->name, c->m->path);
+    for (int64_t at = 0; at < t->elements; at += PIECE) {
+        const int64_t n = t->elements - at < PIECE ? t->elements - at : PIECE;
+        TS_TRY(ts_st_read_f32(s, at, n, c->values));
+        ts_st_from_f32(type, c->values, n, c->bytes);
+        TS_TRY(ts_st_dir_writer_put(c->w, c->next, (size_t)(at * size), c->bytes, (size_t)(n * size)));
+    }
+    return TS_OK;
+}
+
+/* The type that the values had: of 8 bits, which do not say it, the folder's. */
+static ts_st_dtype type_of_values(const copy *c, const ts_bnb *b)
+{
+    static const ts_st_dtype types[] = { [TS_DTYPE_F32] = TS_ST_F32, [TS_DTYPE_BF16] = TS_ST_BF16, [TS_DTYPE_F16] = TS_ST_F16 };
+    return ts_convert_dtype(c->o, b->block ? types[b->type] : c->m->dtype);
+}
+
+static ts_status find_values(const copy *c, const ts_st_tensor *t, ts_bnb *b)
+{
+    int64_t rows, cols;
+    TS_TRY(ts_bnb_shape(c->m->tensors, t, &rows, &cols));
+    return ts_bnb_find(c->m->tensors, t, rows, cols, b);
+}
+
+static ts_status add_values(const copy *c, const ts_st_tensor *t)
+{
+    ts_bnb b;
+    TS_TRY(find_values(c, t, &b));
+    return ts_st_dir_writer_add(c->w, t->name, type_of_values(c, &b), 2, (const int64_t[]){ b.rows, b.cols });
+}
+
+static ts_status put_values(const copy *c, const ts_st_tensor *t)
+{
+    ts_bnb b;
+    float *row;
+    TS_TRY(find_values(c, t, &b));
+    const ts_st_dtype type = type_of_values(c, &b);
+    const int64_t bytes = b.cols * ts_st_dtype_bits(type) / 8;
+    TS_TRY(ts_alloc(&row, (size_t)(2 * b.cols), sizeof *row));
+    ts_status st = TS_OK;
+    for (int64_t r = 0; st == TS_OK && r < b.rows; r++) {
+        ts_bnb_row(&b, r, row);
+        ts_st_from_f32(type, row, b.cols, row + b.cols);
+        st = ts_st_dir_writer_put(c->w, c->next, (size_t)(r * bytes), row + b.cols, (size_t)bytes);
+    }
+    ts_free(&row);
+    return st;
+}
+
+static const way *way_of(const copy *c, const ts_st_tensor *t)
+{
+    static const way same = { add_same, put_same, 1 }, nf4 = { add_nf4, put_nf4, TS_NF4_PARTS },
+                     values = { add_values, put_values, 1 }, merged = { add_same, put_merged, 1 },
+                     saved = { add_same, put_saved, 1 }, none = { 0 };
+    char stem[TS_FAMILY_NAME];
+    if (adapted_of(c, t))
+        return &merged;
+    if (saved_of(c, t))
+        return &saved;
+    if (c->nf4 && ts_names_find(c->nf4, t->name) >= 0)
+        return &nf4;
+    if (!c->o->unpacked)
+        return &same;
+    if (ts_bnb_is(c->m->tensors, t))
+        return &values;
+    return ts_bnb_stem(t->name, stem) ? &none : &same;
 }
 
 static ts_status copy_tensors(copy *c, const char *folder)
@@ -52,38 +205,77 @@ static ts_status copy_tensors(copy *c, const char *folder)
                                    &c->w));
     for (int64_t i = 0; i < n; i++) {
         const ts_st_tensor *t = ts_st_dir_at(c->m->tensors, i);
-        TS_TRY(ts_st_dir_writer_add(c->w, t->name, type_of(c, t), t->rank, t->shape));
+        const way *as = way_of(c, t);
+        if (as->parts)
+            TS_TRY(as->add(c, t));
     }
     TS_TRY(ts_st_dir_writer_begin(c->w));
     TS_TRY(ts_alloc(&c->values, PIECE, sizeof *c->values));
     TS_TRY(ts_alloc(&c->bytes, PIECE, sizeof *c->values));
     for (int64_t i = 0; i < n; i++) {
-        TS_TRY(copy_tensor(c, i));
+        const ts_st_tensor *t = ts_st_dir_at(c->m->tensors, i);
+        const way *as = way_of(c, t);
+        if (as->parts)
+            TS_TRY(as->put(c, t));
+        c->next += as->parts;
         ts_convert_progress((size_t)i + 1, (size_t)n);
     }
     return ts_st_dir_writer_finish(c->w);
 }
 
+static ts_status write_config(const copy *c, const char *folder)
+{
+    json_t *config = NULL;
+    ts_status st = TS_OK;
+    if (c->nf4)
+        st = ts_convert_nf4_config(c->m, c->nf4, &config);
+    else if (!(config = json_deep_copy(c->m->config)))
+        st = ts_error(TS_ERR_NOMEM, "out of memory while writing config.json");
+    if (st == TS_OK && c->o->unpacked)
+        json_object_del(config, "quantization_config");
+    if (st == TS_OK)
+        st = ts_weights_save_config(config, folder, ts_convert_dtype(c->o, c->m->dtype));
+    json_decref(config);
+    return st;
+}
+
 static ts_status copy_folder(void *ctx, const char *folder)
 {
     copy *c = ctx;
-    const ts_status st = copy_tensors(c, folder);
+    ts_status st = find_adapted(c);
+    if (st == TS_OK)
+        st = copy_tensors(c, folder);
+    ts_free(&c->adapted);
     ts_st_dir_writer_destroy(&c->w);
     ts_free(&c->values);
     ts_free(&c->bytes);
     TS_TRY(st);
-    TS_TRY(ts_weights_save_config(c->m->config, folder, ts_convert_dtype(c->o, c->m->dtype)));
+    TS_TRY(write_config(c, folder));
     return ts_side_files_write(c->m->source.files, folder);
 }
 
 static ts_status check_copy(const copy *c)
 {
+    const ts_convert_options *o = c->o;
     const json_t *q = json_object_get(c->m->config, "quantization_config");
-    if (q && !json_is_null(q) && c->o->dtype != TS_SAVE_HF_AUTO)
+    const char *method = json_string_value(json_object_get(q, "quant_method"));
+    const bool quantised = q && !json_is_null(q), by_bnb = method && !strcmp(method, "bitsandbytes");
+    if (o->unpacked && !by_bnb)
+        return ts_error(TS_ERR_USER, "--qlora-save-dequantize: %s has no weights that bitsandbytes quantised "
+                        "(quantization_config in config.json)", c->m->path);
+    if (o->nf4 && (quantised || o->unpacked))
+        return ts_error(TS_ERR_USER, "--qlora-nf4: the weights of %s are quantised (quantization_config in config.json): %s",
+                        c->m->path, by_bnb ? "convert them with --qlora-save-dequantize first" : "expected F32, BF16 or F16");
+    if (o->nf4 && o->check)
+        return ts_error(TS_ERR_USER, "--qlora-nf4: 4 bits change logits by more than --check allows: leave out --check");
+    if (o->nf4 && o->dtype != TS_SAVE_HF_AUTO)
+        return ts_error(TS_ERR_USER, "--qlora-nf4 quantises weights of the type that they have: leave out --params-dtype, or "
+                        "convert in two steps");
+    if (quantised && !o->unpacked && o->dtype != TS_SAVE_HF_AUTO)
         return ts_error(TS_ERR_USER,
                         "%s: the weights are quantised (quantization_config in config.json), so "
-                        "their type cannot be changed: leave out --params-dtype",
-                        c->m->path);
+                        "their type cannot be changed: leave out --params-dtype%s",
+                        c->m->path, by_bnb ? ", or give --qlora-save-dequantize" : "");
     return TS_OK;
 }
 
@@ -107,19 +299,62 @@ static ts_status check_source(const ts_convert_model *m)
     return ts_error(st, "%s: %s; it can be scored and generated with as it is", m->path, why);
 }
 
+static ts_status write_copy(copy *c)
+{
+    ts_names *nf4 = NULL;
+    TS_TRY(check_copy(c));
+    ts_status st = c->o->nf4 ? ts_convert_nf4_names(c->m, &nf4) : TS_OK;
+    c->nf4 = nf4;
+    if (st == TS_OK)
+        st = ts_weights_publish(c->o->save_dir, "--save-dir", copy_folder, c);
+    ts_names_destroy(&nf4);
+    return st;
+}
+
+/* A model, and an adapter in a folder. */
+typedef struct two_sources {
+    ts_weights_source model;
+    const ts_adapters *adapters;
+} two_sources;
+
+static ts_status read_either(void *ctx, const char *param, int64_t at, int64_t n, float *to)
+{
+    const two_sources *s = ctx;
+    bool found;
+    TS_TRY(ts_adapters_read(s->adapters, param, at, n, to, &found));
+    return found ? TS_OK : s->model.read(s->model.ctx, param, at, n, to);
+}
+
+/* Of what has values by our own names. */
+static ts_status write_source(const ts_convert_options *o, const ts_convert_model *m, const ts_weights_save_options *w)
+{
+    two_sources both = { m->source, m->adapters };
+    ts_merger merger = { .a = m->adapters, .read = read_either, .ctx = &both };
+    ts_weights_source source = m->source;
+    if (m->adapters && ts_names_count(m->adapters->saved_files))
+        return ts_error(TS_ERR_USER, "--lora-load %s: the adapter has modules that were trained whole (modules_to_save): convert "
+                                     "the model to a Hugging Face folder first", o->lora.load);
+    if (m->adapters)
+        source.read = ts_merger_read, source.ctx = &merger;
+    const ts_status st = ts_weights_write(&source, o->save_dir, "--save-dir", w);
+    ts_merger_deinit(&merger);
+    return st;
+}
+
 static ts_status write_hf(const ts_convert_options *o, ts_convert_model *m, ts_convert_result *r)
 {
     copy c = { .o = o, .m = m };
     (void)r;
     TS_TRY(ts_convert_shard_bytes(o, &c.shard_bytes));
-    if (m->tensors) {
-        TS_TRY(check_copy(&c));
-        return ts_weights_publish(o->save_dir, "--save-dir", copy_folder, &c);
-    }
+    if (m->tensors)
+        return write_copy(&c);
+    if (o->nf4 || o->unpacked)
+        return ts_error(TS_ERR_USER, "--%s takes a Hugging Face folder, which %s is not: convert it first",
+                        o->nf4 ? "qlora-nf4" : "qlora-save-dequantize", m->path);
     TS_TRY(check_source(m));
     const ts_weights_save_options w = { .dtype = ts_convert_dtype(o, m->dtype),
                                         .max_shard_bytes = c.shard_bytes };
-    return ts_weights_write(&m->source, o->save_dir, "--save-dir", &w);
+    return write_source(o, m, &w);
 }
 
 const ts_convert_writer ts_convert_hf_writer = { "hf", write_hf };

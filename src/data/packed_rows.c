@@ -116,7 +116,8 @@ static ts_status check(const packed_rows *r, ts_rows_kind kind)
     }
     for (int k = 1; k < r->base.n_keys; k++) {
         const bool tags = kind == TS_ROWS_KTO && k == TS_KTO_TAGS;
-        TS_TRY(check_lengths(r, k, tags ? k : kind == TS_ROWS_SFT ? 0 : k / 2 * 2));
+        if (tags || kind == TS_ROWS_SFT || k % 2) /* others begin a sequence of their own */
+            TS_TRY(check_lengths(r, k, tags ? k : kind == TS_ROWS_SFT ? 0 : k - 1));
     }
     return TS_OK;
 }

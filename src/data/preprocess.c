@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "data/indexed.h"
+#include "data/pack.h"
 #include "data/preprocess_batch.h"
 
 #include <pthread.h>
@@ -27,6 +28,9 @@ typedef struct slot {
 typedef struct ring {
     const ts_preprocess_options *o;
     const ts_text_tokenizer *tok;
+    ts_handler *handler; /* NULL: plain text */
+    const char *const *keys;
+    size_t n_keys;
     ts_textfeed *feed;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -34,7 +38,9 @@ typedef struct ring {
     int64_t n, workers;
     int64_t n_read, n_taken, n_written; /* slots so far; slot i is slots[i % n] */
     bool stop;                          /* the writer gave up */
-    ts_indexed_builder **builders;      /* [feed.json_keys.n] */
+    ts_indexed_builder **builders;      /* [n_keys] */
+    ts_packer packer;                   /* with --pack */
+    int64_t n_records, n_long;          /* read; samples that were too long */
     ts_preprocess_totals totals;
     ts_bad_records bad;
     double position; /* in the files, of what was written */
@@ -49,6 +55,20 @@ static void keep_error(slot *s, ts_status st)
         snprintf(s->why, sizeof s->why, "%s", ts_error_message());
 }
 
+/* The next batch, up to --max-samples. */
+static ts_status next_records(ring *r, ts_text_batch *b)
+{
+    const int64_t left = r->o->handler.max_samples - r->n_records;
+    b->n = 0;
+    if (!r->handler || !r->o->handler.max_samples)
+        return ts_textfeed_next(r->feed, b);
+    if (left > 0)
+        TS_TRY(ts_textfeed_next(r->feed, b));
+    b->n = left < (int64_t)b->n ? (size_t)left : b->n;
+    r->n_records += (int64_t)b->n;
+    return TS_OK;
+}
+
 static void *read_all(void *arg)
 {
     ring *r = arg;
@@ -61,7 +81,7 @@ static void *read_all(void *arg)
         pthread_mutex_unlock(&r->lock);
         if (stop)
             break;
-        keep_error(s, ts_textfeed_next(r->feed, &s->text));
+        keep_error(s, next_records(r, &s->text));
         is_last = s->is_last = s->status != TS_OK || s->text.n == 0;
         pthread_mutex_lock(&r->lock);
         s->state = is_last ? SLOT_DONE : SLOT_READ;
@@ -99,19 +119,21 @@ static slot *take_slot(ring *r)
 static void *encode_all(void *arg)
 {
     ring *r = arg;
-    ts_tokenizer_scratch *scratch = NULL;
-    const ts_status begun =
-        r->tok->tok ? ts_tokenizer_scratch_create(r->tok->tok, &scratch) : TS_OK;
+    ts_batch_work work = { 0 };
+    const ts_status begun = r->handler    ? ts_handler_work_create(r->handler, &work.handler)
+                            : r->tok->tok ? ts_tokenizer_scratch_create(r->tok->tok, &work.scratch)
+                                          : TS_OK;
     for (slot *s; (s = take_slot(r));) {
         keep_error(s, begun != TS_OK
                           ? begun
-                          : ts_preprocess_batch(r->o, r->tok, scratch, &s->text, &s->tokens));
+                          : ts_preprocess_batch(r->o, r->handler, r->tok, &work, &s->text, &s->tokens));
         pthread_mutex_lock(&r->lock);
         s->state = SLOT_DONE;
         pthread_cond_broadcast(&r->changed);
         pthread_mutex_unlock(&r->lock);
     }
-    ts_tokenizer_scratch_destroy(&scratch);
+    ts_tokenizer_scratch_destroy(&work.scratch);
+    ts_handler_work_destroy(&work.handler);
     return NULL;
 }
 
@@ -137,18 +159,38 @@ static void say_progress(ring *r, bool at_end)
     r->next_line = r->totals.documents + r->o->log_interval;
 }
 
+/* Whether a sample is left out: one of its arrays has --seq-length tokens or more. */
+static bool is_too_long(const ring *r, const slot *s, size_t sample)
+{
+    const int64_t most = r->handler ? r->o->handler.seq_length : 0;
+    for (size_t k = 0; most && k < r->n_keys; k++)
+        if (s->tokens.runs[k].lengths[sample] >= most)
+            return true;
+    return false;
+}
+
+static ts_status write_run(ring *r, const slot *s, size_t k)
+{
+    const ts_token_run *run = &s->tokens.runs[k];
+    size_t at = 0;
+    for (size_t d = 0; d < run->n; at += (size_t)run->lengths[d++]) {
+        if (is_too_long(r, s, d)) {
+            r->n_long += k == 0;
+            continue;
+        }
+        TS_TRY(ts_indexed_builder_add(r->builders[k], run->ids.v + at, run->lengths[d]));
+        TS_TRY(ts_indexed_builder_end_document(r->builders[k]));
+        r->totals.tokens += run->lengths[d];
+    }
+    return TS_OK;
+}
+
 static ts_status write_slot(ring *r, const slot *s)
 {
-    for (int64_t k = 0; k < r->o->feed.json_keys.n; k++) {
-        const ts_token_run *run = &s->tokens.runs[k];
-        size_t at = 0;
-        for (size_t d = 0; d < run->n; d++) {
-            TS_TRY(ts_indexed_builder_add(r->builders[k], run->ids.v + at, run->lengths[d]));
-            TS_TRY(ts_indexed_builder_end_document(r->builders[k]));
-            at += (size_t)run->lengths[d];
-        }
-        r->totals.tokens += (int64_t)at;
-    }
+    if (r->o->handler.pack)
+        TS_TRY(ts_packer_add(&r->packer, &s->tokens.runs[0], &s->tokens.runs[2]));
+    for (size_t k = 0; !r->o->handler.pack && k < r->n_keys; k++)
+        TS_TRY(write_run(r, s, k));
     r->totals.documents += s->tokens.documents;
     r->totals.bytes += (double)s->text.bytes;
     r->position = s->text.position;
@@ -216,20 +258,18 @@ static ts_status run_threads(ring *r)
 
 static ts_status make_ring(ring *r)
 {
-    const int64_t keys = r->o->feed.json_keys.n;
     r->workers = r->o->workers ? r->o->workers : ts_cpu_count();
     r->n = 2 * r->workers + 2;
-    pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->changed, NULL);
-    TS_TRY(ts_alloc(&r->builders, (size_t)keys, sizeof *r->builders));
+    TS_TRY(ts_alloc(&r->builders, r->n_keys, sizeof *r->builders));
     TS_TRY(ts_alloc(&r->slots, (size_t)r->n, sizeof *r->slots));
     for (int64_t i = 0; i < r->n; i++)
-        TS_TRY(ts_alloc(&r->slots[i].tokens.runs, (size_t)keys, sizeof *r->slots[i].tokens.runs));
+        TS_TRY(ts_alloc(&r->slots[i].tokens.runs, r->n_keys, sizeof *r->slots[i].tokens.runs));
     ts_str prefix = { 0 };
     ts_status st = TS_OK;
-    for (int64_t k = 0; st == TS_OK && k < keys; k++) {
+    const bool is_packed = r->handler && ts_handler_is_packed(r->handler);
+    for (size_t k = 0; st == TS_OK && k < r->n_keys; k++) {
         ts_str_reset(&prefix);
-        st = ts_str_printf(&prefix, "%s_%s_document", r->o->output_prefix, r->o->feed.json_keys.v[k]);
+        st = ts_str_printf(&prefix, "%s%s_%s_document", r->o->output_prefix, is_packed ? "_packed" : "", r->keys[k]);
         if (st == TS_OK)
             st = ts_indexed_builder_create(prefix.s, TS_INDEXED_I32, &r->builders[k]);
     }
@@ -239,23 +279,22 @@ static ts_status make_ring(ring *r)
 
 static void drop_ring(ring *r)
 {
-    const int64_t keys = r->o->feed.json_keys.n;
     for (int64_t i = 0; r->slots && i < r->n; i++) {
         slot *s = &r->slots[i];
-        for (int64_t k = 0; s->tokens.runs && k < keys; k++) {
-            ts_ids_deinit(&s->tokens.runs[k].ids);
-            ts_free(&s->tokens.runs[k].lengths);
-        }
+        for (size_t k = 0; s->tokens.runs && k < r->n_keys; k++)
+            ts_token_run_deinit(&s->tokens.runs[k]);
         ts_free(&s->tokens.runs);
         ts_str_deinit(&s->tokens.bad);
         ts_json_fields_deinit(&s->tokens.fields);
         ts_text_batch_deinit(&s->text);
     }
     ts_free(&r->slots);
-    for (int64_t k = 0; r->builders && k < keys; k++)
+    for (size_t k = 0; r->builders && k < r->n_keys; k++)
         ts_indexed_builder_destroy(&r->builders[k]);
     ts_free(&r->builders);
+    ts_packer_deinit(&r->packer);
     ts_textfeed_destroy(&r->feed);
+    ts_handler_close(&r->handler);
     pthread_mutex_destroy(&r->lock);
     pthread_cond_destroy(&r->changed);
 }
@@ -265,10 +304,6 @@ static ts_status check_options(const ts_preprocess_options *o, const ts_text_tok
     if (!o->output_prefix)
         return ts_error(TS_ERR_USER,
                         "--output-prefix is missing: files are PREFIX_KEY_document.bin and .idx");
-    if (o->handler_name && strcmp(o->handler_name, "GeneralPretrainHandler"))
-        return ts_error(TS_ERR_USER,
-                        "--handler-name %s is not offered; expected GeneralPretrainHandler",
-                        o->handler_name);
     if (o->split_sentences)
         return ts_error(TS_ERR_USER,
                         "--split-sentences is not offered; documents are written whole");
@@ -289,20 +324,70 @@ static ts_status no_documents(const ring *r)
                     r->bad.n ? ": all records are bad" : "");
 }
 
-ts_status ts_preprocess(const ts_preprocess_options *o, const ts_text_tokenizer *tok,
-                        ts_preprocess_totals *totals)
+/* The samples that were put together, or were too long to be written. */
+static ts_status finish_samples(ring *r)
+{
+    ts_packer *p = &r->packer;
+    const long long length = (long long)r->o->handler.seq_length;
+    const int64_t n_long = r->n_long + p->left_out, documents = r->totals.documents;
+    if (n_long)
+        ts_log(TS_LOG_WARN, "%lld of %lld samples have --seq-length %lld tokens or more and are left out",
+               (long long)n_long, (long long)documents, length);
+    if (p->cut)
+        ts_log(TS_LOG_WARN, "%lld of %lld samples are cut to %lld tokens", (long long)p->cut, (long long)documents,
+               length - 1);
+    if (r->handler && n_long >= documents)
+        return ts_error(TS_ERR_USER, "--seq-length %lld: every sample has as many tokens or more: none is left", length);
+    if (!r->o->handler.pack)
+        return TS_OK;
+    TS_TRY(ts_packer_write(p, r->builders));
+    r->totals.tokens = 3 * p->packs * r->o->handler.seq_length;
+    ts_log(TS_LOG_INFO, "%zu samples in %lld packs of %lld tokens, %.1f %% of which are filled", p->n,
+           (long long)p->packs, length, 100.0 * (double)p->ids.n / (double)(p->packs * r->o->handler.seq_length));
+    return TS_OK;
+}
+
+/* The handler, its keys, and the files that it reads. */
+static ts_status open_records(ring *r, const ts_preprocess_options *o, ts_text_tokenizer *tok)
+{
+    const ts_option_list *input = &o->feed.input;
+    ts_feed_options feed = o->feed;
+    TS_TRY(ts_handler_open(&o->handler, input->n == 1 ? input->v[0] : NULL, &feed.json_keys, o->append_eod, tok,
+                           &r->handler));
+    r->keys = feed.json_keys.v;
+    r->n_keys = (size_t)feed.json_keys.n;
+    const char *file = NULL;
+    if (r->handler) {
+        r->keys = ts_handler_keys(r->handler, &r->n_keys);
+        file = ts_handler_file(r->handler);
+        r->packer.seq_length = o->handler.seq_length;
+        r->packer.is_neat = o->handler.neat_pack;
+        r->packer.pad = tok->pad;
+    }
+    if (file)
+        feed.input = (ts_option_list){ &file, 1 };
+    return ts_textfeed_create(&feed, &r->feed);
+}
+
+ts_status ts_preprocess(const ts_preprocess_options *o, ts_text_tokenizer *tok, ts_preprocess_totals *totals)
 {
     ring r = { .o = o, .tok = tok, .started = ts_now(), .next_line = o->log_interval };
-    TS_TRY(check_options(o, tok));
-    TS_TRY(ts_textfeed_create(&o->feed, &r.feed));
+    pthread_mutex_init(&r.lock, NULL);
+    pthread_cond_init(&r.changed, NULL);
+    ts_status st = open_records(&r, o, tok);
+    if (st == TS_OK)
+        st = check_options(o, tok);
     r.said = r.started;
-    ts_status st = make_ring(&r);
+    if (st == TS_OK)
+        st = make_ring(&r);
     if (st == TS_OK)
         st = run_threads(&r);
     ts_bad_records_say(&r.bad, r.totals.documents);
     if (st == TS_OK && r.totals.documents == 0)
         st = no_documents(&r);
-    for (int64_t k = 0; st == TS_OK && k < o->feed.json_keys.n; k++)
+    if (st == TS_OK)
+        st = finish_samples(&r);
+    for (size_t k = 0; st == TS_OK && k < r.n_keys; k++)
         st = ts_indexed_builder_finish(r.builders[k]);
     if (st == TS_OK) {
         say_progress(&r, true);

@@ -15,9 +15,7 @@ static ts_status end_document(const ts_preprocess_options *o, const ts_text_toke
         for (size_t left = m - (r->ids.n - from) % m; left; left--)
             TS_TRY(ts_ids_add(&r->ids, (int32_t)tok->vocab_size));
     }
-    TS_TRY(ts_grow(&r->lengths, &r->cap, r->n + 1, sizeof *r->lengths));
-    r->lengths[r->n++] = (int64_t)(r->ids.n - from);
-    return TS_OK;
+    return ts_token_run_end(r);
 }
 
 /* text: valid UTF-8 */
@@ -49,32 +47,37 @@ static ts_status add_document(const ts_preprocess_options *o, const ts_text_toke
     return TS_OK;
 }
 
-/* Forgets what there is of a bad record and keeps the reason. */
-static ts_status leave_out(ts_token_batch *out, int64_t n_keys)
+static ts_status add_record(const ts_handler *h, ts_batch_work *work, const ts_text_batch *in, size_t i,
+                            ts_token_batch *out)
 {
-    for (int64_t k = 0; k < n_keys; k++) {
-        out->runs[k].n = out->runs[k].mark;
-        out->runs[k].ids.n = out->runs[k].mark_ids;
-    }
+    if (!in->is_json)
+        return ts_error(TS_ERR_USER, "plain text: a handler of records reads JSON, a list or an object a line");
+    return ts_handler_record(h, work->handler, in->text.s + in->spans[i].at, in->spans[i].n, out->runs);
+}
+
+/* Forgets what there is of a bad record and keeps the reason. */
+static ts_status leave_out(ts_token_batch *out, size_t n_keys)
+{
+    for (size_t k = 0; k < n_keys; k++)
+        ts_token_run_back(&out->runs[k]);
     out->n_bad++;
     return ts_str_add(&out->bad, ts_error_message(), strlen(ts_error_message()) + 1);
 }
 
-ts_status ts_preprocess_batch(const ts_preprocess_options *o, const ts_text_tokenizer *tok,
-                              ts_tokenizer_scratch *scratch, const ts_text_batch *in,
-                              ts_token_batch *out)
+ts_status ts_preprocess_batch(const ts_preprocess_options *o, const ts_handler *h, const ts_text_tokenizer *tok,
+                              ts_batch_work *work, const ts_text_batch *in, ts_token_batch *out)
 {
-    const int64_t n_keys = o->feed.json_keys.n;
-    for (int64_t k = 0; k < n_keys; k++)
+    size_t n_keys = (size_t)o->feed.json_keys.n;
+    if (h)
+        ts_handler_keys(h, &n_keys);
+    for (size_t k = 0; k < n_keys; k++)
         out->runs[k].n = out->runs[k].ids.n = 0;
     ts_str_reset(&out->bad);
     out->n_bad = 0;
     for (size_t i = 0; i < in->n; i++) {
-        for (int64_t k = 0; k < n_keys; k++) {
-            out->runs[k].mark = out->runs[k].n;
-            out->runs[k].mark_ids = out->runs[k].ids.n;
-        }
-        ts_status st = add_document(o, tok, scratch, in, i, out);
+        for (size_t k = 0; k < n_keys; k++)
+            ts_token_run_mark(&out->runs[k]);
+        ts_status st = h ? add_record(h, work, in, i, out) : add_document(o, tok, work->scratch, in, i, out);
         if (st != TS_OK)
             st = ts_text_batch_error(in, i, st);
         if (st == TS_ERR_USER && o->feed.on_bad_record == TS_BAD_RECORD_SKIP)

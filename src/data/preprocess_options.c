@@ -3,14 +3,14 @@
 #define ROW(type_, field, name, def, lo, hi, group, help)                                          \
     TS_ROW(type_, ts_preprocess_options, field, name, def, lo, hi, NULL, group, help)
 #define NOTE(name_, words, help_) TS_NOTE(name_, words, "accepted", help_)
-#define RECORDS "records of instructions, preferences and chats; plain text is understood"
+#define HUBS "data of a hub or a script, and mixtures; files are read as they are"
 
 const ts_option ts_preprocess_option_rows[] = {
     TS_FEED_ROWS(ts_preprocess_options, feed, "input"),
-    ROW(TEXT, handler_name, "handler-name", "GeneralPretrainHandler", 0, 0, "input",
-        "kind of records: GeneralPretrainHandler"),
+    TS_HANDLER_ROWS(ts_preprocess_options, handler),
     ROW(TEXT, output_prefix, "output-prefix", NULL, 0, 0, "output",
-        "files are PREFIX_KEY_document.bin and .idx"),
+        "files are PREFIX_KEY_document.bin and .idx; of instructions, preferences and prompts "
+        "PREFIX_packed_KEY_document"),
     ROW(FLAG, append_eod, "append-eod", NULL, 0, 0, "output",
         "put end-of-document behind each document"),
     ROW(INT, pad_to_multiple_of, "pad-to-multiple-of", "0", 0, 1 << 30, "output",
@@ -27,7 +27,6 @@ const ts_option ts_preprocess_option_rows[] = {
     NOTE("n-subs", 1, "parts are not written separately; the result is the same"),
     NOTE("partitions", 1, "parts are not written separately; the result is the same"),
     NOTE("keep-sequential-samples", 0, "order is always kept"),
-    NOTE("seq-length", 1, "documents are cut when they are read"),
     NOTE("make-vocab-size-divisible-by", 1, "the files do not depend on it"),
     NOTE("pad-vocab-size-to", 1, "the files do not depend on it"),
     NOTE("seed", 1, "nothing is drawn"),
@@ -36,16 +35,11 @@ const ts_option ts_preprocess_option_rows[] = {
     NOTE("streaming", 0, "files are always streamed"),
     NOTE("dataset-impl", 1, "one format"),
     NOTE("data-impl", 1, "one format"),
-    TS_LATER("prompt-type", 1, "empty", RECORDS),
-    TS_LATER("map-keys", 1, NULL, RECORDS),
-    TS_LATER("pack", 0, NULL, RECORDS),
-    TS_LATER("neat-pack", 0, NULL, RECORDS),
-    TS_LATER("enable-thinking", 1, "none", RECORDS),
-    TS_LATER("placeholder-token", 1, NULL, RECORDS),
-    TS_LATER("reward-tokens", TS_OPTION_MANY, NULL, RECORDS),
-    TS_LATER("script-data-dir", 1, NULL, RECORDS),
-    TS_LATER("hf-datasets-params", 1, NULL, RECORDS),
-    TS_LATER("interleave-probs", TS_OPTION_MANY, NULL, RECORDS),
+    TS_LATER("script-data-dir", 1, NULL, HUBS),
+    TS_LATER("hf-datasets-params", 1, NULL, HUBS),
+    TS_LATER("mix-strategy", 1, "concat", HUBS),
+    TS_LATER("data-obfuscation", 0, NULL, HUBS),
+    TS_LATER("interleave-probs", TS_OPTION_MANY, NULL, HUBS),
     TS_HINT("output", 1, "--output-prefix"),
     TS_HINT("output-dir", 1, "--output-prefix"),
     TS_HINT("json-key", 1, "--json-keys"),

@@ -42,6 +42,8 @@ typedef struct ts_decoder {
     size_t n_weights;
     ts_param_set params;
     ts_param *embedding, *positions; /* NULL: elsewhere */
+    ts_param *reward[2]; /* rm_head: weight [1, hidden], bias [1]; NULL: there is none here */
+    bool reward_begins;  /* it has random values, which no file gives it */
     ts_linear head; /* its weight is the embedding when tied: of the last stage a copy */
     ts_block *block;       /* [blocks]: ts_arch_blocks(&arch), those that predict further tokens last */
     ts_mtp_layer *mtp;     /* [arch.mtp_layers] what stands around the latter */
@@ -112,6 +114,11 @@ float ts_decoder_rounded(const ts_decoder *d, double scale);
 
 /* Tells the parameters that the (checked) description has, by name and shape, without making any. */
 ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx) TS_NODISCARD;
+/* Whether one that is told so is the weight of a linear layer within the layers: what NF4 is made of. */
+bool ts_decoder_is_linear(const char *name, const ts_param_spec *spec);
+/* Those of them that are not trained are held in NF4. Before ts_decoder_allocate; values come from a Hugging Face folder
+ * (model/weights_nf4.h). */
+ts_status ts_decoder_hold_nf4(ts_decoder *d) TS_NODISCARD;
 /* Likewise its linear layers. */
 ts_status ts_decoder_meet_linears(const ts_arch *a, ts_adapting *adapting) TS_NODISCARD;
 
@@ -187,6 +194,11 @@ ts_status ts_decoder_predict(ts_decoder *d, ts_tape *tape, const ts_run *run, co
 ts_network ts_decoder_network(ts_decoder *d);
 /* What the output layer needs: labels and weights are to be filled in. */
 ts_xent_op ts_decoder_head(const ts_decoder *d);
+/* Whether a parameter is the head's of a model of rewards. */
+bool ts_decoder_is_reward(const char *name);
+/* Of a model of rewards: those of some rows of its output. */
+ts_status ts_decoder_reward(const ts_decoder *d, ts_tape *tape, ts_tensor *x, const ts_chosen_rows *rows,
+                            ts_tensor **y) TS_NODISCARD;
 
 /* Which layers have something that is trained, once that is known. */
 void ts_decoder_note_trained(ts_decoder *d);

@@ -17,6 +17,23 @@ static int64_t layer_of(const ts_arch *a, const char *name)
     return strncmp(name, layers, sizeof layers - 1) ? -1 : strtol(name + sizeof layers - 1, NULL, 10);
 }
 
+bool ts_decoder_is_linear(const char *name, const ts_param_spec *spec)
+{
+    static const char layers[] = "decoder.layers.", further[] = "mtp.layers.";
+    return spec->is_linear && spec->place.rank == 2 &&
+           (!strncmp(name, layers, sizeof layers - 1) || !strncmp(name, further, sizeof further - 1));
+}
+
+static ts_status hold_linear(void *params, const char *name, const ts_param_spec *spec)
+{
+    ts_param *p = ts_decoder_is_linear(name, spec) ? ts_param_find(params, name) : NULL;
+    if (p && !ts_param_is_trained(p))
+        ts_param_hold(p, TS_HELD_NF4, TS_DTYPE_BF16, TS_QUANT_NONE);
+    return TS_OK;
+}
+
+ts_status ts_decoder_hold_nf4(ts_decoder *d) { return ts_decoder_list(&d->arch, hold_linear, &d->params); }
+
 typedef struct modules {
     const ts_arch *a;
     ts_str text;

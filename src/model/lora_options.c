@@ -10,12 +10,17 @@ const ts_option ts_lora_option_rows[] = {
     RUN(LIST, targets, "lora-target-modules", NULL, 0, 0, NULL,
         "layers that get an adapter: Megatron's names (linear_qkv linear_proj linear_fc1 linear_fc2: one for all that a "
         "weight holds), or the names of the model's Hugging Face class (q_proj ..., all-linear: each its own)"),
+    RUN(FLAG, dora, "lora-dora", NULL, 0, 0, NULL,
+        "train lengths of the weights' rows as well, and with the two matrices their directions (DoRA)"),
     RUN(FLAG, rslora, "lora-rslora", NULL, 0, 0, NULL, "divide --lora-alpha by the root of the rank"),
     TS_ROW_IS(TS_OPTION_PLACE, TEXT, ts_lora_options, load, "lora-load", NULL, 0, 0, NULL, "adapters",
               "an adapter beside the weights of --load: a folder that PEFT or --save-peft has written, whose "
               "adapter_config.json decides everything (docs/adapters.md)"),
     TS_ROW_IS(TS_OPTION_PLACE, TEXT, ts_lora_options, save_peft, "save-peft", NULL, 0, 0, NULL, "adapters",
               "a folder for the adapter when training ends, as PEFT has it"),
+    RUN(FLAG, nf4, "qlora", NULL, 0, 0, NULL,
+        "hold the weights of the layers' linear layers in 4 bits (NF4 with double quantisation), as --load has them or "
+        "quantised as they are read"),
     TS_NOTE("lora-fusion", 0, "adapters", "small matrices are multiplied together always"),
     TS_NOTE("lora-register-forward-hook", TS_OPTION_MANY, "adapters", "gradients go where they are needed"),
 };
@@ -23,11 +28,17 @@ const size_t ts_lora_option_count = sizeof ts_lora_option_rows / sizeof *ts_lora
 
 ts_status ts_lora_options_check(const ts_lora_options *o, const ts_option_set *set)
 {
+    /* what reads the weights' values, or writes them */
+    static const char *const of_values[] = { "qat-scheme", "save-hf" };
     if (o->r > 0 && !o->load && !o->targets.n)
         return ts_error(TS_ERR_USER, "--lora-r %lld: --lora-target-modules must say which layers get an adapter, such as "
                                      "linear_qkv linear_proj, or all-linear", (long long)o->r);
     if (o->save_peft && !ts_lora_on(o))
         return ts_error(TS_ERR_USER, "--save-peft %s: there is no adapter: give --lora-r or --lora-load", o->save_peft);
+    if (o->nf4 && !ts_lora_on(o))
+        return ts_error(TS_ERR_USER, "--qlora: weights in 4 bits are not trained themselves: give --lora-r or --lora-load");
+    for (size_t i = 0; o->nf4 && i < sizeof of_values / sizeof *of_values; i++)
+        TS_TRY(ts_option_exclude(set, "qlora", of_values[i]));
     if (ts_lora_on(o)) {
         const char *const option = o->r > 0 ? "lora-r" : "lora-load";
         static const char *const others[] = { "freeze", "tp-2d", "int8", "fp8-format" };
@@ -39,7 +50,7 @@ ts_status ts_lora_options_check(const ts_lora_options *o, const ts_option_set *s
 
 void ts_lora_options_warn(const ts_lora_options *o, const ts_option_set *set)
 {
-    static const char *const all[] = { "lora-alpha", "lora-target-modules", "lora-rslora" };
+    static const char *const all[] = { "lora-alpha", "lora-target-modules", "lora-rslora", "lora-dora" };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         ts_option_warn_alone(set, all[i], ts_lora_on(o), "--lora-r");
 }

@@ -9,6 +9,7 @@ typedef struct ts_lora_options {
     double alpha;
     ts_option_list targets;
     bool rslora, dora;
+    bool nf4; /* weights of the layers' linear layers that are not trained are held in NF4 */
     const char *save_peft; /* of commands that train; NULL */
 } ts_lora_options;
 extern const ts_option ts_lora_option_rows[];

@@ -28,6 +28,8 @@ ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **fami
     a->pad_frozen = frozen;
     TS_TRY(ts_json_bool(s, file, "experts_stacked", a->experts_stacked, &a->experts_stacked));
     TS_TRY(ts_json_bool(s, file, "other_names", a->other_names, &a->other_names));
+    if (ts_checkpoint_tensor(ck, "rm_head.weight"))
+        ts_arch_take_reward(a, ts_checkpoint_tensor(ck, "decoder.final_layernorm.weight"));
     if (a->mtp_layers && !ts_checkpoint_tensor(ck, further)) /* config is of the folder that it began with */
         a->mtp_layers = 0;
     if (!*family)
@@ -50,22 +52,47 @@ ts_status ts_checkpoint_folder(const ts_checkpoint *ck, char **out)
 }
 
 /* n: of the model itself; adapters, whose ids are behind these, may be elsewhere. *all: they are here too. */
-static ts_status load_values(ts_param_set *s, int64_t n, const ts_checkpoint *ck, bool *all)
+static ts_status load_values(ts_decoder *d, int64_t n, const ts_checkpoint *ck, bool *all)
 {
+    ts_param_set *s = &d->params;
     *all = true;
     for (size_t i = 0; i < s->n; i++) {
+        if (d->reward_begins && ts_decoder_is_reward(s->p[i]->name))
+            continue;
         const ts_st_tensor *t = ts_checkpoint_tensor(ck, s->p[i]->name);
         if (!t && s->p[i]->id >= n) {
             *all = false;
             continue;
         }
+        if (s->p[i]->held == TS_HELD_NF4)
+            continue;
         if (!t)
-            return ts_error(TS_ERR_USER, "%s: tensor %s is missing", ts_checkpoint_path(ck),
-                            s->p[i]->name);
+            return ts_error(TS_ERR_USER, "%s: tensor %s is missing%s", ts_checkpoint_path(ck), s->p[i]->name,
+                            json_object_get(ts_checkpoint_state(ck), "nf4_base")
+                                ? ": weights in 4 bits are in the folder that the run began with, and its adapter in "
+                                  "--save-peft's (or go on with --qlora)" : "");
         TS_TRY(ts_param_read_values(s->p[i], t));
     }
     ts_param_set_changed(s);
     return TS_OK;
+}
+
+/* What checkpoints do not hold: weights in NF4, from the folder that the run began with. */
+static ts_status load_base(const ts_checkpoint *ck, ts_model *m)
+{
+    const char *base = json_string_value(json_object_get(ts_checkpoint_state(ck), "nf4_base"));
+    ts_st_dir *dir = NULL;
+    if (!base || !m->family)
+        return ts_error(TS_ERR_USER, "--qlora: %s is of a run without it: --load must be a Hugging Face folder, or a checkpoint "
+                        "of such a run", ts_checkpoint_path(ck));
+    if (!ts_path_is_dir(base))
+        return ts_error(TS_ERR_USER, "--qlora: %s has its weights in 4 bits in %s, which is not there any more",
+                        ts_checkpoint_path(ck), base);
+    TS_TRY(ts_strdup(base, &m->nf4_base));
+    TS_TRY(ts_st_dir_open(base, NULL, &dir));
+    const ts_status st = ts_weights_load(m->decoder, m->family, dir, base, m->decoder->arch.mtp_layers);
+    ts_st_dir_destroy(&dir);
+    return st;
 }
 
 static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *use, ts_arch *a,
@@ -83,8 +110,11 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *use, ts_
         a->mtp_layers = 0;
     TS_TRY(ts_model_use_decoder(a, use, use->training ? use->master : use->compute, m));
     bool all = false;
+    TS_TRY(ts_model_begin_reward(m->decoder, use, a->reward, ts_checkpoint_path(ck)));
+    if (use->lora && use->lora->nf4 && use->dev->computes)
+        TS_TRY(load_base(ck, m));
     if (use->dev->computes)
-        TS_TRY(load_values(&m->decoder->params, m->adapters ? m->adapters->n_base : INT64_MAX, ck, &all));
+        TS_TRY(load_values(m->decoder, m->adapters ? m->adapters->n_base : INT64_MAX, ck, &all));
     return m->adapters && !all ? ts_adapters_fill(m->adapters, m->decoder, m->family, use->seed) : TS_OK;
 }
 

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "model/adapters.h"
+#include "model/weights_nf4.h"
 #include "model/weights_packed.h"
 #include "model/weights_scaled.h"
 
@@ -17,6 +18,7 @@ void ts_model_deinit(ts_model *m)
     json_decref(m->config);
     json_decref(m->tokenizer);
     ts_free(&m->folder);
+    ts_free(&m->nf4_base);
     ts_side_files_deinit(&m->files);
     ts_side_files_deinit(&m->hf_files);
     *m = (ts_model){ 0 };
@@ -35,6 +37,9 @@ ts_st_dtype ts_weights_dtype(const ts_st_dir *dir)
     ts_st_dtype best = TS_ST_F32;
     for (int64_t i = 0; i < ts_st_dir_count(dir); i++) {
         const ts_st_tensor *t = ts_st_dir_at(dir, i);
+        char stem[TS_FAMILY_NAME];
+        if (ts_scaled_stem(t->name, stem))
+            continue;
         bytes[t->dtype] += t->size;
         if ((t->dtype == TS_ST_F32 || t->dtype == TS_ST_BF16 || t->dtype == TS_ST_F16) &&
             bytes[t->dtype] > bytes[best])
@@ -47,7 +52,7 @@ ts_st_dtype ts_weights_dtype(const ts_st_dir *dir)
 
 enum { PIECE = 1 << 20 };
 
-static ts_status wrong_shape(const ts_st_tensor *t, const ts_name_tensor *want)
+static ts_status wrong_shape(const ts_st_tensor *t, const ts_name_tensor *want, const char *who_says)
 {
     ts_str found = { 0 }, expected = { 0 };
     ts_status st = ts_str_puts(&found, "[");
@@ -56,19 +61,19 @@ static ts_status wrong_shape(const ts_st_tensor *t, const ts_name_tensor *want)
     for (int i = 0; st == TS_OK && i < want->rank; i++)
         st = ts_str_printf(&expected, "%s%lld", i ? ", " : "", (long long)want->dim[i]);
     if (st == TS_OK)
-        st = ts_error(TS_ERR_USER, "%s: tensor %s has shape %s], but config.json says [%s]",
-                      t->path, t->name, found.s, ts_str_text(&expected));
+        st = ts_error(TS_ERR_USER, "%s: tensor %s has shape %s], but %s [%s]", t->path, t->name, found.s, who_says,
+                      ts_str_text(&expected));
     ts_str_deinit(&found);
     ts_str_deinit(&expected);
     return st;
 }
 
-ts_status ts_weights_check_shape(const ts_st_tensor *t, const ts_name_tensor *want)
+ts_status ts_weights_check_shape(const ts_st_tensor *t, const ts_name_tensor *want, const char *who_says)
 {
     bool same = t->rank == want->rank;
     for (int i = 0; same && i < want->rank; i++)
         same = t->shape[i] == want->dim[i];
-    return same ? TS_OK : wrong_shape(t, want);
+    return same ? TS_OK : wrong_shape(t, want, who_says);
 }
 
 /* Under its name or another that files have, such as those of the base model alone. */
@@ -129,7 +134,7 @@ static ts_status check_tensor(const ts_family *f, const ts_arch *a, const ts_st_
     ts_scaled scaled;
     if (!t && ts_packed_find(f, dir, want->hf_name, &packed))
         return ts_packed_check(&packed, folder, want);
-    if (t && ts_scaled_is(t))
+    if (t && ts_scaled_is(dir, t))
         return ts_scaled_find(dir, t, want, &scaled);
     if (!t)
         return ts_error(TS_ERR_USER, "%s: tensor %s is in none of the .safetensors files%s", folder,
@@ -138,7 +143,7 @@ static ts_status check_tensor(const ts_family *f, const ts_arch *a, const ts_st_
                             ? ""
                             : " (if the output layer is the embedding, config.json must say "
                               "tie_word_embeddings: true)");
-    TS_TRY(ts_weights_check_shape(t, want));
+    TS_TRY(ts_weights_check_shape(t, want, "config.json says"));
     if ((t->dtype == TS_ST_I64 || t->dtype == TS_ST_I32) && !want->is_choice)
         return ts_error(TS_ERR_USER, "%s: tensor %s is %s, expected F64, F32, F16 or BF16", t->path, t->name,
                         ts_st_dtype_name(t->dtype));
@@ -193,7 +198,7 @@ ts_status ts_weights_settle_tie(const ts_family *f, const ts_st_dir *dir, const 
     const ts_name_tensor shape = { .rank = 2, .dim = { a->vocab, a->hidden } };
     const bool fits = head->rank == 2 && head->shape[0] == a->vocab && head->shape[1] == a->hidden;
     if (!fits)
-        return wrong_shape(head, &shape);
+        return wrong_shape(head, &shape, "config.json says");
     if (embed->elements != head->elements) /* found when the embedding is read */
         return TS_OK;
     bool same;
@@ -274,9 +279,7 @@ ts_status ts_weights_want_mtp(const char *folder, int64_t wanted, ts_arch *a, js
 /* Values in a row of the whole. */
 static int64_t row_width(const ts_param *p) { return p->rank > 1 ? p->place.dim[p->place.rank - 1].whole : 1; }
 
-/* Row r of the whole, of a stack of all its matrices, of several vectors of all their elements, in the share; -1:
- * elsewhere. */
-static int64_t row_here(const ts_param *p, int64_t r)
+int64_t ts_weights_row_here(const ts_param *p, int64_t r)
 {
     if (p->place.rank < (p->rank > 1 ? 3 : 2))
         return ts_place_here(&p->place, 0, r);
@@ -302,7 +305,7 @@ ts_status ts_weights_put_rows(ts_param *p, int64_t first, int64_t n, float *valu
     if (ts_place_is_whole(&p->place))
         return ts_param_put(p, first * cols, n * cols, values);
     for (int64_t r = 0; r < n; r++) {
-        const int64_t here = row_here(p, first + r);
+        const int64_t here = ts_weights_row_here(p, first + r);
         float *row = values + r * cols;
         if (here < 0)
             continue;
@@ -369,10 +372,10 @@ static ts_status find_held(const ts_decoder *d, const ts_family *f, const ts_st_
                            const ts_name_tensor *want, held *out)
 {
     *out = (held){ .t = ts_weights_find(f, &d->arch, dir, want->hf_name) };
-    if (out->t && ts_scaled_is(out->t) && map->piece[want->first_piece].transposed)
+    if (out->t && ts_scaled_is(dir, out->t) && map->piece[want->first_piece].transposed)
         return ts_error(TS_ERR_USER, "%s: tensor %s is %s with scales, which are not read of matrices that stand transposed",
                         out->t->path, out->t->name, ts_st_dtype_name(out->t->dtype));
-    if (out->t && ts_scaled_is(out->t))
+    if (out->t && ts_scaled_is(dir, out->t))
         return ts_scaled_find(dir, out->t, want, &out->scaled);
     if (!out->t)
         ts_packed_find(f, dir, want->hf_name, &out->packed);
@@ -394,20 +397,38 @@ static ts_status load_codes(const ts_name_piece *piece, const held *h, ts_param 
     return TS_OK;
 }
 
+/* Its rows of parameters that are held in NF4. */
+static ts_status load_nf4(ts_decoder *d, const ts_name_map *map, const ts_name_tensor *tensor, const held *h)
+{
+    const bool by_bnb = h->scaled.bnb.codes && h->scaled.bnb.block;
+    ts_nf4_reader r;
+    TS_TRY(ts_nf4_reader_open(h->t, by_bnb ? &h->scaled.bnb : NULL, &r));
+    ts_status st = TS_OK;
+    for (size_t i = tensor->first_piece; st == TS_OK && i < tensor->first_piece + tensor->n_pieces; i++) {
+        ts_param *p = ts_param_find(&d->params, map->piece[i].name);
+        if (p && p->held == TS_HELD_NF4)
+            st = ts_nf4_reader_put(&r, &map->piece[i], p);
+    }
+    ts_nf4_reader_close(&r);
+    return st;
+}
+
 static ts_status load_tensor(ts_decoder *d, const ts_name_map *map, const ts_name_tensor *tensor, const held *h, float *buffer)
 {
     const ts_st_tensor *t = h->t;
+    bool in_nf4 = false;
     for (size_t i = tensor->first_piece; i < tensor->first_piece + tensor->n_pieces; i++) {
         const ts_name_piece *piece = &map->piece[i];
         ts_param *p = ts_param_find(&d->params, piece->name);
-        if (!p) /* on another stage */
+        in_nf4 = in_nf4 || (p && p->held == TS_HELD_NF4);
+        if (!p || p->held == TS_HELD_NF4) /* on another stage, or read by load_nf4 */
             continue;
         TS_TRY(!t || h->scaled.codes ? load_codes(piece, h, p, buffer)
                   : (piece->transposed  ? load_transposed
                      : piece->step != 1 ? load_spread
                                         : load_rows)(piece, t, p, buffer));
     }
-    return TS_OK;
+    return in_nf4 ? load_nf4(d, map, tensor, h) : TS_OK;
 }
 
 /* Room for a row of any. */
@@ -422,7 +443,7 @@ static ts_status make_buffer(const ts_decoder *d, float **buffer)
 ts_status ts_weights_put_tensor(ts_decoder *d, const ts_name_map *map, const ts_name_tensor *tensor, const ts_st_tensor *t)
 {
     float *buffer;
-    TS_TRY(ts_weights_check_shape(t, tensor));
+    TS_TRY(ts_weights_check_shape(t, tensor, "config.json says"));
     TS_TRY(make_buffer(d, &buffer));
     const ts_status st = load_tensor(d, map, tensor, &(held){ .t = t }, buffer);
     ts_free(&buffer);
@@ -489,6 +510,13 @@ static ts_status report(const ts_decoder *d, const ts_family *f, const ts_st_dir
     return st;
 }
 
+/* Its values come from another tensor, or from no file. */
+static bool is_elsewhere(const ts_decoder *d, const ts_name_map *map, size_t tensor)
+{
+    const ts_name_tensor *t = &map->tensor[tensor];
+    return t->is_copy || (d->reward_begins && ts_decoder_is_reward(map->piece[t->first_piece].name));
+}
+
 ts_status ts_weights_load(ts_decoder *d, const ts_family *family, const ts_st_dir *dir,
                           const char *folder, int64_t mtp_layers)
 {
@@ -498,10 +526,10 @@ ts_status ts_weights_load(ts_decoder *d, const ts_family *family, const ts_st_di
     TS_TRY_TO(done, st, ts_family_names(family, &d->arch, &map));
     TS_TRY_TO(done, st, make_buffer(d, &buffer));
     for (size_t i = 0; i < map.n_tensors; i++)
-        if (!map.tensor[i].is_copy)
+        if (!is_elsewhere(d, &map, i))
             TS_TRY_TO(done, st, check_tensor(family, &d->arch, dir, folder, &map.tensor[i]));
     for (size_t i = 0; i < map.n_tensors; i++) {
-        if (map.tensor[i].is_copy)
+        if (is_elsewhere(d, &map, i))
             continue;
         held h;
         TS_TRY_TO(done, st, find_held(d, family, dir, &map, &map.tensor[i], &h));

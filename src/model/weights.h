@@ -13,6 +13,7 @@ typedef struct ts_model {
     const ts_family *family;
     json_t *config;          /* as read; NULL: described by options */
     char *folder;            /* where it came from, or NULL */
+    char *nf4_base;          /* the Hugging Face folder that its weights in NF4 are of, which no checkpoint holds, or NULL */
     ts_st_dtype file_dtype;  /* of its matrices in files */
     ts_decoder *decoder;
     struct ts_adapters *adapters; /* which stand beside its weights (model/adapters.h); NULL: none */
@@ -57,14 +58,17 @@ const ts_st_tensor *ts_weights_find(const ts_family *family, const ts_arch *a, c
 /* The first value of a tensor that is not finite: its place, or -1. */
 ts_status ts_weights_not_finite(const ts_st_tensor *t, int64_t *at) TS_NODISCARD;
 
+/* Row r of the whole, of a stack of all its matrices, of several vectors of all their elements, in the share; -1:
+ * elsewhere. */
+int64_t ts_weights_row_here(const ts_param *p, int64_t r);
 /* n rows of a parameter's whole, from its row `first` on (of a stack of all matrices): those that are here, and what is
  * here of them; values are overwritten. */
 ts_status ts_weights_put_rows(ts_param *p, int64_t first, int64_t n, float *values) TS_NODISCARD;
 /* A tensor of the family's map (t: as it is in files) to the parameters that it is rows of, where they are here. */
 ts_status ts_weights_put_tensor(ts_decoder *d, const ts_name_map *map, const ts_name_tensor *tensor,
                                 const ts_st_tensor *t) TS_NODISCARD;
-/* TS_ERR_USER where a tensor has another shape than wanted. */
-ts_status ts_weights_check_shape(const ts_st_tensor *t, const ts_name_tensor *want) TS_NODISCARD;
+/* TS_ERR_USER where a tensor has another shape than wanted; who says so, for the message. */
+ts_status ts_weights_check_shape(const ts_st_tensor *t, const ts_name_tensor *want, const char *who_says) TS_NODISCARD;
 
 /* Reads all values of an allocated decoder from the folder's files, slice by slice. Missing tensors
  * and shapes that do not fit are TS_ERR_USER with names and both shapes; tensors that the family

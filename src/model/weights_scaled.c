@@ -22,7 +22,7 @@ bool ts_scaled_stem(const char *tensor, char to[TS_FAMILY_NAME])
     for (int i = 0; i < ENDS; i++)
         if (with_end(tensor, ends[i], weight, to))
             return true;
-    return false;
+    return ts_bnb_stem(tensor, to);
 }
 
 static const ts_st_tensor *find_scales(const ts_st_dir *dir, const char *name)
@@ -60,10 +60,15 @@ static bool fits(const ts_scaled *s)
 
 ts_status ts_scaled_find(const ts_st_dir *dir, const ts_st_tensor *codes, const ts_name_tensor *want, ts_scaled *out)
 {
-    const ts_scaled s = { codes, find_scales(dir, codes->name) };
+    ts_scaled s = { .codes = codes, .scales = find_scales(dir, codes->name) };
     const char *type = ts_st_dtype_name(codes->dtype);
     const bool is_four = codes->dtype == TS_ST_I8;
     const int64_t rows = want->dim[0], cols = want->dim[1];
+    if (ts_bnb_is(dir, codes) && want->rank == 2 && !want->is_line && !want->is_choice) {
+        TS_TRY(ts_bnb_find(dir, codes, rows, cols, &s.bnb));
+        *out = s;
+        return TS_OK;
+    }
     if (!s.scales)
         return ts_error(TS_ERR_USER, "%s: tensor %s is %s, but nothing in the .safetensors files is called as its scales "
                         "would be, with %s or %s in the place of %s", codes->path, codes->name, type, ends[0], ends[1], weight);
@@ -92,6 +97,10 @@ static float scale_at(const ts_st_tensor *t, int64_t i)
 
 void ts_scaled_row(const ts_scaled *s, int64_t row, float *to)
 {
+    if (s->bnb.codes) {
+        ts_bnb_row(&s->bnb, row, to);
+        return;
+    }
     const bool is_four = s->codes->dtype == TS_ST_I8;
     const int64_t width = s->codes->shape[1], run = is_four ? TS_SCALED_RUN / 2 : TS_SCALED_SIDE,
                   first = (is_four ? row : row / TS_SCALED_SIDE) * s->scales->shape[1];

@@ -45,6 +45,7 @@ ts_status ts_declare(const ts_declarer *d, const char *name, const ts_param_spec
     (*out)->is_qk_norm = spec->is_qk_norm;
     (*out)->is_router = spec->is_router;
     (*out)->is_expert = spec->is_expert;
+    (*out)->is_linear = spec->is_linear;
     (*out)->at_both_ends = spec->at_both_ends;
     (*out)->block = d->block, (*out)->chunks = d->chunks, (*out)->is_elsewhere = d->is_elsewhere;
     if (spec->is_fixed)

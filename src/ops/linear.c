@@ -26,7 +26,9 @@ static ts_status multiply(ts_tape *tape, ts_param *w, ts_gemm_args *a)
         ts_launch_gemm_quant(tape->dev, &q, 0, cost);
         return TS_OK;
     }
-    a->b = f.data, a->ldb = f.ld, a->b_packed = f.packed, a->b_wide = f.wide;
+    a->b = f.data, a->ldb = f.ld, a->b_packed = f.packed, a->b_wide = f.wide, a->b_nf4 = f.nf4;
+    if (f.nf4) /* half a byte, and one for each 64 */
+        cost.bytes += weights * (0.5 + 1.0 / 64 - size);
     if (f.wide)
         cost.bytes += weights * ((double)sizeof(float) - size);
     if (w->int8) {

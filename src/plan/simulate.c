@@ -454,6 +454,7 @@ void ts_plan_order(const int64_t *order, ts_job_options *o)
     o->train.micro_batch_size = order[0];
     o->parallel.schedule = (int)order[1];
     o->train.global_batch_size = order[2];
+    o->train.accumulation = 0;
     o->train.chosen_sizes = order + 3;
 }
 

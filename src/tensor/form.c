@@ -21,7 +21,7 @@ static void *kept_form(const ts_form_slot *slot, const ts_param *p)
 
 ts_kept_forms ts_param_kept_forms(const ts_param *p)
 {
-    if (p->set->shares || p->held == TS_HELD_ONE || p->place.rank > 2)
+    if (p->set->shares || p->held == TS_HELD_ONE || p->held == TS_HELD_NF4 || p->place.rank > 2)
         return (ts_kept_forms){ NULL, NULL };
     return (ts_kept_forms){ kept_form(&p->nt, p), kept_form(&p->nn, p) };
 }
@@ -177,6 +177,10 @@ ts_status ts_param_form(ts_param *p, ts_gemm_form form, ts_dtype dtype, ts_form 
 {
     ts_device *dev = p->set->dev;
     TS_TRY(ts_param_need(p));
+    if (p->held == TS_HELD_NF4) {
+        *out = (ts_form){ .nf4 = &p->nf4 };
+        return TS_OK;
+    }
     if (p->quant)
         return quant_form(p, out);
     const bool nt = form == TS_GEMM_NT;

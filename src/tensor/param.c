@@ -133,7 +133,7 @@ void ts_param_freeze(ts_param *p)
 void ts_param_hold(ts_param *p, ts_held held, ts_dtype dtype, ts_quant quant)
 {
     TS_ASSERT(!p->set->values, "%s has been allocated", p->name);
-    TS_ASSERT(held == TS_HELD_ONE ? p->rank > 1 : !quant,
+    TS_ASSERT(held == TS_HELD_ONE || held == TS_HELD_NF4 ? p->rank > 1 : !quant,
               "%s: one form is a matrix's, and few bits are one form's", p->name);
     p->held = held;
     p->dtype = dtype;
@@ -210,7 +210,7 @@ static bool lies_together(const ts_param_set *s) { return !ts_shards_alone(&s->s
 static size_t value_bytes(const ts_param_set *s, const ts_param *p, ts_dtype dtype)
 {
     const bool trained = ts_param_is_trained(p);
-    if (p->held == TS_HELD_ONE)
+    if (p->held == TS_HELD_ONE || p->held == TS_HELD_NF4)
         return 0;
     return (dtype == TS_DTYPE_F32 && p->dtype == TS_DTYPE_F32) || (trained && lies_together(s))
                ? (size_t)ts_param_room(p) * ts_dtype_size(p->dtype)
@@ -226,7 +226,7 @@ static size_t place_values(ts_param_set *s, ts_dtype dtype, bool trained, size_t
         if (lies_together(s) && ts_param_is_trained(p) != trained)
             continue;
         p->byte = (int64_t)at;
-        if (s->values && p->held != TS_HELD_ONE && !(trained && ts_shards_values(&s->shards)))
+        if (s->values && p->held != TS_HELD_ONE && p->held != TS_HELD_NF4 && !(trained && ts_shards_values(&s->shards)))
             p->value = (char *)s->values->data + at;
         at += value_bytes(s, p, dtype);
     }
@@ -292,6 +292,9 @@ ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype)
     TS_TRY(ts_param_set_cut(s));
     TS_TRY(ts_storage_create(s->dev, TS_MEM_WEIGHT, place_all(s, dtype), &s->values));
     place_all(s, dtype);
+    for (size_t i = 0; i < s->n; i++)
+        if (s->p[i]->held == TS_HELD_NF4)
+            TS_TRY(ts_param_nf4_allocate(s->p[i]));
     return allocate_master(s, dtype);
 }
 

@@ -6,7 +6,8 @@
  * Holding: what of it is in memory. A trained one is a row-major array (the fp32 master) with a
  * gradient and moments beside it; a frozen one is the array alone, in a type of its own; one that is
  * only ever multiplied may be held in the one form that products read, in few bits if wanted, and
- * is then row-major only while its values arrive. It is each parameter's own matter, so that
+ * is then row-major only while its values arrive; one that is multiplied in both directions may be held
+ * in NF4, which products unpack a panel at a time (device/kernels/nf4.h). It is each parameter's own matter, so that
  * trained adapters can stand beside frozen weights of few bits.
  *
  * Forms: what kernels multiply with, packed panels in the compute type or a plain copy, as the device
@@ -32,6 +33,7 @@ typedef enum ts_held {
     TS_HELD_TRAINED, /* values, and gradients where the set has them */
     TS_HELD_FROZEN,  /* values */
     TS_HELD_ONE,     /* the one form that is multiplied (NT) */
+    TS_HELD_NF4,     /* NF4 of values of type dtype */
 } ts_held;
 
 /* What a parameter's values are before training. */
@@ -53,6 +55,7 @@ typedef struct ts_form {
     bool packed;
     bool wide;      /* the values themselves, F32, of which products in BF16 round each (b_wide of ts_gemm_args) */
     ts_quant quant; /* not NONE: in the layout of device/kernels/quant.h */
+    const ts_nf4 *nf4; /* not NULL: it stands there instead of data */
     size_t stride;  /* of a stack: bytes from one matrix to the next */
 } ts_form;
 
@@ -92,6 +95,7 @@ typedef struct ts_param {
     bool is_table;  /* rows of it are looked up */
     bool is_filter; /* of a convolution of columns: no product reads it */
     bool is_qk_norm; /* of queries or keys */
+    bool is_linear;  /* of a linear layer (nn/linear.h) */
     bool is_router;  /* which is multiplied in fp32 and may not be rounded */
     bool steps_whole; /* the optimizer looks at all of it at once (ts_param_set_step_whole) */
     ts_param_bands bands;
@@ -125,6 +129,8 @@ typedef struct ts_param {
     ts_storage *own; /* of value, where it is not in the set's storage */
     int64_t filled;  /* elements that have arrived */
     bool sealed;     /* the one form is there, value is not */
+    ts_nf4 nf4;      /* of TS_HELD_NF4, in own */
+    int64_t nf4_groups; /* whose maxima have come */
     /* training */
     float *grad;     /* fp32, like value; NULL: not trained, or no gradients, or a keeper has no room yet */
     bool grad_empty; /* what is in grad does not count: who adds first writes (see below) */
@@ -221,6 +227,21 @@ ts_status ts_param_set_keep_tops(ts_param_set *s) TS_NODISCARD;
 /* Allocates what each one's holding wants. Types that were not told: matrices `dtype`, vectors fp32.
  * Content undefined. Where they are shared out `dtype` is the masters'. */
 ts_status ts_param_set_allocate(ts_param_set *s, ts_dtype dtype) TS_NODISCARD;
+/* One that is held in NF4, for ts_param_set_allocate: its room, whose bytes its shape alone tells. */
+ts_status ts_param_nf4_allocate(ts_param *p) TS_NODISCARD;
+/* A matrix that was quantised as a whole, some of whose rows it has. */
+typedef struct ts_nf4_whole {
+    int64_t elements;
+    ts_dtype type;       /* that values are rounded to */
+    const float *nested; /* [elements / (64 * 256), rounded up] */
+    float offset;
+} ts_nf4_whole;
+/* Its rows come: *first is to be added to the numbers that its elements have in the matrix. TS_ERR_USER where matrices of
+ * two types, or of more elements than p has in the whole, meet. */
+ts_status ts_param_nf4_begin(ts_param *p, const ts_nf4_whole *w, int64_t *first) TS_NODISCARD;
+/* Row `row` of the share: its first element's number `at`, codes [dim[1]] one a byte, and what the blocks that they are in
+ * have at most. */
+void ts_param_nf4_put(ts_param *p, int64_t row, int64_t at, const uint8_t *code, const uint8_t *most);
 /* Elements [at, at + n) of the share from fp32 on the host, values and, where they are kept apart, own
  * masters; v is overwritten. With the last of them the one form of a parameter that is held in it is
  * made. */

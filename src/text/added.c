@@ -52,6 +52,9 @@ ts_status ts_added_finish(ts_added *a, const ts_normalizer *nm, const char *file
 {
     ts_str buf[2] = { { 0 }, { 0 } };
     ts_status st = TS_OK;
+    ts_trie_deinit(&a->raw);
+    ts_trie_deinit(&a->normal);
+    ts_str_reset(&a->forms);
     for (size_t i = 0; i < a->n; i++) {
         ts_added_token *t = &a->token[i];
         size_t len, form_len;

@@ -36,7 +36,7 @@ typedef struct ts_added_hit {
 
 /* Adds a token; a text given twice keeps its id and takes the new flags. */
 ts_status ts_added_add(ts_added *a, const char *s, size_t n, ts_added_token token) TS_NODISCARD;
-/* Builds the searches; normal tokens are looked for in their normalised form. Of several with the
+/* Builds the searches, anew where there are some; normal tokens are looked for in their normalised form. Of several with the
  * same form the first is found, with a warning that names `file`. */
 ts_status ts_added_finish(ts_added *a, const ts_normalizer *nm, const char *file) TS_NODISCARD;
 const char *ts_added_text(const ts_added *a, int32_t id,

@@ -89,6 +89,21 @@ const char *ts_tokenizer_id_token(const ts_tokenizer *tok, int32_t id)
     return token_text(tok, id, NULL);
 }
 
+ts_status ts_tokenizer_add_special(ts_tokenizer *tok, const char *token, int32_t *id)
+{
+    const size_t n = strlen(token);
+    const int32_t known = ts_tokenizer_token_id(tok, token);
+    if (known < 0 && tok->is_sp)
+        return ts_error(TS_ERR_USER, "the SentencePiece model has no token %s, and takes no further ones", token);
+    const int32_t as = known >= 0 ? known : (int32_t)ts_tokenizer_vocab_size(tok);
+    if (!tok->is_sp && !ts_added_is_special(&tok->added, token, n)) {
+        TS_TRY(ts_added_add(&tok->added, token, n, (ts_added_token){ .id = as, .special = true }));
+        TS_TRY(ts_added_finish(&tok->added, &tok->norm, token));
+    }
+    *id = as;
+    return TS_OK;
+}
+
 bool ts_tokenizer_is_special(const ts_tokenizer *tok, int32_t id)
 {
     size_t n;

@@ -47,7 +47,7 @@ static void say_size(const ts_job *j)
         ts_log(TS_LOG_INFO,
                "nothing is left to train: the run has done %lld iterations, and %s asks for %lld",
                (long long)t->iteration,
-               j->o->train.train_iters ? "--train-iters" : "--train-samples",
+               j->o == &j->counted ? "--num-train-epochs" : j->o->train.train_iters ? "--train-iters" : "--train-samples",
                (long long)j->train_iters);
 }
 

@@ -78,7 +78,7 @@ static void check_shape(checker *c, const ts_name_tensor *want)
         found(c, "%s: tensor %s is missing", c->folder, want->hf_name);
         return;
     }
-    if (ts_scaled_is(t)) {
+    if (ts_scaled_is(c->dir, t)) {
         if (ts_scaled_find(c->dir, t, want, &scaled) != TS_OK)
             found(c, "%s", ts_error_message());
         return;

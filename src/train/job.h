@@ -10,6 +10,7 @@
 #include "parallel/stages.h"
 #include "train/job_options.h"
 #include "train/objective/lm.h"
+#include "train/objective/prefer.h"
 #include "train/record.h"
 #include "train/resume.h"
 
@@ -30,6 +31,12 @@ typedef struct ts_job {
     ts_placement placement; /* of experts on processes */
     ts_spread spread; /* of sequences; comm NULL: they are whole */
     ts_lm_objective objective;
+    ts_prefer_objective prefer; /* of a stage that compares answers, over the former and that of the reference */
+    ts_lm_objective compares;
+    ts_model reference;         /* decoder NULL: none is compared with, or the model is its own */
+    ts_prefer_kept kept;        /* what it has found, where that is kept */
+    char *reference_folder;     /* where it is from */
+    ts_compared compared;       /* folder NULL: nothing */
     ts_trainer *trainer;
     ts_timeline timeline; /* of the device and of all communicators */
     ts_routes *routes;    /* choices of experts that are recorded or replayed; NULL: neither */
@@ -37,6 +44,7 @@ typedef struct ts_job {
     ts_holders *holders;  /* of the device, with --memory-report; else NULL */
     ts_batch_ramp ramp;
     int64_t train_iters;
+    ts_job_options counted; /* o, once --num-train-epochs is counted in steps; else not used */
     int64_t loaded; /* iteration of the checkpoint that was loaded; -1: none was */
 } ts_job;
 
@@ -59,6 +67,9 @@ ts_status ts_job_check_save_hf(ts_job *j, bool with_data) TS_NODISCARD;
  * else (TS_ERR_USER). Going on from where an earlier checkpoint stands is what someone set back: a warning. */
 ts_status ts_job_check_target(const ts_job *j) TS_NODISCARD;
 
+/* How many samples of each part it needs (job_count.c). With --num-train-epochs also j->train_iters, and options that
+ * say it: what the passes miss of the last batch comes from one more. */
+ts_status ts_job_count_samples(ts_job *j, ts_data_need *need) TS_NODISCARD;
 /* Says what is about to run: where it begins, its data, the model's size. Rank 0 speaks. */
 ts_status ts_job_describe(const ts_job *j) TS_NODISCARD;
 

@@ -87,9 +87,11 @@ static ts_status check_with(const ts_job_options *o, const ts_arch *a, int64_t w
     ts_layout l = { .world = world, .tp = o->parallel.tensor, .cp = o->parallel.context, .pp = o->parallel.pipeline,
                     .ep = ts_parallel_expert_size(&o->parallel), .etp = o->parallel.tensor_extends_experts ? 1 : o->parallel.expert_tensor,
                     .experts = -1,
-                    .micro = o->train.micro_batch_size, .global = o->train.global_batch_size,
+                    .micro = o->train.micro_batch_size,
                     .seq_length = o->train.seq_length, .empty = empty, .n_empty = n_empty,
                     .o = &o->parallel };
+    if (o->train.global_batch_size || o->train.accumulation)
+        l.global = ts_train_global_batch(&o->train, world / (l.tp * l.cp * l.pp));
     int64_t *sizes;
     TS_TRY(ts_train_micro_sizes(&o->train, &sizes, &l.n_micro));
     ts_free(&sizes);

@@ -153,7 +153,7 @@ static ts_status frozen_by_id(const ts_optimizer *z, double *of)
     const ts_param_set *s = z->params;
     for (size_t i = 0; i < s->n; i++) {
         const ts_param *p = s->p[i];
-        if (!ts_param_is_trained(p) && p->counted && ts_optimizer_counts(z, p))
+        if (!ts_param_is_trained(p) && p->value && p->counted && ts_optimizer_counts(z, p))
             TS_TRY(add_squares(z, p->value, p->dtype, p->counted, 0, &of[p->id], NULL));
     }
     return TS_OK;
@@ -232,7 +232,7 @@ static ts_status sum_values(ts_optimizer *z, double *sum)
     }
     for (size_t i = 0; i < z->params->n; i++) {
         const ts_param *p = z->params->p[i];
-        if (!ts_param_is_trained(p) && p->counted && ts_optimizer_counts(z, p))
+        if (!ts_param_is_trained(p) && p->value && p->counted && ts_optimizer_counts(z, p))
             TS_TRY(add_squares(z, p->value, p->dtype, p->counted, 0, sum, NULL));
     }
     return ts_optimizer_add_up(z, sum, NULL);

@@ -21,7 +21,7 @@ typedef enum ts_lr_decay { TS_LR_DECAYS(TS_CHOICE_VALUE) } ts_lr_decay;
 typedef enum ts_wsd_decay { TS_WSD_DECAYS(TS_CHOICE_VALUE) } ts_wsd_decay;
 
 #define TS_OPTIMIZERS(W)                                                                           \
-    W(TS_OPTIMIZER_ADAM, "adam")                                                                   \
+    W(TS_OPTIMIZER_ADAM, "adam,adamw,fused_adamw")                                                                   \
     W(TS_OPTIMIZER_SGD, "sgd")                                                                     \
     W(TS_OPTIMIZER_MUON, "muon,dist_muon")                                                         \
     W(TS_OPTIMIZER_LION, "lion")                                                                   \
@@ -107,7 +107,9 @@ typedef enum ts_exit_signal { TS_EXIT_SIGNALS(TS_CHOICE_VALUE) } ts_exit_signal;
     "the outputs of activation functions are made again in all layers, unless --keep-cheap-activations"
 
 typedef struct ts_train_options {
-    int64_t micro_batch_size, global_batch_size, train_iters, train_samples, seq_length;
+    int64_t micro_batch_size, global_batch_size, accumulation, /* of micro-batches; 0: one */
+        train_iters, train_samples, seq_length;
+    double epochs; /* instead of train_iters, which is counted of the data then; 0: not asked for */
     int64_t seed, eval_iters, eval_interval;
     ts_option_list rampup_batch_size; /* words of START INCREMENT SAMPLES */
     ts_option_list micro_sizes;       /* see ts_train_micro_sizes */
@@ -212,6 +214,17 @@ static inline bool ts_train_is_lowrank(const ts_train_options *o)
 static inline bool ts_train_steps_whole(const ts_train_options *o)
 {
     return o->optimizer == TS_OPTIMIZER_MUON || ts_train_is_lowrank(o);
+}
+/* Whether the data says how many steps there are. */
+static inline bool ts_train_counts_epochs(const ts_train_options *o)
+{
+    return o->epochs > 0 && !o->train_iters && !o->train_samples;
+}
+/* Sequences of a step, over so many processes that share out the batch. */
+static inline int64_t ts_train_global_batch(const ts_train_options *o, int64_t dp)
+{
+    return o->global_batch_size ? o->global_batch_size
+                                : o->micro_batch_size * dp * (o->accumulation ? o->accumulation : 1);
 }
 /* Whether it can do with parts of them, wherever they are cut. */
 static inline bool ts_train_cuts_whole(const ts_train_options *o) { return ts_train_is_lowrank(o); }

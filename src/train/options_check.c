@@ -256,10 +256,12 @@ static ts_status check_micro_sizes(const ts_train_options *o, int dp, int64_t gl
 ts_status ts_train_options_check(const ts_train_options *o, int dp)
 {
     TS_TRY(need(o->seq_length > 0, "seq-length"));
-    TS_TRY(need(o->train_iters > 0 || o->train_samples > 0 || o->skip_train, "train-iters"));
+    TS_TRY(need(o->train_iters > 0 || o->train_samples > 0 || o->epochs > 0 || o->skip_train, "train-iters"));
     if (o->train_iters && o->train_samples)
         return ts_error(TS_ERR_USER,
                         "--train-iters and --train-samples contradict each other: give one");
+    if (o->global_batch_size && o->accumulation)
+        return ts_error(TS_ERR_USER, "--global-batch-size and --gradient-accumulation-steps contradict each other: give one");
     TS_TRY(check_types(o));
     TS_TRY(check_blocks(o));
     TS_TRY(check_grads(o));
@@ -289,7 +291,9 @@ ts_status ts_train_options_check(const ts_train_options *o, int dp)
     if (o->min_loss_scale > o->initial_loss_scale)
         return ts_error(TS_ERR_USER, "--min-loss-scale %g is above --initial-loss-scale %g",
                         o->min_loss_scale, o->initial_loss_scale);
-    if (!o->skip_train)
+    if (ts_train_counts_epochs(o) && o->rampup_batch_size.n)
+        return ts_error(TS_ERR_USER, "--num-train-epochs: with --rampup-batch-size give --train-samples");
+    if (!o->skip_train && !ts_train_counts_epochs(o)) /* that is known once they are counted */
         TS_TRY(check_rate(o, ramp.full));
     TS_TRY(ts_recompute_check(o));
     if (o->save_interval && !o->save)

@@ -67,8 +67,7 @@ static ts_status check_lengths(const ts_train_options *o)
 
 ts_status ts_batch_ramp_init(ts_batch_ramp *r, const ts_train_options *o, int dp)
 {
-    const int64_t full =
-        o->global_batch_size ? o->global_batch_size : o->micro_batch_size * (int64_t)dp;
+    const int64_t full = ts_train_global_batch(o, dp);
     int64_t words[3];
     ts_batch_ramp made = { .full = full, .start = full, .increment = 1 };
     if (o->rampup_batch_size.n) {

@@ -44,14 +44,18 @@ static ts_status state_text(const ts_trainer *t, const ts_model *m, const ts_opt
     TS_TRY(st);
     /* skipped steps are consumed samples without num_steps; the seed is among the options */
     json_t *s = json_pack(
-        "{s:I, s:I, s:I, s:I, s:{s:b, s:o, s:I, s:I}, s:s, s:O*, s:o}", "iteration",
+        "{s:I, s:I, s:I, s:I, s:{s:b, s:o, s:I, s:I}, s:s, s:O*, s:o*, s:o}", "iteration",
         (json_int_t)t->iteration, "consumed_train_samples", (json_int_t)t->consumed, "num_steps",
         (json_int_t)t->scheduled, "optimizer_steps", (json_int_t)t->optim.steps, "grad_scaler",
         "dynamic", t->scaler.dynamic, "scale", ts_json_number(t->scaler.scale), "growth_tracker",
         (json_int_t)t->scaler.good, "hysteresis_tracker", (json_int_t)t->scaler.tolerance,
         "file_dtype", ts_st_dtype_name(m->file_dtype), "tokenizer", m->tokenizer,
-        "options", opts);
-    st = s ? describe_model(m, s) : TS_OK;
+        "nf4_base", json_string(m->nf4_base), "options", opts);
+    const ts_compared *x = t->objective->compared;
+    if (s && x && json_object_set_new(s, "reference", json_pack("{s:s, s:I}", "folder", x->folder, "step", (json_int_t)x->step)))
+        st = ts_error(TS_ERR_NOMEM, "out of memory while writing the state of a checkpoint");
+    if (s && st == TS_OK)
+        st = describe_model(m, s);
     if (st == TS_OK)
         st = ts_json_write(s, JSON_INDENT(1) | JSON_REAL_PRECISION(17),
                            "the state of a checkpoint", out);
@@ -124,6 +128,8 @@ static void shape_projected(const ts_trainer *t, const ts_param *p, kind k, ts_c
 static void add_tensor(const ts_trainer *t, tensor_list *l, size_t i, kind k)
 {
     const ts_param *p = t->objective->params->p[i];
+    if (p->held == TS_HELD_NF4) /* of which the folder that it was read from has the codes */
+        return;
     if (!is_projected(t, p, k) && (!keeps(t, k) || !ts_whole_has(&l->whole[k], p)))
         return;
     ts_saved *s = &l->of[l->n++];
@@ -229,6 +235,8 @@ int64_t ts_trainer_state_bytes(const ts_trainer *t)
             shape_projected(t, p, k, &x);
             bytes += (size_t)(x.shape[0] * x.shape[1]) * sizeof(float);
         }
+        if (p->held == TS_HELD_NF4)
+            continue;
         bytes += (size_t)ts_param_count(p) *
                  (ts_param_is_trained(p) ? moments + ts_dtype_size((s->master && !s->masters_are_values) || s->low ? TS_DTYPE_F32 : p->dtype)
                                          : ts_dtype_size(p->dtype));

@@ -215,6 +215,7 @@ ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *se
     const int64_t positions = o->model.max_position_embeddings;
     TS_TRY(check_load(o, set));
     TS_TRY(ts_tuning_options_check(&o->tuning, set));
+    TS_TRY(ts_prefer_options_check(&o->prefer, o->tuning.stage, set));
     TS_TRY(check_matrices(o, set));
     TS_TRY(ts_job_check_level(o, set));
     TS_TRY(ts_model_options_check(&o->model, set));
@@ -312,7 +313,11 @@ static void warn_optimizer(const ts_train_options *t, const ts_option_set *set)
 /* A decay may be longer than the run, and so may the warm-up then. */
 static void warn_run_length(const ts_train_options *t, int dp)
 {
-    const int64_t batch = t->global_batch_size ? t->global_batch_size : t->micro_batch_size * dp,
+    if (t->epochs > 0 && (t->train_iters || t->train_samples))
+        ts_log(TS_LOG_WARN, "--num-train-epochs has no effect beside --%s", t->train_iters ? "train-iters" : "train-samples");
+    if (ts_train_counts_epochs(t)) /* how long that is is not known here */
+        return;
+    const int64_t batch = ts_train_global_batch(t, dp),
                   samples = t->train_samples ? t->train_samples : t->train_iters * batch;
     ts_lr_schedule s;
     if (ts_lr_schedule_init(&s, t, batch) == TS_OK && s.warmup > (double)samples)
@@ -444,7 +449,7 @@ void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int dp
     ts_recompute_warn(&o->train, set);
     ts_pipeline_options_warn(&o->parallel, set);
     if (ts_tuning_on(&o->tuning))
-        ts_tuning_options_warn(&o->tuning, set);
+        ts_tuning_options_warn(&o->tuning, set), ts_prefer_options_warn(o->tuning.stage, set);
     else
         ts_option_warn_alone(set, "variable-seq-lengths", o->parallel.pipeline > 1, "stages (--pipeline-model-parallel-size)");
     warn_data(o, set);

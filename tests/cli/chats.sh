@@ -43,12 +43,27 @@ rm "$D/model/chat_template.jinja"
 show --output "$D/named.jsonl" >/dev/null 2>&1
 same "$D/all.jsonl" "$D/named.jsonl"
 
+# a Parquet file: its rows with a label are verdicts, those without are not
+expect 2 'snappy.parquet:1: "messages": expected a list' "$T" data show --load "$D/model" --data-path "$G/parquet/snappy.parquet" --hf-chat-template --kind kto
+expect 0 "were bad and left out" "$T" data show --load "$D/model" --data-path "$G/parquet/snappy.parquet" --hf-chat-template --kind kto \
+    --on-bad-record skip
+expect 0 "=== 70 records, 39 samples" "$T" data show --load "$D/model" --data-path "$G/parquet/snappy.parquet" --hf-chat-template --kind kto \
+    --on-bad-record skip
+
 # templates that do not say what is trained, or lose it
 expect 2 "chats.jsonl:3: messages[1]: the template $G/chat/forgets.jinja writes" show --chat-template "$G/chat/forgets.jinja"
 echo "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}" >"$D/loses.jinja"
 expect 2 "the template loses the answer" show --chat-template "$D/loses.jinja"
 echo "{% for m in messages %}{{ m.content }}{% if m.role == 'assistant' %}{% generation %}end{% endgeneration %}{% endif %}{% endfor %}" >"$D/loses.jinja"
 expect 2 "the template loses the answer" show --chat-template "$D/loses.jinja"
+
+# packed files
+rows=$3
+"$rows" "$D/rows" sft 5 3
+expect 0 "=== 5 records, 5 samples" "$T" data show --load "$D/model" --data-path "$D/rows" --seq-length 6
+"$rows" "$D/rows" pairs 5 3
+expect 0 "rejected_input_ids: " "$T" data show --load "$D/model" --data-path "$D/rows" --is-pairwise-dataset
+expect 2 "nothing_packed_input_ids_document" "$T" data show --load "$D/model" --data-path "$D/nothing"
 
 # bad records
 echo '{"messages": [{"role": "user", "content": "alone"}]}' >>"$D/chats.jsonl"

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "data/instruct/example.h"
+#include "data/instruct/packs.h"
 #include "data/instruct/records.h"
 #include "io/bad_records.h"
 
@@ -25,6 +26,7 @@ typedef struct chat_rows {
     ts_rows_kind kind;
     ts_chat_train train;
     int64_t *record; /* [table.n] of a sample */
+    int64_t *length; /* [table.n] tokens, of its first sequence */
     pthread_mutex_t lock; /* of what follows */
     reader *spare;        /* [n_spare] */
     size_t n_spare, cap_spare;
@@ -32,7 +34,10 @@ typedef struct chat_rows {
 
 static chat_rows *inside(const ts_rows *r) { return (chat_rows *)(uintptr_t)r; }
 
-bool ts_chat_rows_is_path(const char *path) { return ts_path_ends(path, ".json") || ts_path_ends(path, ".jsonl"); }
+bool ts_chat_rows_is_path(const char *path)
+{
+    return ts_path_ends(path, ".json") || ts_path_ends(path, ".jsonl") || ts_path_ends(path, ".parquet");
+}
 
 /* ---- readers ---- */
 
@@ -156,6 +161,7 @@ static void destroy(ts_rows *table)
     ts_records_close(&r->records);
     ts_record_form_deinit(&r->form);
     ts_free(&r->record);
+    ts_free(&r->length);
     pthread_mutex_destroy(&r->lock);
     ts_free(&r);
 }
@@ -214,6 +220,7 @@ static ts_status take_good(const looking *l, int64_t n, bool skips, int64_t max_
     ts_bad_records bad = { 0 };
     c->records = n;
     TS_TRY(ts_alloc(&r->record, (size_t)c->records, sizeof *r->record));
+    TS_TRY(ts_alloc(&r->length, (size_t)c->records, sizeof *r->length));
     const int64_t most = max_samples ? max_samples : INT64_MAX;
     for (int64_t i = 0; i < c->records && c->samples < most; i++) {
         const look *v = &l->v[i];
@@ -224,6 +231,7 @@ static ts_status take_good(const looking *l, int64_t n, bool skips, int64_t max_
         }
         if (v->status != TS_OK)
             return ts_error(v->status, "%s", v->why ? v->why : "no memory");
+        r->length[c->samples] = v->tokens + v->lost;
         r->record[c->samples++] = i;
         c->tokens += v->tokens;
         c->trained += v->trained;
@@ -351,6 +359,22 @@ static ts_status open_records(chat_rows *r, const ts_chat_options *o, const ts_c
     return st;
 }
 
+/* *rows becomes packs of what it is. */
+static ts_status pack(const chat_rows *r, const ts_chat_need *need, ts_chat_counts *c, ts_rows **rows)
+{
+    if (need->kind != TS_ROWS_SFT)
+        return ts_error(TS_ERR_USER, "--pack goes with answers alone (--stage sft), not with pairs and verdicts");
+    if (!need->seq_length)
+        return ts_error(TS_ERR_USER, "--pack: how long are the rows? give --seq-length");
+    TS_TRY(ts_pack_rows_open(rows, r->length, need->seq_length, rows));
+    c->packs = (*rows)->n;
+    if (need->speaks)
+        ts_log(TS_LOG_INFO, "%s: %lld samples in %lld packs of %lld tokens, %.1f %% of which are filled", need->path,
+               (long long)c->samples, (long long)c->packs, (long long)need->seq_length,
+               100 * (double)c->tokens / ((double)c->packs * (double)need->seq_length));
+    return TS_OK;
+}
+
 ts_status ts_chat_rows_open(const ts_chat_options *o, const ts_chat_need *need, ts_chat_counts *counts, ts_rows **out)
 {
     static const char *const key[TS_ROWS_KINDS][TS_ROW_KEYS] = {
@@ -376,12 +400,15 @@ ts_status ts_chat_rows_open(const ts_chat_options *o, const ts_chat_need *need, 
         st = check_template(r);
     if (st == TS_OK)
         st = check_counts(need, &c);
+    ts_rows *rows = &r->table;
+    if (st == TS_OK && o->pack)
+        st = pack(r, need, &c, &rows);
     if (st != TS_OK) {
         destroy(&r->table);
         return st;
     }
     if (counts)
         *counts = c;
-    *out = &r->table;
+    *out = rows;
     return TS_OK;
 }

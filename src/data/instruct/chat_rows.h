@@ -20,14 +20,15 @@ typedef struct ts_chat_counts {
     int64_t tokens, trained;  /* of good samples, within seq_length */
     int64_t cut, cut_tokens;  /* samples longer than seq_length, and what is lost of them */
     int64_t untrained;        /* samples without a token to train on */
+    int64_t packs;            /* rows that they are packed into (--pack) */
 } ts_chat_counts;
 
-/* Whether the path is one of conversations: it ends in .json or .jsonl. */
+/* Whether the path is one of conversations: it ends in .json, .jsonl or .parquet. */
 bool ts_chat_rows_is_path(const char *path);
 /* Every record is read and encoded once, by all cores: a bad one is TS_ERR_USER with file, line and field, or left
  * out, named and counted (--on-bad-record skip). Data that train nothing, and templates that lose the answer, are
  * TS_ERR_USER. counts may be NULL. Of kto, the mismatched answer of a sample is the one of the sample before it (of
- * the last for the first). */
+ * the last for the first). With --pack the rows are packs (instruct/packs.h). */
 ts_status ts_chat_rows_open(const ts_chat_options *o, const ts_chat_need *need, ts_chat_counts *counts,
                             ts_rows **out) TS_NODISCARD;
 #endif

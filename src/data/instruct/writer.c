@@ -13,6 +13,7 @@ const ts_option ts_chat_option_rows[] = {
         "tokenizer_config.json)"),
     TS_ROW_IS(TS_OPTION_DECIDES | TS_OPTION_PLACE, TEXT, ts_chat_options, chat_template, "chat-template", NULL, 0, 0, NULL,
               GROUP, "with --hf-chat-template: a Jinja file that is taken instead"),
+    TS_PROMPT_ROWS(TS_OPTION_DECIDES, ts_chat_options, prompt, GROUP),
     ROW(TEXT, template_now, "template-now", NULL,
         "the date, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, that a template's strftime_now shows (the clock's, when the "
         "data are opened)"),
@@ -26,6 +27,9 @@ const ts_option ts_chat_option_rows[] = {
               GROUP, "the folder of dataset_info.json and its files"),
     TS_ROW_IS(TS_OPTION_DECIDES, INT, ts_chat_options, max_samples, "max-samples", "0", 0, INT32_MAX, NULL, GROUP,
               "of each file no more samples than so many, the first ones (0: all)"),
+    ROW(FLAG, pack, "pack", NULL,
+        "as many conversations in a row of --seq-length tokens as fit whole, the longest first, each where it leaves the least "
+        "room; with --neat-pack --reset-attention-mask they do not see each other and positions restart"),
     { .name = "on-bad-record", .type = TS_OPTION_CHOICE, .offset = offsetof(ts_chat_options, on_bad_record),
       .def = "stop", .is = TS_OPTION_DECIDES, .choices = TS_CHOICES(TS_ON_BAD_RECORD), .group = GROUP,
       .help = "a record that cannot be read: stop, or leave it out, name it and count it" },
@@ -35,7 +39,13 @@ const size_t ts_chat_option_count = sizeof ts_chat_option_rows / sizeof *ts_chat
 #define RECORDS "conversations, which `tessera posttrain` trains on; this command trains on the tokens of --data-path"
 const ts_option ts_chat_later_rows[] = {
     TS_LATER("hf-chat-template", 0, NULL, RECORDS),
+    TS_LATER("prompt-type", 1, "empty", RECORDS),
+    TS_LATER("prompt-type-path", 1, NULL, RECORDS),
+    TS_LATER("enable-thinking", 1, "none", RECORDS),
+    TS_LATER("reasoning-effort", 1, "none", RECORDS),
+    TS_LATER("drop-thinking", 1, "true", RECORDS),
     TS_LATER("mask-history", TS_OPTION_ANY, "false|False", RECORDS),
+    TS_LATER("pack", TS_OPTION_ANY, "false|False", RECORDS),
     TS_LATER("map-keys", 1, NULL, RECORDS),
     TS_LATER("max-samples", 1, NULL, RECORDS),
     TS_LATER("dataset", TS_OPTION_MANY, NULL, RECORDS),
@@ -43,36 +53,40 @@ const ts_option ts_chat_later_rows[] = {
 };
 const size_t ts_chat_later_count = sizeof ts_chat_later_rows / sizeof *ts_chat_later_rows;
 
-static ts_status open_tokenizer(const char *folder, const ts_text_options *text, ts_text_tokenizer *out)
+ts_status ts_chat_tokenizer_open(const char *folder, const ts_text_options *text, ts_text_tokenizer *out)
 {
     const ts_text_options own = { .type = "PretrainedFromHF", .name_or_path = folder };
     const bool given = ts_text_options_given(text);
     if (!given && !folder)
-        return ts_error(TS_ERR_USER, "conversations need a tokenizer: --tokenizer-name-or-path FOLDER");
+        return ts_error(TS_ERR_USER, "texts need a tokenizer: --tokenizer-name-or-path FOLDER");
     TS_TRY(ts_text_tokenizer_open(given ? text : &own, out));
-    return out->tok ? TS_OK : ts_error(TS_ERR_USER, "conversations need a tokenizer of texts, not NullTokenizer");
+    return out->tok ? TS_OK : ts_error(TS_ERR_USER, "texts need a tokenizer of texts, not NullTokenizer");
 }
 
 static ts_status open_encoder(const ts_chat_options *o, const char *folder, const ts_text_options *text,
-                              const ts_tokenizer *tok, ts_chat_encoder **out)
+                              ts_text_tokenizer *tok, ts_chat_encoder **out)
 {
     const char *own = text->name_or_path;
     const bool has = folder && ts_chat_template_is_in(folder);
+    if (o->hf_chat_template && o->prompt.type)
+        return ts_error(TS_ERR_USER, "--hf-chat-template and --prompt-type: conversations are written in one way");
+    if (o->prompt.type)
+        return ts_prompt_encoder_create(&o->prompt, tok, out);
     if (!o->hf_chat_template)
         return ts_error(TS_ERR_USER, "how are conversations written? --hf-chat-template takes the template of the "
-                                     "model's folder");
+                                     "model's folder, --prompt-type NAME one of MindSpeed LLM's");
     if (!folder && !own)
         return ts_error(TS_ERR_USER, "--hf-chat-template: no folder is given that could hold a template (--load, "
                                      "--tokenizer-name-or-path)");
-    return ts_chat_hf_encoder_create(has || !own ? folder : own, o->chat_template, o->template_now, tok, out);
+    return ts_chat_hf_encoder_create(has || !own ? folder : own, o->chat_template, o->template_now, tok->tok, out);
 }
 
 ts_status ts_chat_writer_open(const ts_chat_options *o, const char *folder, const ts_text_options *text,
                               ts_chat_writer *out)
 {
     ts_chat_writer w = { 0 };
-    TS_TRY(open_tokenizer(folder, text, &w.tok));
-    const ts_status st = open_encoder(o, folder, text, w.tok.tok, &w.encoder);
+    TS_TRY(ts_chat_tokenizer_open(folder, text, &w.tok));
+    const ts_status st = open_encoder(o, folder, text, &w.tok, &w.encoder);
     if (st != TS_OK)
         ts_chat_writer_close(&w);
     else

@@ -12,7 +12,7 @@
  * ts_device's gemm_packed_bytes, for one form (NT or NN) and data type. */
 #ifndef TS_DEVICE_KERNELS_GEMM_H
 #define TS_DEVICE_KERNELS_GEMM_H
-#include "base/dtype.h"
+#include "device/kernels/nf4.h"
 #include <stdbool.h>
 
 typedef enum ts_gemm_form { TS_GEMM_NT, TS_GEMM_NN, TS_GEMM_TN } ts_gemm_form;
@@ -28,6 +28,10 @@ typedef struct ts_gemm_args {
     /* Of a BF16 product in form NT or NN, on a device with `rounds_b`: B is F32, not packed, and each value is rounded
      * to bf16 where it is read, to the bits of a copy that was rounded beforehand. */
     bool b_wide;
+    /* Of a product in form NT or NN: B stands in here instead of b, from row b_row and column b_col on; each value is rounded
+     * to dtype where it is read, to the bits of a copy that was unpacked beforehand. */
+    const ts_nf4 *b_nf4;
+    int64_t b_row, b_col;
     ts_dtype c_dtype;      /* F32, BF16, F16 */
     void *c;               /* [m, n], ldc */
     bool accumulate;       /* C += (only with an F32 C) */

@@ -53,8 +53,8 @@ static ts_status put_key(const ts_gguf *g, const ts_gguf_model *m, const ts_gguf
         TS_TRY(ts_gguf_real(g, key, 0, &x));
         return ts_gguf_put(o, row->hf, ts_gguf_json_real(v, 0));
     }
-    TS_TRY(ts_gguf_int(g, key, 0, 1, INT32_MAX, &n));
-    return ts_gguf_put(o, row->hf, json_integer(n));
+    TS_TRY(ts_gguf_int(g, key, 0, !row->may_miss, INT32_MAX, &n));
+    return n ? ts_gguf_put(o, row->hf, json_integer(n)) : TS_OK;
 }
 
 static ts_status put_keys(const ts_gguf *g, const ts_gguf_model *m, const ts_gguf_key *row, json_t *o)

@@ -82,6 +82,7 @@ static const ts_gguf_key window_keys[] = {
 
 static const ts_gguf_key gemma_keys[] = {
     { "attention.sliding_window", "sliding_window", false, false },
+    { "rope.freq_base_swa", "rope_local_base_freq", true, true },
     { "attn_logit_softcapping", "attn_logit_softcapping", true, true },
     { "final_logit_softcapping", "final_logit_softcapping", true, true },
     { 0 },

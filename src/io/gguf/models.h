@@ -21,7 +21,7 @@ typedef struct ts_gguf_name {
     ts_gguf_part part;
 } ts_gguf_name;
 
-/* A key of the file, behind "ARCHITECTURE.", and config.json's. What may be missing is left out then. */
+/* A key of the file, behind "ARCHITECTURE.", and config.json's. What may be missing, or 0, is left out then. */
 typedef struct ts_gguf_key {
     const char *gguf, *hf;
     bool is_real, may_miss;

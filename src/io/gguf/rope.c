@@ -68,7 +68,11 @@ static bool solve_usual(const float *v, int64_t n, double theta, llama3 *p)
         else
             most = fmin(most, w * p->low);
     }
-    p->length = 8192 >= least && 8192 <= most ? 8192 : round(sqrt(least * fmin(most, 4 * least)));
+    p->length = 8192; /* as every such model has it, else a power of two, else anything between */
+    if (p->length < least || p->length > most)
+        p->length = exp2(ceil(log2(least)));
+    if (p->length > most)
+        p->length = round(sqrt(least * most));
     return gives(p, v, n, theta);
 }
 

@@ -15,17 +15,17 @@ static const ts_name_row names[] = {
 };
 
 /* The tensors say themselves what each is; this is what they mean. */
-ts_status ts_config_fp8_blocks(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
+ts_status ts_config_quantised(const ts_config_row *r, const json_t *o, const char *file, ts_arch *a)
 {
     const json_t *q = json_object_get(o, r->key), *block = json_object_get(q, "weight_block_size");
     const char *method = json_string_value(json_object_get(q, "quant_method")),
                *code = json_string_value(json_object_get(q, "fmt"));
     (void)a;
-    if (!q || json_is_null(q) || json_is_false(q))
+    if (!q || json_is_null(q) || json_is_false(q) || (method && !strcmp(method, "bitsandbytes")))
         return TS_OK;
     if (!method || strcmp(method, "fp8") || (code && strcmp(code, "e4m3")))
-        return ts_error(TS_ERR_USER, "%s: %s: quant_method is \"%.60s\"%s%.60s, expected fp8 of e4m3: no other quantised "
-                        "weights are read", file, r->key, method ? method : "not given", code ? " of " : "", code ? code : "");
+        return ts_error(TS_ERR_USER, "%s: %s: quant_method is \"%.60s\"%s%.60s, expected fp8 of e4m3 or bitsandbytes: no other "
+                        "quantised weights are read", file, r->key, method ? method : "not given", code ? " of " : "", code ? code : "");
     for (size_t i = 0; i < 2 && json_object_get(q, "weight_block_size"); i++)
         if (json_array_size(block) != 2 || json_integer_value(json_array_get(block, i)) != 128)
             return ts_error(TS_ERR_USER, "%s: %s: weight_block_size must be [128, 128]", file, r->key);
@@ -44,7 +44,7 @@ ts_status ts_config_causal(const ts_config_row *r, const json_t *o, const char *
 }
 
 static const ts_config_row rows[] = {
-    TS_FP8_BLOCKS,
+    TS_MAY_BE_QUANTISED,
     TS_CAUSAL,
     TS_COPY("vocab_size", vocab, 32000),
     TS_COPY("hidden_size", hidden, 4096),

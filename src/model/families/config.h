@@ -64,8 +64,8 @@ struct ts_config_row {
 
 /* Rows that more than one table has. */
 #define TS_NOT_QUANTISED TS_REFUSE("quantization_config", "the weights must not be quantised")
-/* Or they are in FP8 of blocks, as model/weights_scaled.h reads them. */
-#define TS_FP8_BLOCKS { .kind = TS_CONFIG_OWN, .key = "quantization_config", .read = ts_config_fp8_blocks }
+/* Or they are in a form that model/weights_scaled.h reads. */
+#define TS_MAY_BE_QUANTISED { .kind = TS_CONFIG_OWN, .key = "quantization_config", .read = ts_config_quantised }
 #define TS_CAUSAL { .kind = TS_CONFIG_OWN, .key = "is_causal", .read = ts_config_causal }
 #define TS_KV_HEADS(def_)                                                                          \
     TS_OWN("num_key_value_heads", n_kv_heads, ts_config_read_kv_heads, ts_config_write_kv_heads, def_)
@@ -88,7 +88,7 @@ struct ts_config_row {
 #define TS_QWEN_WINDOWS                                                                            \
     TS_OWN("sliding_window", layer, ts_config_read_qwen_windows, ts_config_write_qwen_windows, 4096)
 
-ts_config_read_fn ts_config_fp8_blocks, ts_config_causal, ts_config_read_kv_heads, ts_config_read_head_dim, ts_config_no_head_dim,
+ts_config_read_fn ts_config_quantised, ts_config_causal, ts_config_read_kv_heads, ts_config_read_head_dim, ts_config_no_head_dim,
     ts_config_kv_as_heads, ts_config_wide_mlp, ts_config_read_rope, ts_config_read_ends, ts_config_read_window,
     ts_config_read_qwen_windows, ts_config_read_own_norms;
 ts_config_write_fn ts_config_write_kv_heads, ts_config_write_head_dim, ts_config_write_ropes,

@@ -11,7 +11,7 @@
 #include "data/preprocess.h"
 
 /* Numbers 0 to 99 as text; 100 ends a document. */
-static const ts_text_tokenizer numbers = { .vocab_size = 101, .eod = 100, .pad = -1, .bos = -1 };
+static ts_text_tokenizer numbers = { .vocab_size = 101, .eod = 100, .pad = -1, .bos = -1 };
 
 static const char *text_key[] = { "text" }, *two_keys[] = { "text", "more" };
 
@@ -146,7 +146,7 @@ static void refuses_options(void **state)
     o = options(input, "/nowhere/x");
     REFUSED(ts_preprocess(&o, &numbers, &totals), TS_ERR_USER, "/nowhere/x_text_document.bin: cannot be made");
     o = options(input, temp_path(&t, "x"));
-    o.handler_name = "AlpacaStyleInstructionHandler";
+    o.handler.name = "AlpacaStyleInstructionHandler";
     REFUSED(ts_preprocess(&o, &numbers, &totals), TS_ERR_USER, "--handler-name");
     o = options(input, temp_path(&t, "x"));
     o.feed.json_keys = (ts_option_list){ two_keys, 2 };

@@ -46,13 +46,16 @@ enum {
     SMALL = 1 << 19, /* steps x columns x rows, 8 us: waking threads would cost as much */
     /* A thread's scratch: sums of finished slices, then a panel that it packs for itself. */
     PART_BYTES = 2 << 20,
+    /* ... and, at the end, what is unpacked before it is packed: 96 rows of 512 steps, or 32 steps of 1152 columns */
+    UNPACKED_BYTES = 192 << 10,
     OWN_ROWS = 96, /* rows of A that a thread packs for itself */
     OWN_LEAST = 3, /* such chunks a thread, or threads would wait long for the last of them */
     MEMO = 64,     /* threads that can remember which chunk they have packed */
 };
 
 _Static_assert(B_BYTES == TS_CPU_SHARED_SCRATCH / 3 * 2, "where A's panels begin");
-_Static_assert(PART_BYTES + BLOCK * 48 * 4 <= TS_CPU_THREAD_SCRATCH, "a panel of a thread's own");
+_Static_assert(PART_BYTES + BLOCK * 48 * 4 + UNPACKED_BYTES <= TS_CPU_THREAD_SCRATCH, "a panel of a thread's own");
+_Static_assert(TS_GEMM_PACK_X * ALONG_STEPS * 4 <= UNPACKED_BYTES && ACROSS_X * ACROSS_STEPS * 4 <= UNPACKED_BYTES, "unpacked");
 
 /* One product under way. Threads read it and do not write to it, but for `packed`. */
 typedef struct job {
@@ -124,10 +127,49 @@ static int64_t pack_tasks_of(const ts_gemm_panels *p)
     return ceil_div(p->n_x, x) * ceil_div(p->steps, steps);
 }
 
-/* Packs, and rounds what it has packed while that is near. */
-static void pack_into(const ts_gemm_kernels *kern, ts_gemm_pack_fn *pack, const ts_gemm_panels *p, int64_t x0, int64_t x1,
-                      int64_t s0, int64_t s1)
+static char *unpacked_of(const ts_cpu *cpu, int thread)
 {
+    return ts_cpu_scratch(cpu, thread) + TS_CPU_THREAD_SCRATCH - UNPACKED_BYTES;
+}
+
+/* The rest of a packing from x and step s on. */
+static ts_gemm_panels from_here(const ts_gemm_panels *p, int64_t x, int64_t s)
+{
+    const int64_t k = s * (p->pairs ? 2 : 1);
+    ts_gemm_panels q = *p;
+    q.dst += (x / p->width * p->steps + s) * p->width * 4;
+    q.n_x -= x, q.n_k -= k;
+    q.row += p->k_major ? k : x, q.col += p->k_major ? x : k;
+    return q;
+}
+
+/* Of a weight in NF4 a part at a time is unpacked, which then is packed as any other. */
+static void pack_nf4(const ts_gemm_kernels *kern, ts_gemm_pack_fn *pack, const ts_gemm_panels *p, int64_t n_x, int64_t steps,
+                     char *unpacked)
+{
+    const int64_t most_x = p->k_major ? ACROSS_X : TS_GEMM_PACK_X, most_s = p->k_major ? ACROSS_STEPS : ALONG_STEPS;
+    for (int64_t x = 0; x < n_x; x += most_x)
+        for (int64_t s = 0; s < steps; s += most_s) {
+            ts_gemm_panels q = from_here(p, x, s);
+            const int64_t xs = min64(most_x, n_x - x), ks = min64(min64(most_s, steps - s) * (p->pairs ? 2 : 1), q.n_k);
+            const ts_nf4_part part = { .w = p->nf4, .row = q.row, .rows = p->k_major ? ks : xs, .col = q.col,
+                                       .cols = p->k_major ? xs : ks, .type = p->nf4_type };
+            q.src = unpacked, q.ld = part.cols;
+            q.n_x = xs, q.n_k = ks;
+            ts_nf4_unpack(&part, kern->look_up, p->src_dtype, unpacked, q.ld);
+            pack(&q, 0, xs, 0, min64(most_s, steps - s));
+        }
+}
+
+/* Packs, and rounds what it has packed while that is near. `unpacked`: the thread's room for what is unpacked. */
+static void pack_into(const ts_gemm_kernels *kern, ts_gemm_pack_fn *pack, const ts_gemm_panels *p, int64_t x0, int64_t x1,
+                      int64_t s0, int64_t s1, char *unpacked)
+{
+    if (p->nf4) {
+        const ts_gemm_panels q = from_here(p, x0, s0);
+        pack_nf4(kern, pack, &q, x1 - x0, s1 - s0, unpacked);
+        return;
+    }
     pack(p, x0, x1, s0, s1);
     for (int64_t x = x0; p->rounds && x < x1; x += p->width)
         kern->round((float *)(void *)p->dst + (x / p->width * p->steps + s0) * p->width, (s1 - s0) * p->width);
@@ -135,25 +177,25 @@ static void pack_into(const ts_gemm_kernels *kern, ts_gemm_pack_fn *pack, const 
 
 /* A thread takes tasks one after another: those side by side along the source's rows come first, so
  * that it reads memory in its order. */
-static void pack_task(const ts_gemm_kernels *kern, ts_gemm_pack_fn *pack, const ts_gemm_panels *p, int64_t task)
+static void pack_task(const ts_gemm_kernels *kern, ts_gemm_pack_fn *pack, const ts_gemm_panels *p, int64_t task, char *unpacked)
 {
     int64_t x, steps;
     pack_shape(p, &x, &steps);
     const int64_t across = ceil_div(p->n_x, x), along = ceil_div(p->steps, steps);
     const int64_t x0 = (p->k_major ? task % across : task / along) * x;
     const int64_t s0 = (p->k_major ? task / across : task % along) * steps;
-    pack_into(kern, pack, p, x0, min64(x0 + x, p->n_x), s0, min64(s0 + steps, p->steps));
+    pack_into(kern, pack, p, x0, min64(x0 + x, p->n_x), s0, min64(s0 + steps, p->steps), unpacked);
 }
 
 static void pack_blocks(void *ctx, int64_t begin, int64_t end, int thread)
 {
     const job *j = ctx;
-    (void)thread;
+    char *unpacked = unpacked_of(j->cpu, thread);
     for (int64_t t = begin; t < end; t++) {
         if (t < j->pack_a_tasks)
-            pack_task(&j->kern, j->kern.pack_a ? j->kern.pack_a : j->kern.pack, &j->pack_a, t);
+            pack_task(&j->kern, j->kern.pack_a ? j->kern.pack_a : j->kern.pack, &j->pack_a, t, unpacked);
         else
-            pack_task(&j->kern, j->kern.pack, &j->pack_b, t - j->pack_a_tasks);
+            pack_task(&j->kern, j->kern.pack, &j->pack_b, t - j->pack_a_tasks, unpacked);
     }
 }
 
@@ -165,6 +207,12 @@ static ts_gemm_panels panels_of(const job *j, bool is_b, int64_t x0, int64_t n_x
     const int64_t per = j->kern.pairs ? 2 : 1, k0 = j->s0 * per, ld = is_b ? g->ldb : g->lda;
     const int64_t at = k_major ? k0 * ld + x0 : x0 * ld + k0;
     const ts_dtype type = is_b ? ts_gemm_b_type(g) : g->dtype;
+    if (is_b && g->b_nf4)
+        return (ts_gemm_panels){
+            .nf4 = g->b_nf4, .row = g->b_row + (k_major ? k0 : x0), .col = g->b_col + (k_major ? x0 : k0), .nf4_type = g->dtype,
+            .n_x = n_x, .n_k = min64(j->s * per, g->k - k0), .src_dtype = j->kern.pairs ? TS_DTYPE_BF16 : TS_DTYPE_F32,
+            .k_major = k_major, .pairs = j->kern.pairs, .steps = j->s,
+        };
     return (ts_gemm_panels){
         .src = (const char *)(is_b ? g->b : g->a) + at * (int64_t)ts_dtype_size(type), .ld = ld, .n_x = n_x,
         .n_k = min64(j->s * per, g->k - k0), .src_dtype = type, .k_major = k_major, .rounds = wide,
@@ -246,7 +294,7 @@ static const char *pack_own(const job *j, int64_t col, char *dst)
     const int64_t cols = min64(j->kern.width, j->n - col);
     ts_gemm_panels p = panels_of(j, true, j->n0 + col, cols);
     p.dst = dst, p.width = j->kern.width;
-    pack_into(&j->kern, j->kern.pack, &p, 0, cols, 0, j->s);
+    pack_into(&j->kern, j->kern.pack, &p, 0, cols, 0, j->s, dst - PART_BYTES + TS_CPU_THREAD_SCRATCH - UNPACKED_BYTES);
     return dst;
 }
 
@@ -469,8 +517,9 @@ static void run_blocks(job *j)
  *      | part | part |
  *      +------+------+  */
 
-enum { LONG_K_ROWS = 512, LONG_K_COLS = 1536 };
+enum { LONG_K_ROWS = 512, LONG_K_COLS = 1536, LONG_K_COLS_NF4 = 1440 };
 _Static_assert(LONG_K_ROWS * LONG_K_COLS * sizeof(float) <= TS_CPU_THREAD_SCRATCH, "part of C");
+_Static_assert(LONG_K_ROWS * LONG_K_COLS_NF4 * sizeof(float) + UNPACKED_BYTES <= TS_CPU_THREAD_SCRATCH, "and what is unpacked");
 
 typedef struct long_k {
     const ts_gemm_args *g; /* of this part of C */
@@ -502,13 +551,17 @@ static void run_long_k(job *j)
         (whole.form == TS_GEMM_TN ? 1 : whole.lda) * (int64_t)ts_dtype_size(whole.dtype);
     const int64_t b_at =
         (whole.form == TS_GEMM_NT ? whole.ldb : 1) * (int64_t)ts_dtype_size(ts_gemm_b_type(&whole));
-    const int64_t size = (int64_t)ts_dtype_size(whole.c_dtype);
+    const int64_t size = (int64_t)ts_dtype_size(whole.c_dtype), cols = whole.b_nf4 ? LONG_K_COLS_NF4 : LONG_K_COLS;
     for (int64_t m0 = 0; m0 < whole.m; m0 += LONG_K_ROWS) {
-        for (int64_t n0 = 0; n0 < whole.n; n0 += LONG_K_COLS) {
+        for (int64_t n0 = 0; n0 < whole.n; n0 += cols) {
             ts_gemm_args part = whole, sum;
             const int64_t at = (m0 * whole.ldc + n0) * size;
-            part.m = min64(LONG_K_ROWS, whole.m - m0), part.n = min64(LONG_K_COLS, whole.n - n0);
-            part.a = (const char *)whole.a + m0 * a_at, part.b = (const char *)whole.b + n0 * b_at;
+            part.m = min64(LONG_K_ROWS, whole.m - m0), part.n = min64(cols, whole.n - n0);
+            part.a = (const char *)whole.a + m0 * a_at;
+            if (whole.b_nf4)
+                *(whole.form == TS_GEMM_NT ? &part.b_row : &part.b_col) += n0;
+            else
+                part.b = (const char *)whole.b + n0 * b_at;
             part.c = (char *)whole.c + at;
             part.add = whole.add ? (const char *)whole.add + at : NULL;
             part.bias = whole.bias ? whole.bias + n0 : NULL;
@@ -535,6 +588,7 @@ static void gemm(ts_cpu *cpu, const void *args, int64_t n)
     TS_ASSERT(!g->b_packed || j.kern.pairs, "gemm: B is packed for another device");
     TS_ASSERT(!g->b_wide || (g->dtype == TS_DTYPE_BF16 && g->form != TS_GEMM_TN && j.kern.round),
               "gemm: B is rounded in forms NT and NN of bf16 alone, where it is not packed in pairs");
+    TS_ASSERT(!g->b_nf4 || g->form != TS_GEMM_TN, "gemm: B in NF4 goes with forms NT and NN");
     if (ts_gemm_few(cpu, g, &j.kern))
         return;
     j.steps = j.kern.pairs ? ceil_div(g->k, 2) : g->k;
@@ -556,7 +610,7 @@ static void pack_shares(void *ctx, int64_t begin, int64_t end, int thread)
     const pack_job *j = ctx;
     (void)thread;
     for (int64_t t = begin; t < end; t++)
-        pack_task(&j->kern, j->kern.pack, &j->panels, t);
+        pack_task(&j->kern, j->kern.pack, &j->panels, t, NULL);
 }
 
 /* Weights are packed once and multiplied many times: their panels go to the caller's memory. */

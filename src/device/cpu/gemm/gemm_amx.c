@@ -11,6 +11,7 @@
 #include "device/cpu/gemm/gemm_finish_body.h"
 #include "device/cpu/gemm/gemm_amx_body.h"
 #include "device/cpu/gemm/gemm_pack512_body.h"
+#include "device/cpu/gemm/nf4_pairs512_body.h"
 
 static __attribute__((noinline)) void put(const ts_gemm_tile *t, extent e, const int lower)
 {
@@ -70,5 +71,5 @@ _Static_assert((int)WIDTH == (int)TS_PACKING_PAIRS, "what memory is foreseen wit
 void ts_gemm_kernels_init_amx(ts_gemm_kernels *k)
 {
     *k = (ts_gemm_kernels){ .rows = 2 * AMX_ROWS, .width = WIDTH, .pairs = true, .tile = tile,
-                            .pack = pack, .pack_a = pack_a, .begin = amx_begin, .end = amx_end };
+                            .pack = pack, .look_up = look_up, .pack_a = pack_a, .begin = amx_begin, .end = amx_end };
 }

@@ -132,12 +132,29 @@ static void pack(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end, int64_
         pack_rows(p, x_begin, x_fill, s_begin, s_end);
 }
 
+static void look_up(const uint8_t *code, int64_t first, int64_t n, const float value[16], void *to)
+{
+    const __m256 low = _mm256_loadu_ps(value), high = _mm256_loadu_ps(value + V);
+    const __m256i down = _mm256_setr_epi32(4, 0, 12, 8, 20, 16, 28, 24);
+    float *out = to;
+    int64_t i = first % 2 ? n : 0;
+    for (; i + V <= n; i += V) { /* eight codes in four bytes */
+        int32_t four;
+        memcpy(&four, code + (first + i) / 2, sizeof four);
+        const __m256i c = _mm256_srlv_epi32(_mm256_set1_epi32(four), down);
+        _mm256_storeu_ps(out + i, _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, c), _mm256_permutevar8x32_ps(high, c),
+                                                   _mm256_castsi256_ps(_mm256_slli_epi32(c, 28))));
+    }
+    for (i = first % 2 ? 0 : i; i < n; i++)
+        out[i] = value[(first + i) % 2 ? code[(first + i) / 2] & 15 : code[(first + i) / 2] >> 4];
+}
+
 static void round_to_bf16(float *units, int64_t n) { round_units(units, n); }
 
 void ts_gemm_kernels_init_avx2(ts_gemm_kernels *k)
 {
     *k = (ts_gemm_kernels){
         .rows = ROWS, .width = WIDTH, .pairs = false, .tile = tile, .pack = pack,
-        .round = round_to_bf16,
+        .round = round_to_bf16, .look_up = look_up,
     };
 }

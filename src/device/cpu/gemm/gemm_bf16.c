@@ -23,6 +23,7 @@ static inline vf v_dot(vf acc, vu a, vu b)
 }
 
 #include "device/cpu/gemm/gemm_pack512_body.h"
+#include "device/cpu/gemm/nf4_pairs512_body.h"
 
 /* Rounds as bf16_bits does, but takes numbers below 2^-126 for zero: v_dot leaves none. */
 INLINE void store_bf16(uint16_t *c, int64_t ld, vf acc[ROWS][VECS], const int rows, const int vecs)
@@ -44,6 +45,6 @@ _Static_assert((int)WIDTH == (int)TS_PACKING_PAIRS, "what memory is foreseen wit
 void ts_gemm_kernels_init_bf16(ts_gemm_kernels *k)
 {
     *k = (ts_gemm_kernels){
-        .rows = ROWS, .width = WIDTH, .pairs = true, .tile = tile, .pack = pack
+        .rows = ROWS, .width = WIDTH, .pairs = true, .tile = tile, .pack = pack, .look_up = look_up
     };
 }

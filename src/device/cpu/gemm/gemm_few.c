@@ -127,7 +127,7 @@ static void widen(job *j)
 bool ts_gemm_few(ts_cpu *cpu, const ts_gemm_args *g, const ts_gemm_kernels *kern)
 {
     job j = { .g = g, .cpu = cpu, .round = kern->round, .a = g->a, .lda = g->lda };
-    if (g->form != TS_GEMM_NT || g->b_packed || g->m > MOST_ROWS || kern->pairs ||
+    if (g->form != TS_GEMM_NT || g->b_packed || g->b_nf4 || g->m > MOST_ROWS || kern->pairs ||
         (g->dtype != TS_DTYPE_F32 && g->m * g->k * 4 > cpu->shared_bytes))
         return false;
     kernels_of(&j.kern, cpu->isa);

@@ -65,6 +65,9 @@ typedef struct ts_gemm_panels {
     ts_dtype src_dtype;
     bool k_major;
     bool rounds;            /* floats that are rounded to bf16 on the way */
+    const ts_nf4 *nf4;      /* instead of src: unpacked on the way, from this row and column on, rounded to nf4_type */
+    int64_t row, col;
+    ts_dtype nf4_type;
     bool pairs;             /* units are pairs of bf16; else floats */
     bool past;              /* dst is written past the caches; it is at a multiple of 64 */
     int width;              /* of a panel */
@@ -84,12 +87,16 @@ enum { TS_GEMM_PACK_X = 96 };
 /* What B is in memory. */
 static inline ts_dtype ts_gemm_b_type(const ts_gemm_args *g) { return g->b_wide ? TS_DTYPE_F32 : g->dtype; }
 
+/* n values of sixteen, by the codes of a row of a ts_nf4 from column `first` on, as floats or (`pairs`) bf16. */
+typedef void ts_nf4_look_up_fn(const uint8_t *code, int64_t first, int64_t n, const float value[16], void *to);
+
 typedef struct ts_gemm_kernels {
     int rows, width;        /* of a tile; 0: no such kernel */
     bool pairs;             /* units are pairs of bf16, and operands must be BF16 */
     ts_gemm_tile_fn *tile;
     ts_gemm_pack_fn *pack;
     void (*round)(float *units, int64_t n); /* to bf16, n a multiple of the width; NULL with pairs */
+    ts_nf4_look_up_fn *look_up;
     /* AMX loads the rows of a tile of A, not its columns: this packs A, where it cannot be read in
      * place, as rows [n_x][steps] instead of panels. NULL: pack does A too. */
     ts_gemm_pack_fn *pack_a;
@@ -105,6 +112,16 @@ void ts_gemm_kernels_init_bf16(ts_gemm_kernels *k);
 void ts_gemm_kernels_init_amx(ts_gemm_kernels *k);
 /* The best kernels for operands of `dtype`; rows is 0 when only the reference can do them. */
 void ts_gemm_kernels_init(ts_gemm_kernels *k, unsigned isa, ts_dtype dtype);
+
+/* Rows [row, row + rows), columns [col, col + cols) of a matrix in NF4, rounded to `type`. */
+typedef struct ts_nf4_part {
+    const ts_nf4 *w;
+    int64_t row, rows, col, cols;
+    ts_dtype type;
+} ts_nf4_part;
+/* To [rows, ld] of what look_up makes, to_type. */
+void ts_nf4_unpack(const ts_nf4_part *p, ts_nf4_look_up_fn *look_up, ts_dtype to_type, void *to, int64_t ld);
+ts_nf4_look_up_fn ts_nf4_look_up_ref; /* floats */
 
 /* The specification: sums in double, one rounding to float, then C, bias and add. No panels. */
 void ts_gemm_ref(ts_cpu *cpu, const void *args, int64_t n);

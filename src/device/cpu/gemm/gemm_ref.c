@@ -21,8 +21,24 @@ static void load(const void *x, ts_dtype type, int64_t first, int64_t step, int6
     }
 }
 
+/* Terms of column j of B in NF4. */
+static void load_nf4(const ts_gemm_args *g, int64_t j, int64_t p, int64_t n, double *out)
+{
+    float v[TERMS];
+    const bool nt = g->form == TS_GEMM_NT;
+    const ts_nf4_part part = { .w = g->b_nf4, .row = g->b_row + (nt ? j : p), .rows = nt ? 1 : n,
+                               .col = g->b_col + (nt ? p : j), .cols = nt ? n : 1, .type = g->dtype };
+    ts_nf4_unpack(&part, ts_nf4_look_up_ref, TS_DTYPE_F32, v, part.cols);
+    for (int64_t i = 0; i < n; i++)
+        out[i] = (double)v[i];
+}
+
 static void load_b(const ts_gemm_args *g, int64_t j, int64_t p, int64_t n, double *out)
 {
+    if (g->b_nf4) {
+        load_nf4(g, j, p, n, out);
+        return;
+    }
     const int64_t step = g->form == TS_GEMM_NT ? 1 : g->ldb, row = g->form == TS_GEMM_NT ? g->ldb : 1;
     load(g->b, ts_gemm_b_type(g), j * row + p * step, step, n, 1, out);
     for (int64_t i = 0; g->b_wide && i < n; i++)

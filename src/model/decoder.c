@@ -434,15 +434,6 @@ static int64_t first_token(const ts_decoder *d, const ts_param *w)
     return d->group.comm ? w->place.dim[0].span[0].begin : 0;
 }
 
-/* As much as transformers adds (neftune_noise_alpha): by the length that the sequences of the pass are filled up to. */
-static ts_status add_noise(ts_tape *tape, const ts_run *run, int64_t stream, ts_tensor **x)
-{
-    const ts_rng rng = ts_run_rng(run, TS_RNG_EMBEDDING, stream);
-    const ts_row_places rows = ts_run_numbers(run, run->row0);
-    const double values = (double)(run->spread ? run->spread->length : run->S) * (double)(*x)->dim[1];
-    return ts_op_noise(tape, *x, (float)(run->embedding_noise / sqrt(values)), &rng, &rows, x);
-}
-
 ts_status ts_decoder_embed(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_tensor *ids, int64_t stream,
                            ts_tensor **x)
 {
@@ -458,13 +449,13 @@ ts_status ts_decoder_embed(ts_decoder *d, ts_tape *tape, const ts_run *run, cons
     if (d->group.sequence)
         TS_TRY(ts_op_group_keep(tape, d->group.comm, *x, x));
     if (run->embedding_noise > 0)
-        TS_TRY(add_noise(tape, run, stream, x));
+        TS_TRY(ts_decoder_add_noise(tape, run, stream, x));
     if (d->embed_norm.present)
         TS_TRY(ts_op_norm(tape, &d->embed_norm.op, *x, NULL, NULL, x));
     if (run->hidden_dropout > 0) {
         const ts_rng rng = ts_run_rng(run, TS_RNG_HIDDEN_DROPOUT, stream);
         const ts_row_places rows = ts_run_numbers(run, run->row0);
-        TS_TRY(ts_op_dropout(tape, *x, run->hidden_dropout, &rng, &rows, x));
+        return ts_op_dropout(tape, *x, run->hidden_dropout, &rng, &rows, x);
     }
     return TS_OK;
 }

@@ -51,7 +51,11 @@ static ts_status state_text(const ts_trainer *t, const ts_model *m, const ts_opt
         (json_int_t)t->scaler.good, "hysteresis_tracker", (json_int_t)t->scaler.tolerance,
         "file_dtype", ts_st_dtype_name(m->file_dtype), "tokenizer", m->tokenizer,
         "nf4_base", json_string(m->nf4_base), "options", opts);
-    st = s ? describe_model(m, s) : TS_OK;
+    const ts_compared *x = t->objective->compared;
+    if (s && x && json_object_set_new(s, "reference", json_pack("{s:s, s:I}", "folder", x->folder, "step", (json_int_t)x->step)))
+        st = ts_error(TS_ERR_NOMEM, "out of memory while writing the state of a checkpoint");
+    if (s && st == TS_OK)
+        st = describe_model(m, s);
     if (st == TS_OK)
         st = ts_json_write(s, JSON_INDENT(1) | JSON_REAL_PRECISION(17),
                            "the state of a checkpoint", out);

@@ -48,7 +48,8 @@ static ts_status parse_config(ts_chat_template *t, const char *folder, const jso
         const char *name = json_string_value(json_object_get(one, "name"));
         ts_jinja **to = !name || !json_is_string(text) ? NULL
                         : !strcmp(name, "default")     ? &t->plain
-                        : !strcmp(name, "tool_use")    ? &t->with_tools : NULL;
+                        : !strcmp(name, "tool_use")    ? &t->with_tools
+                                                       : NULL;
         if (to && !*to)
             TS_TRY(parse_text(t, text, to));
     }
@@ -181,7 +182,8 @@ static json_t *for_template(const json_t *message)
     json_t *const thought = reasoning(message);
     const char *key;
     bool good = out && (!thought || json_object_set(out, "thinking", thought) == 0);
-    json_object_foreach((json_t *)(uintptr_t)message, key, v) {
+    json_object_foreach((json_t *)(uintptr_t)message, key, v)
+    {
         if (good && !json_is_null(v))
             good = json_object_set(out, key, v) == 0;
     }

@@ -50,7 +50,7 @@ done
 checks=$((checks + 1))
 grep -q '"valid_lm_loss": 0' "$D/judged.jsonl" || wrong "no evaluation: $(head -n 2 "$D/judged.jsonl")"
 for name in judged judged--precompute-ref-log-probs; do
-    sed 's/, "tokens_per_second.*"valid/, "valid/; s/, "iteration_seconds.*//' "$D/$name.jsonl" >"$D/$name"
+    sed 's/, "tokens_per_second": [^,]*//; s/, "tflops": [^,]*//; s/, "iteration_seconds.*//' "$D/$name.jsonl" >"$D/$name"
 done
 same "$D/judged" "$D/judged--precompute-ref-log-probs"
 # lengths change no figure

@@ -1,4 +1,4 @@
-#include "train/job_prefer.h"
+#include "train/job.h"
 #include "train/blocks.h"
 
 #include "base/file.h"

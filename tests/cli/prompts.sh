@@ -76,6 +76,17 @@ echo '{"messages": [{"role": "judge", "content": ""}]}' >"$D/in.jsonl"
 expect 2 'in.jsonl:1: message 1: "role": "judge": expected system, user' pre --handler-name OpenAIInstructionHandler \
     --prompt-type qwen
 
+# prompts of several turns keep the earlier answers, whichever handler makes them
+cat >"$D/in.jsonl" <<'END'
+{"instruction": "So?", "input": "", "output": "No.", "history": [["Hi", "Ho"], ["And?", "Well."]]}
+END
+for h in R1 PPO; do
+    expect 0 "1 documents" pre --handler-name ${h}AlpacaStyleInstructionHandler --prompt-type default \
+        --map-keys '{"history": "history"}'
+    cp "$D/o_packed_input_ids_document.bin" "$D/$h.bin"
+done
+same "$D/R1.bin" "$D/PPO.bin"
+
 # LLaMA-Factory's list of data sets
 echo '[{"q": "Hi", "a": "Ho", "input": "of another column"}]' >"$D/list.json"
 echo '{"mine": {"file_name": "list.json", "columns": {"prompt": "q", "response": "a"}}, "hub": {"hf_hub_url": "x/y"}}' \

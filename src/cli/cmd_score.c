@@ -11,6 +11,7 @@
 typedef struct score_options {
     const char *input, *output, *logits, *record, *replay;
     int on_bad_record;
+    bool head;
 } score_options;
 
 #define ROW(type, field, name, def, help)                                                          \
@@ -21,6 +22,8 @@ static const ts_option score_rows[] = {
         ".zst); - is the standard input"),
     TS_BAD_RECORD_ROW(score_options, on_bad_record, "score"),
     ROW(TEXT, output, "output", "-", "JSON lines: ids, logprobs, sum, count, greedy"),
+    ROW(FLAG, head, "head", NULL,
+        "of a model with a head of classes: each line's class, its probabilities and logits, told from the last token"),
     ROW(TEXT, logits, "logits", NULL,
         "also write the first line's logits to this safetensors file"),
     TS_ROW_IS(TS_OPTION_PLACE, TEXT, score_options, record, "moe-routing-record", NULL, 0, 0, NULL, "score",
@@ -32,7 +35,8 @@ static const ts_option score_rows[] = {
 static const char usage[] =
     "usage: tessera score --load DIR --input FILE.jsonl --output OUT.jsonl\n\n"
     "Writes the natural logarithm of each token's probability given those before it (the first is\n"
-    "null), their sum, and whether each was the most probable one.\n"
+    "null), their sum, and whether each was the most probable one. With --head, of a model that tells classes, the\n"
+    "class of each line.\n"
     "example: echo '{\"text\": \"The sky is blue.\"}' | tessera score --load models/my-model --input -";
 
 typedef struct scorer {
@@ -152,12 +156,62 @@ static ts_status write_logits(scorer *s, const int32_t *ids, int64_t n)
     return st;
 }
 
+/* The class that the last token tells: z [labels] of it. */
+static ts_status classes_line(scorer *s, const int32_t *ids, int64_t n, const float *z)
+{
+    ts_str *l = &s->line;
+    const int64_t labels = s->lm.model.decoder->arch.labels;
+    int64_t best = 0;
+    double sum = 0;
+    ts_str_reset(l);
+    TS_TRY(ts_str_puts(l, "{\"ids\": ["));
+    for (int64_t i = 0; i < n; i++)
+        TS_TRY(ts_str_printf(l, "%s%d", i ? ", " : "", (int)ids[i]));
+    for (int64_t k = 0; k < labels; k++)
+        best = z[k] > z[best] ? k : best;
+    for (int64_t k = 0; k < labels; k++)
+        sum += exp((double)z[k] - (double)z[best]);
+    TS_TRY(ts_str_printf(l, "], \"label\": %lld, \"probabilities\": [", (long long)best));
+    for (int64_t k = 0; k < labels; k++) {
+        TS_TRY(ts_str_puts(l, k ? ", " : ""));
+        TS_TRY(ts_str_json_real(l, exp((double)z[k] - (double)z[best]) / sum, 9));
+    }
+    TS_TRY(ts_str_puts(l, "], \"logits\": ["));
+    for (int64_t k = 0; k < labels; k++) {
+        TS_TRY(ts_str_puts(l, k ? ", " : ""));
+        TS_TRY(ts_str_json_real(l, (double)z[k], 9));
+    }
+    return ts_str_puts(l, "]}");
+}
+
+static ts_status score_classes(scorer *s, ts_jsonl *in, const int32_t *ids, int64_t n)
+{
+    const int64_t labels = s->lm.model.decoder->arch.labels;
+    float *z;
+    TS_TRY(ts_alloc(&z, (size_t)(n * labels), sizeof *z));
+    ts_status st = ts_lm_logits(&s->lm, ids, (size_t)n, z);
+    for (int64_t k = 0; st == TS_OK && k < labels && !s->bad_line; k++)
+        if (!isfinite(z[(n - 1) * labels + k]))
+            s->bad_line = in->line;
+    if (st == TS_OK)
+        st = classes_line(s, ids, n, z + (n - 1) * labels);
+    ts_free(&z);
+    return st;
+}
+
 static ts_status score_line(scorer *s, ts_jsonl *in, const json_t *line, ts_output *out)
 {
     int32_t *ids = NULL;
     int64_t n, first;
     TS_TRY(line_ids(s, in, line, &ids, &n, &first));
     ts_status st = n > 0 ? TS_OK : ts_jsonl_error(in, "there are no tokens to score");
+    if (st == TS_OK && s->o.head) {
+        st = score_classes(s, in, ids, n);
+        if (st == TS_OK)
+            st = ts_jsonl_out_line(out, &s->line);
+        ts_free(&ids);
+        return st;
+    }
     if (st == TS_OK)
         st = ts_grow(&s->logprobs, &s->cap_l, (size_t)n, sizeof *s->logprobs);
     if (st == TS_OK)
@@ -223,6 +277,9 @@ static ts_status open_all(scorer *s)
                                      "give one");
     if (s->o.record)
         TS_TRY(ts_output_check("--moe-routing-record", s->o.record));
+    if (s->o.head && (s->o.logits || s->o.record || s->o.replay))
+        return ts_error(TS_ERR_USER, "--head tells classes: leave --logits, --moe-routing-record and --moe-routing-replay out");
+    s->lm.o.classes = s->o.head;
     TS_TRY(ts_lm_begin(&s->lm));
     return s->o.record || s->o.replay ? ts_lm_routing(&s->lm, s->o.record, s->o.replay) : TS_OK;
 }

@@ -68,7 +68,7 @@ static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
     d->final_norm = ts_decoder_norm(a, a->final_norm);
     d->final_norm.op.is_kept = a->mtp_layers > 0; /* norms behind it read it */
     TS_TRY(ts_norm_declare(&last, "decoder.final_layernorm", &d->final_norm));
-    d->head = (ts_linear){ .in = a->hidden, .out = rows, .has_bias = a->bias_head, .tied = a->tied,
+    d->head = (ts_linear){ .in = a->hidden, .out = a->labels ? a->labels : rows, .has_bias = a->bias_head, .tied = a->tied,
                            .decoupled = true, .w = a->tied ? d->embedding : NULL };
     ts_declarer by_rows = last;
     by_rows.group = last.group ? &d->vocabulary : NULL;
@@ -595,7 +595,7 @@ ts_status ts_decoder_forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
 ts_xent_op ts_decoder_head(const ts_decoder *d)
 {
     TS_ASSERT(!d->head.adapter, "the loss multiplies with the output layer's weight alone");
-    return (ts_xent_op){ .w = d->head.w, .b = d->head.b, .vocab = d->arch.vocab,
+    return (ts_xent_op){ .w = d->head.w, .b = d->head.b, .vocab = ts_arch_outputs(&d->arch),
                          .group = d->group.comm, .first = first_token(d, d->head.w),
                          .softcap = (float)d->arch.logit_softcap,
                          .logit_scale = (float)d->arch.logit_scale, .unit_rows = d->arch.unit_head };

@@ -510,6 +510,12 @@ static ts_status report(const ts_decoder *d, const ts_family *f, const ts_st_dir
     return st;
 }
 
+/* Its values come from another tensor, or from no file. */
+static bool is_elsewhere(const ts_decoder *d, const ts_name_map *map, size_t tensor)
+{
+    return map->tensor[tensor].is_copy || (d->head_begins && !strcmp(map->tensor[tensor].hf_name, "score.weight"));
+}
+
 ts_status ts_weights_load(ts_decoder *d, const ts_family *family, const ts_st_dir *dir,
                           const char *folder, int64_t mtp_layers)
 {
@@ -519,10 +525,10 @@ ts_status ts_weights_load(ts_decoder *d, const ts_family *family, const ts_st_di
     TS_TRY_TO(done, st, ts_family_names(family, &d->arch, &map));
     TS_TRY_TO(done, st, make_buffer(d, &buffer));
     for (size_t i = 0; i < map.n_tensors; i++)
-        if (!map.tensor[i].is_copy)
+        if (!is_elsewhere(d, &map, i))
             TS_TRY_TO(done, st, check_tensor(family, &d->arch, dir, folder, &map.tensor[i]));
     for (size_t i = 0; i < map.n_tensors; i++) {
-        if (map.tensor[i].is_copy)
+        if (is_elsewhere(d, &map, i))
             continue;
         held h;
         TS_TRY_TO(done, st, find_held(d, family, dir, &map, &map.tensor[i], &h));

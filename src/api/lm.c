@@ -38,9 +38,9 @@ ts_status ts_lm_begin(ts_lm *lm)
     const bool has = lm->model.decoder->arch.labels > 0;
     if (has == lm->o.classes)
         return TS_OK;
-    return has ? ts_error(TS_ERR_USER, "%s has a head of classes (score) in place of words: `tessera score --head` tells them",
+    return has ? ts_error(TS_ERR_USER, "%s has a head of classes (score) in place of words, which `tessera score` tells",
                           lm->rt.load)
-               : ts_error(TS_ERR_USER, "--head: %s has no head of classes, which `tessera posttrain --stage cls` trains",
+               : ts_error(TS_ERR_USER, "--head: %s has no head of classes, which `tessera posttrain` trains",
                           lm->rt.load);
 }
 

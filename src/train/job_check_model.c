@@ -105,8 +105,8 @@ static ts_status check_classes(const ts_job *j)
     if (!a->labels)
         return TS_OK;
     if (j->o->tuning.stage != TS_STAGE_CLASSES)
-        return ts_error(TS_ERR_USER, "the model has a head of %lld classes in place of words: `tessera posttrain --stage cls` "
-                                     "trains it", (long long)a->labels);
+        return ts_error(TS_ERR_USER, "the model has a head of %lld classes in place of words: `tessera posttrain` "
+                                     "trains it (stage cls)", (long long)a->labels);
     if (j->model.adapters)
         return ts_error(TS_ERR_USER, "--stage cls: beside adapters the head of classes would stay as it is: give one or the other");
     if (j->teacher.decoder)

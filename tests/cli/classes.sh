@@ -30,7 +30,7 @@ done
 same "$D/hf.jsonl" "$D/ck.jsonl"
 
 # goes on to the same bits, and two processes do the same
-expect 0 "iterations 1 to 20" tune --exit-interval 20 --save "$D/half"
+expect 0 "iterations 1 to 40" tune --exit-interval 20 --save "$D/half"
 expect 0 "iterations 21 to 40" tune --load "$D/half" --metrics-jsonl "$D/b.jsonl"
 curve "$D/a.jsonl" | tail -n 20 >"$D/a"
 curve "$D/b.jsonl" >"$D/b"
@@ -39,7 +39,7 @@ same "$D/a" "$D/b"
 expect 2 "has a head of classes (score) in place of words" "$T" infer --load "$D/hf" --prompt a
 expect 2 "has no head of classes" "$T" score --head --load "$G/families/llama" --input "$D/texts.jsonl"
 expect 2 "has a head of 2 classes" tune --load "$D/hf" --num-labels 3
-expect 2 "posttrain --stage cls" "$T" pretrain --load "$D/hf" --mock-data --seq-length 8 --train-iters 1 --lr 1
+expect 2 "trains it (stage cls)" "$T" pretrain --load "$D/hf" --mock-data --seq-length 8 --train-iters 1 --lr 1
 expect 2 "--num-labels goes with --stage cls" tune --stage sft --num-labels 3
 printf '{"ids": [3], "label": 2}\n' >"$D/bad.jsonl"
 expect 2 "$D/bad.jsonl:1: field label: 2 is none of 0 to 1" tune --data-path "$D/bad.jsonl"

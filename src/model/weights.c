@@ -473,9 +473,11 @@ static void report_unused(const ts_family *f, const ts_arch *a, const ts_name_ma
 {
     int64_t unused = 0, further = 0;
     const char *first = NULL;
+    char head[NAME];
     for (int64_t i = 0; i < ts_st_dir_count(dir); i++) {
         const char *name = ts_st_dir_at(dir, i)->name;
-        if (is_mapped(f, map, name) || ts_family_ignores(f, a, name))
+        if (is_mapped(f, map, name) || ts_family_ignores(f, a, name) ||
+            (a->labels && !strcmp(name, weight_of(f, "output_layer", head)))) /* whose place the classes have */
             continue;
         if (ts_family_further(f, a, name)) {
             further++;

@@ -22,6 +22,8 @@ def put(target, name, data):
 def binary_files():
     for f in (golden / "io").glob("*.safetensors"):
         put("safetensors", f.stem, f.read_bytes())
+    for f in (golden / "parquet").glob("*.parquet"):
+        put("parquet", f.stem, f.read_bytes())
     for code in range(1, 9):
         binary, index = ((golden / "data" / f"type{code}.{e}").read_bytes() for e in ("bin", "idx"))
         put("indexed", f"type{code}", bytes([len(binary)]) + binary + index)
@@ -43,6 +45,21 @@ def lines_of_text():
     put("textfeed", "parted", b"\x031ab2\nab\n3")
     put("jsonl", "ids", '\x00{"ids": [1, 2, 99], "text": "a\\u00e9\\n", "b": "x"}\n\n{"ids":[]}\n')
     put("jsonl", "prompt", '\x01{"text":"日本 \\ud83d\\udc4d","b":"","n":[1.5,-2,true,null,{"c":"d"}]}\r\n{"prompt":"a","completion":"b"}')
+
+
+def records():
+    """A record of each kind, and names for fields."""
+    turns = [{"from": "human", "value": "Q"}, {"from": "function_call", "value": '{"name": "f", "arguments": {}}'},
+             {"from": "observation", "value": "1"}, {"from": "gpt", "value": "a"}]
+    parts = [{"role": "user", "content": "Q"}, {"role": "assistant", "loss_weight": 1.0, "content": [
+        {"type": "reasoning", "value": "r"}, {"type": "text", "value": "a"}, {"type": "tool_call", "value": '[{"name":"f","arguments":1}]'}]}]
+    put("records", "alpaca", {"record": {"instruction": "Q", "input": "x", "output": ["a", "b"], "history": [["p", "q"]], "system": "s", "label": 1}})
+    put("records", "sharegpt", {"record": {"conversations": turns, "tools": '[{"name": "f"}]', "kto_tag": True}})
+    put("records", "messages", {"record": {"messages": parts, "chosen": parts[1], "rejected": parts[1:], "tools": [], "label": False}})
+    put("records", "trl", {"record": {"prompt": "Q", "completion": "a", "chosen": "a", "rejected": "b"}})
+    put("records", "whole", {"record": {"chosen_messages": parts, "rejected_messages": parts}})
+    put("records", "named", {"record": {"talk": [{"who": "me", "says": "Q"}]}, "map_keys": {
+        "messages": "talk", "tags": {"role_tag": "who", "content_tag": "says", "user_tag": "me"}}})
 
 
 def templates():
@@ -235,6 +252,7 @@ if len(sys.argv) == 3:
 else:
     binary_files()
     lines_of_text()
+    records()
     templates()
     tokenizers()
     configs()

@@ -28,6 +28,8 @@ CASES = {
     "layers": ("gemma2", 4, dict(r=3, lora_alpha=5, target_modules=["o_proj", "gate_proj", "model.layers.0.mlp.up_proj"], layers_to_transform=[1],
                                  layers_pattern="layers")),
     "fused": ("phi3", 5, dict(r=3, lora_alpha=4, target_modules=["qkv_proj", "gate_up_proj", "o_proj"])),
+    "dora": ("qwen2", 7, dict(r=3, lora_alpha=4, target_modules=["q_proj", "v_proj", "o_proj", "up_proj"], rank_pattern={"up_proj": 5}, use_dora=True)),
+    "dora-fused": ("gpt2", 8, dict(r=2, lora_alpha=3, target_modules=["c_attn", "mlp.c_proj"], fan_in_fan_out=True, use_dora=True)),
     "transposed": ("gpt2", 6, dict(r=3, lora_alpha=4, target_modules=["c_attn", "c_fc", "mlp.c_proj"], fan_in_fan_out=True)),
 }
 
@@ -76,10 +78,10 @@ def make(root, name):
         for n, p in model.named_parameters():
             if "lora_B" in n:
                 p.normal_(0, 0.1)
-            elif p.requires_grad and "lora_" not in n:
-                p.mul_(1 + 0.1 * torch.randn_like(p))
             elif "magnitude" in n:
                 p.mul_(1 + 0.2 * torch.randn_like(p))
+            elif p.requires_grad and "lora_" not in n:
+                p.mul_(1 + 0.1 * torch.randn_like(p))
     folder = root / "adapters" / name
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)

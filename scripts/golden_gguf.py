@@ -1,10 +1,25 @@
 #!/usr/bin/env python3
-"""Makes tests/golden/gguf/blocks.gguf: for each type of values in GGUF files a tensor of random blocks, named like the
-type, and beside it in F32 what the package gguf makes of it (NAME.values)."""
+"""Makes tests/golden/gguf.
+
+blocks.gguf: for each type of values in GGUF files a tensor of random blocks, named like the type, and beside it in F32
+what the package gguf makes of it (NAME.values).
+tokenizers/NAME.gguf: small tokenizers of our own (golden_tokenizers.py's texts) in keys as llama.cpp's converter writes
+them, and NAME.jsonl: what the library that they came from (tokenizers, sentencepiece) does with texts.
+models/ is llama.cpp's converter's own (convert_hf_to_gguf.py of llama-cpp-python 0.3.36, without vocabulary), of the
+folders of the same names in tests/golden/families; models/NAME.json: their config.json, where it had to lose what such
+files cannot say.
+
+Arguments: what is made (blocks, tokenizers); all. Training breaks ties by chance, so tokenizers change."""
+import io
+import json
 import pathlib
+import sys
 
 import gguf
 import numpy
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers, processors
+
+import golden_tokenizers as small
 
 OUT = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden" / "gguf"
 BLOCKS = 3
@@ -42,9 +57,8 @@ def blocks(r, kind):
     return raw, signs(raw) if kind.name == "Q1_0" else gguf.quants.dequantize(raw, kind)
 
 
-def main():
+def make_blocks():
     r = numpy.random.default_rng(5)
-    OUT.mkdir(exist_ok=True)
     w = gguf.GGUFWriter(OUT / "blocks.gguf", "none")
     for name in HALVES:
         kind = gguf.GGMLQuantizationType[name]
@@ -65,6 +79,109 @@ def main():
     w.write_kv_data_to_file()
     w.write_tensors_to_file()
     w.close()
+
+
+SHORT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+QWEN2 = SHORT + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+TEKKEN = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}"
+          r"\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+DEEPSEEK = [r"\p{N}{1,3}", "[一-龥぀-ゟ゠-ヿ]+",
+            "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+|"
+            " ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+"]
+# llama.cpp's for files that name none
+DEFAULT = [r"[\p{P}\$\+<=>\^~\|]+", r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+", r"\p{N}+",
+           "[0-9][0-9][0-9]"]
+
+
+def splits(*expressions):
+    return [pre_tokenizers.Split(Regex(e), "isolated") for e in expressions] + [pre_tokenizers.ByteLevel(False, use_regex=False)]
+
+
+# name in files (None: there is no key), how words are cut, whether a beginning is added, whether tokens are not cut, NFC
+BYTE_LEVEL = {"smollm": ("smollm", [pre_tokenizers.Digits(True), pre_tokenizers.ByteLevel(False)], False, False, False),
+              "llama-bpe": ("llama-bpe", splits(small.LLAMA3), True, True, False),
+              "qwen2": ("qwen2", splits(QWEN2), False, False, True), "tekken": ("tekken", splits(TEKKEN), True, True, False),
+              "deepseek-v3": ("deepseek-v3", splits(*DEEPSEEK), False, False, False),
+              "default": (None, splits(*DEFAULT), False, False, False)}
+
+
+def write_keys(name, keys):
+    (OUT / "tokenizers").mkdir(exist_ok=True)
+    w = gguf.GGUFWriter(OUT / "tokenizers" / f"{name}.gguf", "llama")
+    for key, v in keys.items():
+        key = "tokenizer." + key
+        if isinstance(v, list):
+            w.add_array(key, v)
+        elif isinstance(v, bool):
+            w.add_bool(key, v)
+        elif isinstance(v, int):
+            w.add_uint32(key, v)
+        else:
+            w.add_string(key, v)
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+
+
+def write_cases(name, cases):
+    (OUT / "tokenizers" / f"{name}.jsonl").write_text("".join(json.dumps(c, ensure_ascii=False) + "\n" for c in cases))
+
+
+def byte_level(name, pre, steps, bos, ignore_merges, nfc):
+    t = json.loads(small.bpe(420, name, True).to_str())
+    t["model"]["ignore_merges"] = ignore_merges
+    t = Tokenizer.from_str(json.dumps(t))
+    t.pre_tokenizer = pre_tokenizers.Sequence(steps)
+    t.decoder = decoders.ByteLevel()
+    if nfc:
+        t.normalizer = normalizers.NFC()
+    if bos:
+        t.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    t.add_tokens([AddedToken("<tok>", normalized=False)])
+    j = json.loads(t.to_str())
+    added = {a["id"]: a for a in j["added_tokens"]}
+    vocab = {**j["model"]["vocab"], **{a["content"]: i for i, a in added.items()}}
+    tokens = [k for k, _ in sorted(vocab.items(), key=lambda kv: kv[1])]
+    merges = [m if isinstance(m, str) else " ".join(m) for m in j["model"]["merges"]]
+    keys = {"ggml.model": "gpt2", "ggml.tokens": tokens, "ggml.merges": merges, "ggml.bos_token_id": 1, "ggml.eos_token_id": 2,
+            "ggml.token_type": [1 if i not in added else 3 if added[i]["special"] else 4 for i in range(len(tokens))],
+            "chat_template": "{{ bos_token }}{{ messages[0].content }}"}
+    write_keys(name, keys if pre is None else {**keys, "ggml.pre": pre})
+    write_cases(name, [dict(text=x, ids=t.encode(x, add_special_tokens=False).ids, special=t.encode(x).ids,
+                            decoded=t.decode(t.encode(x).ids, skip_special_tokens=False), skipped=t.decode(t.encode(x).ids))
+                       for x in small.TEXTS + small.random_texts(30, 7)])
+
+
+def pieces(name, prefix):
+    """Symbols that begin and end texts are none in SentencePiece's own texts, so texts with them are left out."""
+    import sentencepiece
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(small.CORPUS), model_writer=model, hard_vocab_limit=False,
+                                             minloglevel=2, vocab_size=600, model_type="bpe", normalization_rule_name="identity",
+                                             remove_extra_whitespaces=False, add_dummy_prefix=prefix, byte_fallback=True,
+                                             character_coverage=0.98)
+    s = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    n = s.get_piece_size()
+    kind = lambda i: 2 if s.is_unknown(i) else 3 if s.is_control(i) else 6 if s.is_byte(i) else 1
+    keys = {"ggml.model": "llama", "ggml.tokens": [s.id_to_piece(i) for i in range(n)], "ggml.scores": [s.get_score(i) for i in range(n)],
+            "ggml.token_type": [kind(i) for i in range(n)], "ggml.bos_token_id": 1, "ggml.eos_token_id": 2, "ggml.add_eos_token": True}
+    write_keys(name, keys if prefix else {**keys, "ggml.add_space_prefix": False})
+    texts = [x for x in small.TEXTS + small.random_texts(30, 7) if not {"<s>", "</s>", "<unk>"} & {x[i:i + k] for i in range(len(x)) for k in (3, 4, 5)}]
+    write_cases(name, [dict(text=x, ids=s.encode(x), special=[1] + s.encode(x) + [2]) for x in texts if "\x00" not in x])
+
+
+def make_tokenizers():
+    for name, how in BYTE_LEVEL.items():
+        byte_level(name, *how)
+    pieces("pieces", True)
+    pieces("pieces-bare", False)
+
+
+def main():
+    OUT.mkdir(exist_ok=True)
+    for what in sys.argv[1:] or ("blocks", "tokenizers"):
+        {"blocks": make_blocks, "tokenizers": make_tokenizers}[what]()
 
 
 if __name__ == "__main__":

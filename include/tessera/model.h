@@ -36,6 +36,9 @@ TS_API ts_status ts_lm_decode(ts_lm *lm, const int32_t *ids, size_t n_ids, char 
  * the vocabulary's size. */
 TS_API ts_status ts_lm_score(ts_lm *lm, const int32_t *ids, size_t n, double *logprobs,
                              bool *greedy) TS_NODISCARD;
+/* Of a model of rewards (option "reward" of ts_lm_open): the reward of a sequence, at its last token. TS_ERR_USER: of
+ * another model; and ts_lm_score, ts_lm_logits and ts_lm_generate of one of rewards. */
+TS_API ts_status ts_lm_reward(ts_lm *lm, const int32_t *ids, size_t n, double *reward) TS_NODISCARD;
 /* From now on the experts that tokens of each ts_lm_score go to are recorded in a file, or are those of such a file,
  * sequence by sequence: weights are still the routers'. One of the two names; both NULL ends it, and what was recorded
  * gets its name then alone. Not of ts_lm_logits and ts_lm_generate. TS_ERR_USER: a model without experts, another's file. */

@@ -19,12 +19,22 @@ const ts_option ts_lm_option_rows[] = {
 };
 const size_t ts_lm_option_count = sizeof ts_lm_option_rows / sizeof *ts_lm_option_rows;
 
+const ts_option ts_lm_reward_rows[] = {
+    TS_ROW(FLAG, ts_lm_options, reward, "reward", NULL, 0, 0, NULL, "model",
+           "the model has a head of rewards (rm_head) in place of its output layer: a sequence gets one number, at its last token"),
+    TS_ROW(FLAG, ts_lm_options, no_final_norm, "no-post-layer-norm", NULL, 0, 0, NULL, "model",
+           "with --reward: the head reads the last layer without the final norm, as it was trained"),
+};
+const size_t ts_lm_reward_count = sizeof ts_lm_reward_rows / sizeof *ts_lm_reward_rows;
+
 /* ---- opening ---- */
 
 ts_status ts_lm_begin(ts_lm *lm)
 {
     const ts_lora_options lora = { .load = lm->o.lora_load };
-    ts_model_use use = { .inference = true, .lora = &lora };
+    ts_model_use use = { .inference = true, .lora = &lora, .reward = lm->o.reward, .no_final_norm = lm->o.no_final_norm };
+    if (lm->o.no_final_norm && !lm->o.reward)
+        return ts_error(TS_ERR_USER, "--no-post-layer-norm goes with --reward");
     if (lm->o.load_in_8bit && lm->o.load_in_4bit)
         return ts_error(TS_ERR_USER,
                         "--load-in-8bit and --load-in-4bit contradict each other: give one");
@@ -96,8 +106,9 @@ ts_status ts_lm_open(const char *folder, const char *const *options, size_t n, t
         { ts_runtime_option_rows, ts_runtime_option_count, &lm->rt },
         { ts_text_option_rows, ts_text_option_count, &lm->to },
         { ts_lm_option_rows, ts_lm_option_count, &lm->o },
+        { ts_lm_reward_rows, ts_lm_reward_count, &lm->o },
     };
-    ts_status st = ts_words_parse(tables, 3, options, n, &lm->set);
+    ts_status st = ts_words_parse(tables, sizeof tables / sizeof *tables, options, n, &lm->set);
     if (st == TS_OK && lm->rt.load)
         st = ts_error(TS_ERR_USER, "ts_lm_open: folder %s and --load %s: give one", folder,
                       lm->rt.load);
@@ -227,12 +238,32 @@ static ts_status ready_to_score(ts_lm *lm, const char *function, const int32_t *
     return lm->tape ? TS_OK : ts_tape_create(lm->dev, &to, &lm->tape);
 }
 
+ts_status ts_lm_need_words(const ts_lm *lm, const char *function, bool words)
+{
+    const bool has = !lm->model.decoder->arch.reward;
+    return has == words ? TS_OK
+                        : ts_error(TS_ERR_USER, "%s: the model %s", function,
+                                   has ? "has no head of rewards (--reward opens it with one)"
+                                       : "has a head of rewards (--reward) and no output layer: it tells no words");
+}
+
+ts_status ts_lm_reward(ts_lm *lm, const int32_t *ids, size_t n, double *reward)
+{
+    TS_NEED(lm);
+    TS_NEED(ids);
+    TS_NEED(reward);
+    TS_TRY(ts_lm_need_words(lm, __func__, false));
+    TS_TRY(ready_to_score(lm, __func__, ids, n));
+    return ts_score_reward(lm->model.decoder, lm->tape, ids, (int64_t)n, lm->routes, reward);
+}
+
 ts_status ts_lm_score(ts_lm *lm, const int32_t *ids, size_t n, double *logprobs, bool *greedy)
 {
     bool *own = NULL;
     TS_NEED(lm);
     TS_NEED(ids);
     TS_NEED(logprobs);
+    TS_TRY(ts_lm_need_words(lm, __func__, true));
     TS_TRY(ready_to_score(lm, __func__, ids, n));
     if (!greedy)
         TS_TRY(ts_alloc(&own, n, sizeof *own));
@@ -263,6 +294,7 @@ ts_status ts_lm_logits(ts_lm *lm, const int32_t *ids, size_t n, float *logits)
     TS_NEED(lm);
     TS_NEED(ids);
     TS_NEED(logits);
+    TS_TRY(ts_lm_need_words(lm, __func__, true));
     TS_TRY(ready_to_score(lm, __func__, ids, n));
     return ts_score_logits(lm->model.decoder, lm->tape, ids, (int64_t)n, logits);
 }

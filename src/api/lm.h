@@ -14,10 +14,14 @@ typedef struct ts_lm_options {
     int64_t ckpt_step;
     bool load_in_8bit, load_in_4bit;
     bool classes; /* it is to have a head of classes, else words */
+    bool reward, no_final_norm;
     const char *lora_load; /* an adapter's folder; NULL: none */
 } ts_lm_options;
 extern const ts_option ts_lm_option_rows[];
 extern const size_t ts_lm_option_count;
+/* Of those who score and do not generate. */
+extern const ts_option ts_lm_reward_rows[];
+extern const size_t ts_lm_reward_count;
 typedef struct ts_lm_batch_options {
     int64_t batch_size;
 } ts_lm_batch_options;
@@ -47,6 +51,8 @@ void ts_lm_end(ts_lm *lm);
 ts_status ts_lm_find_tokenizer(ts_lm *lm) TS_NODISCARD;
 /* The same, once; none is TS_ERR_USER. */
 ts_status ts_lm_need_tokenizer(ts_lm *lm) TS_NODISCARD;
+/* Whether the model tells words (else rewards), as is needed; TS_ERR_USER that names the function. */
+ts_status ts_lm_need_words(const ts_lm *lm, const char *function, bool words) TS_NODISCARD;
 static inline bool ts_lm_has_text(const ts_lm *lm) { return lm->has_tok && lm->tok.tok; }
 /* Of a result that is not a number (st is TS_ERR_RUN and its message is set): adds which weights are
  * not, if any. Returns st, whatever it is. */

@@ -121,6 +121,7 @@ ts_status ts_lm_run(ts_lm *lm, const ts_gen_config *c, int64_t batch, const ts_g
     const ts_gen_hooks inside = { &r, watches ? on_token : NULL, on_done, on_progress };
     ts_engine *engine = NULL;
     ts_status st = TS_OK;
+    TS_TRY(ts_lm_need_words(lm, "ts_lm_generate", true));
     TS_TRY(ts_lm_check_stop(lm, c));
     if (watches && ts_lm_has_text(lm))
         st = ts_alloc(&r.detoks, n, sizeof *r.detoks);

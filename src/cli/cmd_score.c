@@ -35,8 +35,8 @@ static const ts_option score_rows[] = {
 static const char usage[] =
     "usage: tessera score --load DIR --input FILE.jsonl --output OUT.jsonl\n\n"
     "Writes the natural logarithm of each token's probability given those before it (the first is\n"
-    "null), their sum, and whether each was the most probable one. With --head, of a model that tells classes, the\n"
-    "class of each line.\n"
+    "null), their sum, and whether each was the most probable one. Of a model of rewards, with --reward: the\n"
+    "reward of each line, at its last token; of one that tells classes, with --head: its class.\n"
     "example: echo '{\"text\": \"The sky is blue.\"}' | tessera score --load models/my-model --input -";
 
 typedef struct scorer {
@@ -100,15 +100,29 @@ static ts_status line_ids(scorer *s, ts_jsonl *in, const json_t *line, int32_t *
     return TS_OK;
 }
 
-static ts_status format_line(scorer *s, const int32_t *ids, int64_t n, int64_t first)
+static ts_status begin_line(ts_str *l, const int32_t *ids, int64_t n)
 {
-    ts_str *l = &s->line;
-    double sum = 0;
     ts_str_reset(l);
     TS_TRY(ts_str_puts(l, "{\"ids\": ["));
     for (int64_t i = 0; i < n; i++)
         TS_TRY(ts_str_printf(l, "%s%d", i ? ", " : "", (int)ids[i]));
-    TS_TRY(ts_str_puts(l, "], \"logprobs\": [null"));
+    return ts_str_puts(l, "]");
+}
+
+static ts_status reward_line(scorer *s, const int32_t *ids, int64_t n, double reward)
+{
+    TS_TRY(begin_line(&s->line, ids, n));
+    TS_TRY(ts_str_puts(&s->line, ", \"reward\": "));
+    TS_TRY(ts_str_json_real(&s->line, reward, 9));
+    return ts_str_puts(&s->line, "}");
+}
+
+static ts_status format_line(scorer *s, const int32_t *ids, int64_t n, int64_t first)
+{
+    ts_str *l = &s->line;
+    double sum = 0;
+    TS_TRY(begin_line(l, ids, n));
+    TS_TRY(ts_str_puts(l, ", \"logprobs\": [null"));
     for (int64_t i = 1; i < n; i++) {
         TS_TRY(ts_str_puts(l, ", "));
         TS_TRY(ts_str_json_real(l, s->logprobs[i], 9));
@@ -127,10 +141,10 @@ static ts_status format_line(scorer *s, const int32_t *ids, int64_t n, int64_t f
 }
 
 /* Whether all scores are numbers; of what is no number, the first line is remembered. */
-static void look_for_nan(scorer *s, int64_t line, int64_t n)
+static void look_for_nan(scorer *s, int64_t line, const double *v, int64_t n)
 {
-    for (int64_t i = 1; i < n && !s->bad_line; i++)
-        if (!isfinite(s->logprobs[i]))
+    for (int64_t i = 0; i < n && !s->bad_line; i++)
+        if (!isfinite(v[i]))
             s->bad_line = line;
 }
 
@@ -163,15 +177,12 @@ static ts_status classes_line(scorer *s, const int32_t *ids, int64_t n, const fl
     const int64_t labels = s->lm.model.decoder->arch.labels;
     int64_t best = 0;
     double sum = 0;
-    ts_str_reset(l);
-    TS_TRY(ts_str_puts(l, "{\"ids\": ["));
-    for (int64_t i = 0; i < n; i++)
-        TS_TRY(ts_str_printf(l, "%s%d", i ? ", " : "", (int)ids[i]));
+    TS_TRY(begin_line(l, ids, n));
     for (int64_t k = 0; k < labels; k++)
         best = z[k] > z[best] ? k : best;
     for (int64_t k = 0; k < labels; k++)
         sum += exp((double)z[k] - (double)z[best]);
-    TS_TRY(ts_str_printf(l, "], \"label\": %lld, \"probabilities\": [", (long long)best));
+    TS_TRY(ts_str_printf(l, ", \"label\": %lld, \"probabilities\": [", (long long)best));
     for (int64_t k = 0; k < labels; k++) {
         TS_TRY(ts_str_puts(l, k ? ", " : ""));
         TS_TRY(ts_str_json_real(l, exp((double)z[k] - (double)z[best]) / sum, 9));
@@ -190,13 +201,33 @@ static ts_status score_classes(scorer *s, ts_jsonl *in, const int32_t *ids, int6
     float *z;
     TS_TRY(ts_alloc(&z, (size_t)(n * labels), sizeof *z));
     ts_status st = ts_lm_logits(&s->lm, ids, (size_t)n, z);
+    const float *last = z + (n - 1) * labels;
     for (int64_t k = 0; st == TS_OK && k < labels && !s->bad_line; k++)
-        if (!isfinite(z[(n - 1) * labels + k]))
+        if (!isfinite(last[k]))
             s->bad_line = in->line;
     if (st == TS_OK)
-        st = classes_line(s, ids, n, z + (n - 1) * labels);
+        st = classes_line(s, ids, n, last);
     ts_free(&z);
     return st;
+}
+
+static ts_status score_words(scorer *s, ts_jsonl *in, const int32_t *ids, int64_t n, int64_t first)
+{
+    TS_TRY(ts_grow(&s->logprobs, &s->cap_l, (size_t)n, sizeof *s->logprobs));
+    TS_TRY(ts_grow(&s->greedy, &s->cap_g, (size_t)n, sizeof *s->greedy));
+    TS_TRY(ts_lm_score(&s->lm, ids, (size_t)n, s->logprobs, s->greedy));
+    look_for_nan(s, in->line, s->logprobs, n);
+    if (s->o.logits && in->records == 1)
+        TS_TRY(write_logits(s, ids, n));
+    return format_line(s, ids, n, first);
+}
+
+static ts_status score_reward(scorer *s, ts_jsonl *in, const int32_t *ids, int64_t n)
+{
+    double reward;
+    TS_TRY(ts_lm_reward(&s->lm, ids, (size_t)n, &reward));
+    look_for_nan(s, in->line, &reward, 1);
+    return reward_line(s, ids, n, reward);
 }
 
 static ts_status score_line(scorer *s, ts_jsonl *in, const json_t *line, ts_output *out)
@@ -205,25 +236,10 @@ static ts_status score_line(scorer *s, ts_jsonl *in, const json_t *line, ts_outp
     int64_t n, first;
     TS_TRY(line_ids(s, in, line, &ids, &n, &first));
     ts_status st = n > 0 ? TS_OK : ts_jsonl_error(in, "there are no tokens to score");
-    if (st == TS_OK && s->o.head) {
-        st = score_classes(s, in, ids, n);
-        if (st == TS_OK)
-            st = ts_jsonl_out_line(out, &s->line);
-        ts_free(&ids);
-        return st;
-    }
     if (st == TS_OK)
-        st = ts_grow(&s->logprobs, &s->cap_l, (size_t)n, sizeof *s->logprobs);
-    if (st == TS_OK)
-        st = ts_grow(&s->greedy, &s->cap_g, (size_t)n, sizeof *s->greedy);
-    if (st == TS_OK)
-        st = ts_lm_score(&s->lm, ids, (size_t)n, s->logprobs, s->greedy);
-    if (st == TS_OK)
-        look_for_nan(s, in->line, n);
-    if (st == TS_OK && s->o.logits && in->records == 1)
-        st = write_logits(s, ids, n);
-    if (st == TS_OK)
-        st = format_line(s, ids, n, first);
+        st = s->o.head        ? score_classes(s, in, ids, n)
+             : s->lm.o.reward ? score_reward(s, in, ids, n)
+                              : score_words(s, in, ids, n, first);
     if (st == TS_OK)
         st = ts_jsonl_out_line(out, &s->line);
     ts_free(&ids);
@@ -232,8 +248,8 @@ static ts_status score_line(scorer *s, ts_jsonl *in, const json_t *line, ts_outp
 
 static ts_status no_number(const scorer *s)
 {
-    return ts_lm_explain(&s->lm, ts_error(TS_ERR_RUN, "line %lld: a log-probability is not a number",
-                                          (long long)s->bad_line));
+    return ts_lm_explain(&s->lm, ts_error(TS_ERR_RUN, "line %lld: a %s is not a number",
+                                          (long long)s->bad_line, s->o.head ? "logit" : s->lm.o.reward ? "reward" : "log-probability"));
 }
 
 static ts_status score_file(scorer *s)
@@ -267,6 +283,8 @@ static ts_status open_all(scorer *s)
     if (s->o.logits && s->o.output && ts_output_is_same(s->o.logits, s->o.output))
         return ts_error(TS_ERR_USER, "--logits %s and --output %s name the same file: give two",
                         s->o.logits, s->o.output);
+    if (s->o.logits && s->lm.o.reward)
+        return ts_error(TS_ERR_USER, "--logits: a model of rewards (--reward) has none: leave one out");
     TS_TRY(ts_output_check("--output", s->o.output));
     if (s->o.logits)
         TS_TRY(ts_output_check("--logits", s->o.logits));
@@ -277,6 +295,8 @@ static ts_status open_all(scorer *s)
                                      "give one");
     if (s->o.record)
         TS_TRY(ts_output_check("--moe-routing-record", s->o.record));
+    if (s->o.head && s->lm.o.reward)
+        return ts_error(TS_ERR_USER, "--head and --reward are of different models: give one");
     if (s->o.head && (s->o.logits || s->o.record || s->o.replay))
         return ts_error(TS_ERR_USER, "--head tells classes: leave --logits, --moe-routing-record and --moe-routing-replay out");
     s->lm.o.classes = s->o.head;
@@ -301,12 +321,13 @@ static ts_status run(int argc, char *const *argv)
     const ts_option_table tables[] = {
         { score_rows, sizeof score_rows / sizeof *score_rows, &s.o },
         { ts_lm_option_rows, ts_lm_option_count, &s.lm.o },
+        { ts_lm_reward_rows, ts_lm_reward_count, &s.lm.o },
         { ts_text_option_rows, ts_text_option_count, &s.lm.to },
         { ts_runtime_option_rows, ts_runtime_option_count, &s.lm.rt },
     };
     ts_option_set *set;
     bool helped;
-    TS_TRY(ts_command_options(&ts_cmd_score, usage, tables, 4, argc, argv, &set, &helped));
+    TS_TRY(ts_command_options(&ts_cmd_score, usage, tables, sizeof tables / sizeof *tables, argc, argv, &set, &helped));
     if (helped)
         return TS_OK;
     ts_log_init((ts_log_level)s.lm.rt.log_level, "");

@@ -24,7 +24,7 @@ typedef struct tokenize_options {
 #define GROUP "tokenize"
 static const ts_option rows[] = {
     TS_ROW(TEXT, tokenize_options, tokenizer, "tokenizer", NULL, 0, 0, NULL, GROUP,
-           "a Hugging Face folder, a tokenizer.json, a SentencePiece .model or a .tiktoken file"),
+           "a Hugging Face folder, a tokenizer.json, a SentencePiece .model, a .tiktoken or a GGUF file"),
     TS_ROW(TEXT, tokenize_options, input, "input", NULL, 0, 0, NULL, GROUP,
            "JSON lines with \"text\" (with --decode: \"ids\"), also packed (.gz, .zst); - is the "
            "standard input"),

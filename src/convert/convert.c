@@ -84,6 +84,44 @@ static ts_status describe(const ts_convert_options *o, const ts_convert_model *m
     return st;
 }
 
+/* ---- adapters ---- */
+
+static ts_status open_adapter(const ts_convert_options *o, ts_convert_model *m)
+{
+    if (!o->lora.load)
+        return o->adapter_alone ? ts_error(TS_ERR_USER, "--save-lora-to-hf: there is no adapter: give --lora-load") : TS_OK;
+    if (!m->source.arch)
+        return ts_error(TS_ERR_USER, "--lora-load %s: %s is of a kind that is not known here, whose layers have no names",
+                        o->lora.load, m->path);
+    if (o->check)
+        return ts_error(TS_ERR_USER, "--check compares what is read with what is written, which --lora-load makes another: leave "
+                                     "one of the two out");
+    return ts_adapters_open(&o->lora, NULL, m->source.family, m->source.arch, false, &m->adapters);
+}
+
+static ts_status read_adapter(void *ctx, const char *param, int64_t at, int64_t n, float *to)
+{
+    const ts_adapters *a = ctx;
+    bool found;
+    TS_TRY(ts_adapters_read(a, param, at, n, to, &found));
+    TS_ASSERT(found, "the adapter has no %s", param);
+    return TS_OK;
+}
+
+static ts_status write_adapter(const ts_convert_options *o, ts_convert_model *m, ts_convert_result *r)
+{
+    const ts_weights_source values = { .arch = m->source.arch, .family = m->source.family, .read = read_adapter,
+                                       .ctx = m->adapters };
+    if (ts_names_count(m->adapters->saved_files))
+        return ts_error(TS_ERR_USER, "--save-lora-to-hf: the adapter has modules that were trained whole, whose folder is one of "
+                                     "PEFT already");
+    TS_TRY(ts_adapters_write(m->adapters, &values, NULL, o->save_dir, "--save-dir"));
+    snprintf(r->from, sizeof r->from, "%s", m->reader->name);
+    snprintf(r->architecture, sizeof r->architecture, "LoRA");
+    r->iteration = m->iteration;
+    return TS_OK;
+}
+
 static ts_status convert(const ts_convert_options *o, ts_convert_model *m, ts_convert_result *r)
 {
     TS_TRY(check_kind(o, m));
@@ -92,6 +130,9 @@ static ts_status convert(const ts_convert_options *o, ts_convert_model *m, ts_co
                         "--check: %s is of a kind that cannot be run here; without it, it can be "
                         "converted",
                         m->path);
+    TS_TRY(open_adapter(o, m));
+    if (o->adapter_alone)
+        return write_adapter(o, m, r);
     TS_TRY(writers[o->save_type]->write(o, m, r));
     TS_TRY(describe(o, m, r));
     return o->check ? ts_convert_compare(o, m, r) : TS_OK;
@@ -105,6 +146,7 @@ ts_status ts_convert_run(const ts_convert_options *o, ts_convert_result *r)
     ts_status st = m.reader->open(o, &m);
     if (st == TS_OK)
         st = convert(o, &m, r);
+    ts_adapters_destroy(&m.adapters);
     m.reader->close(&m);
     return st;
 }

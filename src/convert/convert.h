@@ -6,6 +6,7 @@
 #ifndef TS_CONVERT_CONVERT_H
 #define TS_CONVERT_CONVERT_H
 #include "base/option.h"
+#include "model/adapters.h"
 #include "model/weights.h"
 #include "tessera/convert.h"
 
@@ -28,6 +29,8 @@ typedef struct ts_convert_options {
     int64_t step, threads;
     bool nf4, unpacked; /* --qlora-nf4, --qlora-save-dequantize */
     bool check, json;
+    ts_lora_options lora; /* an adapter to be merged */
+    bool adapter_alone;   /* or to be written as it is */
 } ts_convert_options;
 extern const ts_option ts_convert_rows[];
 extern const size_t ts_convert_count_rows;
@@ -50,6 +53,7 @@ struct ts_convert_model {
     ts_st_dtype dtype;        /* of the matrices in files */
     const ts_st_dir *tensors; /* under Hugging Face's names; NULL: it is no such folder */
     const json_t *config;     /* likewise */
+    ts_adapters *adapters;    /* what is merged; NULL: nothing */
     void *own;
 };
 

@@ -17,6 +17,7 @@ typedef struct copy {
     int64_t next;        /* the number that the writer has for the next tensor */
     float *values;
     char *bytes;
+    const ts_st_tensor **adapted; /* [modules of the adapter] the weight of each; NULL: nothing is merged */
 } copy;
 
 static bool is_real(ts_st_dtype t)
@@ -62,6 +63,83 @@ static ts_status put_same(const copy *c, const ts_st_tensor *t)
 static ts_status add_nf4(const copy *c, const ts_st_tensor *t) { return ts_convert_nf4_add(c->w, t); }
 static ts_status put_nf4(const copy *c, const ts_st_tensor *t) { return ts_convert_nf4_put(c->w, c->next, t); }
 
+/* ---- with an adapter ---- */
+
+static ts_status find_adapted(copy *c)
+{
+    const ts_adapters *a = c->m->adapters;
+    char name[TS_FAMILY_NAME];
+    if (!a)
+        return TS_OK;
+    TS_TRY(ts_alloc(&c->adapted, a->n + 1, sizeof *c->adapted));
+    for (size_t k = 0; k < a->n; k++) {
+        snprintf(name, sizeof name, "%s.weight", a->module[k].name);
+        const ts_st_tensor *t = ts_weights_find(c->m->source.family, c->m->source.arch, c->m->tensors, name);
+        if (!t || !is_real(t->dtype))
+            return ts_error(TS_ERR_USER, "%s: tensor %s, to which --lora-load adds, %s", c->m->path, name,
+                            t ? "is not of a type that can be added to" : "is in none of the files");
+        c->adapted[k] = t;
+    }
+    return TS_OK;
+}
+
+static const ts_adapted *adapted_of(const copy *c, const ts_st_tensor *t)
+{
+    for (size_t k = 0; c->adapted && k < c->m->adapters->n; k++)
+        if (c->adapted[k] == t)
+            return &c->m->adapters->module[k];
+    return NULL;
+}
+
+static ts_status put_merged(const copy *c, const ts_st_tensor *t)
+{
+    const ts_st_dtype type = type_of(c, t);
+    const int64_t size = ts_st_dtype_bits(type) / 8;
+    float *w;
+    TS_TRY(ts_alloc(&w, (size_t)t->elements, sizeof *w));
+    ts_status st = ts_st_read_f32(t, 0, t->elements, w);
+    if (st == TS_OK)
+        st = ts_adapters_merge(c->m->adapters, adapted_of(c, t), w);
+    for (int64_t at = 0; st == TS_OK && at < t->elements; at += PIECE) {
+        const int64_t n = t->elements - at < PIECE ? t->elements - at : PIECE;
+        ts_st_from_f32(type, w + at, n, c->bytes);
+        st = ts_st_dir_writer_put(c->w, c->next, (size_t)(at * size), c->bytes, (size_t)(n * size));
+    }
+    ts_free(&w);
+    return st;
+}
+
+/* What takes the place of a tensor that was trained whole; NULL: it was not. */
+static const ts_st_tensor *saved_of(const copy *c, const ts_st_tensor *t)
+{
+    const ts_adapters *a = c->m->adapters;
+    char name[TS_ADAPTER_FILE_NAME];
+    for (size_t k = 0; a && k < ts_names_count(a->saved_files); k++) {
+        const char *saved = ts_names_text(a->saved_files, k);
+        if (ts_weights_find(c->m->source.family, c->m->source.arch, c->m->tensors, saved) != t)
+            continue;
+        snprintf(name, sizeof name, "base_model.model.%s", saved);
+        return ts_st_dir_find(a->dir, name);
+    }
+    return NULL;
+}
+
+static ts_status put_saved(const copy *c, const ts_st_tensor *t)
+{
+    const ts_st_tensor *s = saved_of(c, t);
+    const ts_st_dtype type = type_of(c, t);
+    const int64_t size = ts_st_dtype_bits(type) / 8;
+    if (s->elements != t->elements)
+        return ts_error(TS_ERR_USER, "%s: tensor %s has another size than %s of %s", s->path, s->name, t->name, c->m->path);
+    for (int64_t at = 0; at < t->elements; at += PIECE) {
+        const int64_t n = t->elements - at < PIECE ? t->elements - at : PIECE;
+        TS_TRY(ts_st_read_f32(s, at, n, c->values));
+        ts_st_from_f32(type, c->values, n, c->bytes);
+        TS_TRY(ts_st_dir_writer_put(c->w, c->next, (size_t)(at * size), c->bytes, (size_t)(n * size)));
+    }
+    return TS_OK;
+}
+
 /* The type that the values had: of 8 bits, which do not say it, the folder's. */
 static ts_st_dtype type_of_values(const copy *c, const ts_bnb *b)
 {
@@ -104,8 +182,13 @@ static ts_status put_values(const copy *c, const ts_st_tensor *t)
 static const way *way_of(const copy *c, const ts_st_tensor *t)
 {
     static const way same = { add_same, put_same, 1 }, nf4 = { add_nf4, put_nf4, TS_NF4_PARTS },
-                     values = { add_values, put_values, 1 }, none = { 0 };
+                     values = { add_values, put_values, 1 }, merged = { add_same, put_merged, 1 },
+                     saved = { add_same, put_saved, 1 }, none = { 0 };
     char stem[TS_FAMILY_NAME];
+    if (adapted_of(c, t))
+        return &merged;
+    if (saved_of(c, t))
+        return &saved;
     if (c->nf4 && ts_names_find(c->nf4, t->name) >= 0)
         return &nf4;
     if (!c->o->unpacked)
@@ -159,7 +242,10 @@ static ts_status write_config(const copy *c, const char *folder)
 static ts_status copy_folder(void *ctx, const char *folder)
 {
     copy *c = ctx;
-    const ts_status st = copy_tensors(c, folder);
+    ts_status st = find_adapted(c);
+    if (st == TS_OK)
+        st = copy_tensors(c, folder);
+    ts_free(&c->adapted);
     ts_st_dir_writer_destroy(&c->w);
     ts_free(&c->values);
     ts_free(&c->bytes);
@@ -225,6 +311,36 @@ static ts_status write_copy(copy *c)
     return st;
 }
 
+/* A model, and an adapter in a folder. */
+typedef struct two_sources {
+    ts_weights_source model;
+    const ts_adapters *adapters;
+} two_sources;
+
+static ts_status read_either(void *ctx, const char *param, int64_t at, int64_t n, float *to)
+{
+    const two_sources *s = ctx;
+    bool found;
+    TS_TRY(ts_adapters_read(s->adapters, param, at, n, to, &found));
+    return found ? TS_OK : s->model.read(s->model.ctx, param, at, n, to);
+}
+
+/* Of what has values by our own names. */
+static ts_status write_source(const ts_convert_options *o, const ts_convert_model *m, const ts_weights_save_options *w)
+{
+    two_sources both = { m->source, m->adapters };
+    ts_merger merger = { .a = m->adapters, .read = read_either, .ctx = &both };
+    ts_weights_source source = m->source;
+    if (m->adapters && ts_names_count(m->adapters->saved_files))
+        return ts_error(TS_ERR_USER, "--lora-load %s: the adapter has modules that were trained whole (modules_to_save): convert "
+                                     "the model to a Hugging Face folder first", o->lora.load);
+    if (m->adapters)
+        source.read = ts_merger_read, source.ctx = &merger;
+    const ts_status st = ts_weights_write(&source, o->save_dir, "--save-dir", w);
+    ts_merger_deinit(&merger);
+    return st;
+}
+
 static ts_status write_hf(const ts_convert_options *o, ts_convert_model *m, ts_convert_result *r)
 {
     copy c = { .o = o, .m = m };
@@ -238,7 +354,7 @@ static ts_status write_hf(const ts_convert_options *o, ts_convert_model *m, ts_c
     TS_TRY(check_source(m));
     const ts_weights_save_options w = { .dtype = ts_convert_dtype(o, m->dtype),
                                         .max_shard_bytes = c.shard_bytes };
-    return ts_weights_write(&m->source, o->save_dir, "--save-dir", &w);
+    return write_source(o, m, &w);
 }
 
 const ts_convert_writer ts_convert_hf_writer = { "hf", write_hf };

@@ -65,3 +65,8 @@ float *ts_batch_floats(const ts_batch *b, const char *name, int64_t row)
 {
     return find_row(b, name, TS_DTYPE_F32, row);
 }
+
+double *ts_batch_doubles(const ts_batch *b, const char *name, int64_t row)
+{
+    return find_row(b, name, TS_DTYPE_F64, row);
+}

@@ -7,7 +7,7 @@
 
 typedef struct ts_field {
     const char *name; /* a literal */
-    ts_dtype dtype;   /* I32 or F32 */
+    ts_dtype dtype;   /* I32, F32 or F64 */
     int64_t width;    /* values of a row */
 } ts_field;
 
@@ -33,6 +33,7 @@ int ts_batch_find(const ts_batch *b, const char *name);
 /* A row of a field; NULL: the batch has no such field, or no memory. */
 int32_t *ts_batch_ints(const ts_batch *b, const char *name, int64_t row);
 float *ts_batch_floats(const ts_batch *b, const char *name, int64_t row);
+double *ts_batch_doubles(const ts_batch *b, const char *name, int64_t row);
 /* The place `ahead` behind s in a sample of `width` values, of the same document where segments [width] tell them
  * apart (NULL: they do not); -1: there is none. */
 static inline int64_t ts_batch_ahead(const int32_t *segments, int64_t width, int64_t s, int64_t ahead)

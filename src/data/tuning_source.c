@@ -139,12 +139,29 @@ static ts_status sequence_of(const ts_tuning_source *s, const ts_row *r, int64_t
     return TS_OK;
 }
 
+/* Of a row that is compared. */
+static ts_status need_label(const ts_tuning_source *s, const ts_batch *b, int64_t row, int64_t k)
+{
+    static const char *const word[2][2] = { { "chosen answer", "rejected answer" }, { "answer", NULL } };
+    const char *of = word[s->t.kind == TS_ROWS_KTO][k];
+    const float *mask = ts_batch_floats(b, "loss_mask", row);
+    for (int64_t i = 0; i < s->need.seq_length; i++)
+        if (mask[i] > 0)
+            return TS_OK;
+    return !of ? TS_OK
+               : ts_error(TS_ERR_USER, "the %s has no token with a label in its first %lld (--seq-length), so there is nothing to "
+                                       "compare: make --seq-length longer, or leave the sample out", of,
+                          (long long)s->need.seq_length);
+}
+
 static ts_status put_sample(const ts_tuning_source *s, const ts_row *r, const ts_batch *b, int64_t row)
 {
     for (int64_t k = 0; k < ts_rows_each(s->t.kind); k++) {
         sequence q = { 0 };
         TS_TRY(sequence_of(s, r, k, &q));
         TS_TRY(put(s, &q, b, row + k));
+        if (s->t.compares)
+            TS_TRY(need_label(s, b, row + k, k));
         if (s->t.kind == TS_ROWS_KTO)
             ts_batch_ints(b, "kto_tag", row + k)[0] = r->v[TS_KTO_TAGS][0];
     }
@@ -161,6 +178,17 @@ static int64_t find_sample(const member *m, int64_t i, const range **from)
     return g->first + i;
 }
 
+/* The number of the first of these rows among those of all paths. */
+static int64_t number_of(const ts_tuning_source *s, const ts_rows *rows)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < s->n_rows && s->rows[i].rows != rows; i++)
+        n += s->rows[i].rows->n;
+    return n;
+}
+
+int64_t ts_tuning_source_all(const ts_tuning_source *s) { return number_of(s, NULL); }
+
 static ts_status get(const ts_dataset *base, int64_t i, const ts_batch *b, int64_t row)
 {
     const tuning_part *p = (const tuning_part *)(const void *)base;
@@ -175,6 +203,9 @@ static ts_status get(const ts_dataset *base, int64_t i, const ts_batch *b, int64
     ts_status st = from->rows->read(from->rows, at, &r);
     if (st == TS_OK)
         st = put_sample(p->source, &r, b, row);
+    int32_t *number = ts_batch_ints(b, "sample", row);
+    if (number)
+        *number = (int32_t)(number_of(p->source, from->rows) + at);
     ts_row_deinit(&r);
     return st == TS_OK ? st : ts_error_context(st, "in sample %lld of the data", (long long)at);
 }

@@ -14,6 +14,7 @@ typedef struct ts_tuning_data {
     bool cuts;         /* samples longer than seq_length; else they are refused */
     bool pads_left;
     bool has_ordinals; /* attention_mask numbers the documents of a sample (--neat-pack); else they end after eod */
+    bool compares;     /* answers are told from each other by what is trained of them: each must have a label in its row */
     int64_t piece;     /* documents are cut into pieces of so many tokens; 0: they are not */
     int64_t global;    /* samples of a global batch */
     int64_t labels;    /* classes that texts are told apart by (instruct/label_rows.h); 0: samples say what follows what */
@@ -30,6 +31,7 @@ typedef struct ts_tuning_data {
  *   loss_mask     fp32 [S], 1 where there is a label
  *   length        int32 [1]: tokens without padding
  *   kto_tag       int32 [1], of kto: 1 desirable, 0 not
+ *   sample        int32 [1], where a batch asks for it: the sample's number among all that the source has
  *   position_ids  int32 [S], where they begin again in a row
  *   segments      int32 [S], where tokens see their own document only */
 enum { TS_TUNING_FIELDS = 7 };
@@ -42,6 +44,8 @@ typedef struct ts_tuning_source ts_tuning_source;
 ts_status ts_tuning_source_create(const ts_tuning_data *t, const ts_data_options *o, const ts_data_need *need,
                                   ts_tuning_source **out) TS_NODISCARD;
 void ts_tuning_source_destroy(ts_tuning_source **source);
+/* All that it has, whatever part they are of. */
+int64_t ts_tuning_source_all(const ts_tuning_source *source);
 /* NULL: not asked for, or --split gives it no share (never training). Borrowed. */
 const ts_dataset *ts_tuning_source_part(const ts_tuning_source *source, ts_data_part part);
 /* Of that part, of all its paths, however often they are gone through. */

@@ -24,6 +24,7 @@
 #include "device/kernels/ngram.h"
 #include "device/kernels/norm.h"
 #include "device/kernels/optim.h"
+#include "device/kernels/prefer.h"
 #include "device/kernels/product.h"
 #include "device/kernels/quant.h"
 #include "device/kernels/rope.h"
@@ -142,6 +143,9 @@
     X(distill_most, ts_distill_args, LOSS)                                                         \
     X(distill_sums, ts_distill_args, LOSS)                                                         \
     X(distill_finish, ts_distill_args, LOSS)                                                       \
+    X(prefer_sums, ts_prefer_args, LOSS)                                                           \
+    X(prefer_losses, ts_prefer_args, LOSS)                                                         \
+    X(prefer_back, ts_prefer_args, LOSS)                                                           \
     X(adamw, ts_adamw_args, OPTIMIZER)                                                             \
     X(adamw_kept, ts_adamw_kept_args, OPTIMIZER)                                                   \
     X(codes_add, ts_codes_args, OPTIMIZER)                                                         \

@@ -28,7 +28,7 @@ LEVELS(TS_CHOICE_CHECK)
 
 const ts_option ts_runtime_option_rows[] = {
     TS_ROW_IS(TS_OPTION_PLACE, TEXT, ts_runtime_options, load, "load", NULL, 0, 0, NULL, "device",
-              "a Hugging Face folder or a folder of Tessera checkpoints"),
+              "a Hugging Face folder, a GGUF file, or a folder of Tessera checkpoints"),
     ROW(CHOICE, device, "device", "cpu", 0, 0, TS_CHOICES(TS_RUNTIME_DEVICES),
         "where tensors are and kernels run; sim computes nothing, it accounts"),
     OWN(INT, threads, "threads", NULL, 1, 4096, NULL,

@@ -3,6 +3,7 @@
 #include "model/param_list.h"
 #include "model/weights.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,7 +36,7 @@ static ts_status note_weights(const ts_adapters *a, ts_decoder *d)
         const ts_adapter_site *site = &a->plan.site[s];
         all[n] = (ts_decoder_weight){ .layer = w.layer, .multiplies = true, .trained = true, .share = 1, .times = w.times };
         for (int k = 0; k < site->n; k++)
-            all[n].count += site->part[k].rank * (site->in + site->part[k].rows);
+            all[n].count += site->part[k].rank * (site->in + site->part[k].rows) + (site->dora ? site->part[k].rows : 0);
         n++;
     }
     ts_param_list_deinit(&list);
@@ -46,12 +47,31 @@ static ts_status note_weights(const ts_adapters *a, ts_decoder *d)
     return TS_OK;
 }
 
+/* The site of the weight; NULL: it has no adapter. */
+static const ts_adapter_site *site_of(const ts_adapters *a, const char *param)
+{
+    char linear[TS_DECLARED_NAME];
+    const size_t length = strlen(param), end = sizeof ".weight" - 1;
+    if (length <= end || length >= sizeof linear || strcmp(param + length - end, ".weight"))
+        return NULL;
+    snprintf(linear, sizeof linear, "%.*s", (int)(length - end), param);
+    const int64_t i = ts_names_find(a->plan.linears, linear);
+    return i < 0 ? NULL : &a->plan.site[i];
+}
+
+/* Lengths are of rows, which a weight that is held in one form does not have. */
+static bool needs_rows(const ts_adapters *a, const ts_param *p)
+{
+    const ts_adapter_site *s = a->plan.training ? NULL : site_of(a, p->name);
+    return s && s->dora;
+}
+
 ts_status ts_adapters_freeze(const ts_adapters *a, ts_decoder *d)
 {
     for (size_t i = 0; i < d->params.n; i++) {
         ts_param *p = d->params.p[i];
         const bool exact = p->rank == 1 || p->is_router || p->is_filter, is_whole = ts_names_find(a->saved, p->name) >= 0;
-        if (p->id >= a->n_base || p->has_type || is_whole == a->plan.training)
+        if (p->id >= a->n_base || p->has_type || (is_whole == a->plan.training && !needs_rows(a, p)))
             continue;
         ts_param_hold(p, TS_HELD_FROZEN, exact ? TS_DTYPE_F32 : d->compute, TS_QUANT_NONE);
     }
@@ -60,71 +80,63 @@ ts_status ts_adapters_freeze(const ts_adapters *a, ts_decoder *d)
 
 /* ---- beginning, and reading ---- */
 
-static ts_status find_tensor(const ts_adapters *a, const char *module, const char *which, int64_t d0, int64_t d1,
-                             const ts_st_tensor **out)
+static ts_status find_tensor(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, const ts_st_tensor **out)
 {
-    char name[NAME];
-    const ts_name_tensor want = { .rank = 2, .dim = { d0, d1 } };
-    snprintf(name, sizeof name, "base_model.model.%s.%s.weight", module, which);
+    char name[TS_ADAPTER_FILE_NAME];
+    int64_t dim[2];
+    ts_adapter_file_name(a, m, kind, name, dim);
+    const ts_name_tensor want = { .rank = dim[1] ? 2 : 1, .dim = { dim[0], dim[1] } };
     *out = ts_st_dir_find(a->dir, name);
     if (!*out)
         return ts_error(TS_ERR_USER, "--lora-load %s: tensor %s is missing, which adapter_config.json asks for", a->folder, name);
-    const ts_st_tensor *t = *out;
-    if (t->rank == 2 && t->shape[0] == d0 && t->shape[1] == d1)
-        return TS_OK;
-    return ts_error(TS_ERR_USER, "%s: tensor %s has shape [%lld%s%lld], but the model and adapter_config.json say [%lld, %lld]",
-                    t->path, t->name, (long long)t->shape[0], t->rank > 1 ? ", " : "", (long long)(t->rank > 1 ? t->shape[1] : 0),
-                    (long long)want.dim[0], (long long)want.dim[1]);
+    return ts_weights_check_shape(*out, &want, "the model and adapter_config.json say");
 }
 
 /* Our parameter of a part; NULL: on another stage. */
-static ts_param *param_of(const ts_adapters *a, const ts_decoder *d, const ts_adapted *m, const char *which)
+static ts_param *param_of(const ts_adapters *a, const ts_decoder *d, const ts_adapted *m, ts_adapter_kind kind)
 {
-    const ts_adapter_site *s = &a->plan.site[m->site];
     char name[TS_DECLARED_NAME];
-    snprintf(name, sizeof name, "%s.%s.%s.weight", s->linear, which, s->part[m->part].name);
+    ts_adapter_name(&a->plan.site[m->site], m->part, kind, name);
     return ts_param_find(&d->params, name);
 }
 
-static ts_status read_a(const ts_st_tensor *t, ts_param *p)
+/* Elements [at, at + n), whole rows, of what a file's tensor is in the order of the model's. */
+static ts_status read_rows(const ts_st_tensor *t, const ts_adapted *m, ts_adapter_kind kind, int64_t at, int64_t n, float *to)
+{
+    const int64_t cols = t->rank > 1 ? t->shape[1] : 1;
+    if (kind == TS_ADAPTER_A)
+        return ts_st_read_f32(t, at, n, to);
+    for (size_t k = 0; k < m->n_rows; k++) {
+        const ts_adapted_rows *r = &m->rows[k];
+        for (int64_t row = r->row; row < r->row + r->n; row++)
+            if (row * cols >= at && (row + 1) * cols <= at + n)
+                TS_TRY(ts_st_read_f32(t, (r->hf + (row - r->row) * r->step) * cols, cols, to + row * cols - at));
+    }
+    return TS_OK;
+}
+
+static ts_status read_param(const ts_st_tensor *t, const ts_adapted *m, ts_adapter_kind kind, ts_param *p)
 {
     float *x;
     TS_TRY(ts_alloc(&x, (size_t)t->elements, sizeof *x));
-    ts_status st = ts_st_read_f32(t, 0, t->elements, x);
+    ts_status st = read_rows(t, m, kind, 0, t->elements, x);
     if (st == TS_OK)
         st = ts_weights_put_rows(p, 0, t->shape[0], x);
     ts_free(&x);
     return st;
 }
 
-static ts_status read_b(const ts_st_tensor *t, const ts_adapted *m, ts_param *p)
-{
-    const int64_t rank = t->shape[1];
-    float *x;
-    TS_TRY(ts_alloc(&x, (size_t)rank, sizeof *x));
-    ts_status st = TS_OK;
-    for (size_t k = 0; k < m->n_rows; k++)
-        for (int64_t i = 0; st == TS_OK && i < m->rows[k].n; i++) {
-            st = ts_st_read_f32(t, (m->rows[k].hf + i * m->rows[k].step) * rank, rank, x);
-            if (st == TS_OK)
-                st = ts_weights_put_rows(p, m->rows[k].row + i, 1, x);
-        }
-    ts_free(&x);
-    return st;
-}
-
 static ts_status read_module(const ts_adapters *a, ts_decoder *d, const ts_adapted *m)
 {
-    const ts_adapter_site *s = &a->plan.site[m->site];
-    const int64_t rank = s->part[m->part].rank;
-    const ts_st_tensor *ta, *tb;
-    ts_param *pa = param_of(a, d, m, "lora_A"), *pb = param_of(a, d, m, "lora_B");
-    TS_TRY(find_tensor(a, m->name, "lora_A", rank, s->in, &ta));
-    TS_TRY(find_tensor(a, m->name, "lora_B", m->out, rank, &tb));
-    if (!pa)
-        return TS_OK;
-    TS_TRY(read_a(ta, pa));
-    return read_b(tb, m, pb);
+    const int kinds = ts_adapter_kinds(&a->plan.site[m->site]);
+    for (int k = 0; k < kinds; k++) {
+        const ts_st_tensor *t;
+        ts_param *p = param_of(a, d, m, (ts_adapter_kind)k);
+        TS_TRY(find_tensor(a, m, (ts_adapter_kind)k, &t));
+        if (p)
+            TS_TRY(read_param(t, m, (ts_adapter_kind)k, p));
+    }
+    return TS_OK;
 }
 
 /* Modules that were trained whole. */
@@ -147,33 +159,78 @@ static ts_status read_saved(const ts_adapters *a, ts_decoder *d, const ts_family
     return st;
 }
 
+/* Whether the tensor is one that a module has. */
+static bool is_known(const ts_adapters *a, const char *tensor)
+{
+    static const char begin[] = "base_model.model.";
+    char name[TS_ADAPTER_FILE_NAME];
+    int64_t dim[2];
+    if (!strncmp(tensor, begin, sizeof begin - 1) && ts_names_find(a->saved_files, tensor + sizeof begin - 1) >= 0)
+        return true;
+    for (size_t i = 0; i < a->n; i++)
+        for (int k = 0; k < ts_adapter_kinds(&a->plan.site[a->module[i].site]); k++) {
+            ts_adapter_file_name(a, &a->module[i], (ts_adapter_kind)k, name, dim);
+            if (!strcmp(tensor, name))
+                return true;
+        }
+    return false;
+}
+
 /* Whether the folder has nothing beside what was read. */
 static ts_status check_rest(const ts_adapters *a)
 {
-    static const char begin[] = "base_model.model.";
-    const int64_t used = 2 * (int64_t)a->n + (int64_t)ts_names_count(a->saved_files);
+    int64_t used = (int64_t)ts_names_count(a->saved_files);
+    for (size_t i = 0; i < a->n; i++)
+        used += ts_adapter_kinds(&a->plan.site[a->module[i].site]);
     for (int64_t i = 0; used < ts_st_dir_count(a->dir) && i < ts_st_dir_count(a->dir); i++) {
         const ts_st_tensor *t = ts_st_dir_at(a->dir, i);
-        const char *name = strncmp(t->name, begin, sizeof begin - 1) ? t->name : t->name + sizeof begin - 1;
-        bool known = ts_names_find(a->saved_files, name) >= 0;
-        for (size_t k = 0; !known && k < a->n; k++) {
-            const size_t n = strlen(a->module[k].name);
-            known = !strncmp(name, a->module[k].name, n) &&
-                    (!strcmp(name + n, ".lora_A.weight") || !strcmp(name + n, ".lora_B.weight"));
-        }
-        if (!known)
+        if (!is_known(a, t->name))
             return ts_error(TS_ERR_USER, "%s: tensor %s fits nothing in the model that adapter_config.json gives an adapter to",
                             t->path, t->name);
     }
     return TS_OK;
 }
 
+/* Lengths of the weight's rows, over all processes that have columns of them. */
+static ts_status begin_lengths(ts_adapter_site *s, const ts_decoder *d)
+{
+    const ts_linear *l = s->here.of;
+    const int64_t in = l ? l->w->dim[1] : 0, out = l ? l->w->dim[0] : 0;
+    const size_t size = l ? ts_dtype_size(l->w->dtype) : 0;
+    float *row, *square;
+    if (!l || !s->dora)
+        return TS_OK;
+    TS_TRY(ts_alloc(&row, (size_t)in, sizeof *row));
+    ts_status st = ts_alloc(&square, (size_t)out, sizeof *square);
+    for (int64_t r = 0; st == TS_OK && r < out; r++) {
+        st = ts_device_read(d->dev, row, (const char *)l->w->value + (size_t)(r * in) * size, (size_t)in * size);
+        double sum = 0;
+        for (int64_t c = 0; st == TS_OK && c < in; c++)
+            sum += pow((double)ts_load_f32(row, c, l->w->dtype), 2);
+        square[r] = (float)sum;
+    }
+    if (st == TS_OK && l->group && l->cut == TS_CUT_ROW)
+        st = ts_comm_run(l->group->comm, ts_all_reduce(square, out, TS_COMM_F32, TS_COMM_SUM));
+    for (int64_t r = 0; st == TS_OK && r < out; r++)
+        square[r] = sqrtf(square[r]);
+    for (int i = 0; st == TS_OK && i < s->n; i++)
+        for (int64_t k = 0; st == TS_OK && k < s->here.op.part[i].n_runs; k++) {
+            const ts_lora_run *run = &s->here.op.part[i].run[k];
+            st = ts_param_put(s->here.op.part[i].m, run->from, run->n, square + run->to);
+        }
+    ts_free(&row);
+    ts_free(&square);
+    return st;
+}
+
 /* A random, B zero. */
-static ts_status begin(const ts_adapters *a, ts_decoder *d, uint64_t seed)
+static ts_status begin(ts_adapters *a, ts_decoder *d, uint64_t seed)
 {
     for (size_t i = 0; i < d->params.n; i++)
         if (d->params.p[i]->id >= a->n_base)
             TS_TRY(ts_param_begin(d->params.p[i], seed, 0));
+    for (size_t i = 0; i < a->plan.n; i++)
+        TS_TRY(begin_lengths(&a->plan.site[i], d));
     return TS_OK;
 }
 
@@ -193,12 +250,11 @@ ts_status ts_adapters_fill(ts_adapters *a, ts_decoder *d, const ts_family *famil
 
 ts_status ts_adapters_list(const ts_adapters *a, ts_names *names)
 {
-    static const char *const which[] = { "lora_A", "lora_B" };
     char name[TS_DECLARED_NAME];
     for (size_t i = 0; i < a->plan.n; i++)
-        for (int w = 0; w < 2; w++)
+        for (int w = 0; w < ts_adapter_kinds(&a->plan.site[i]); w++)
             for (int k = 0; k < a->plan.site[i].n; k++) {
-                snprintf(name, sizeof name, "%s.%s.%s.weight", a->plan.site[i].linear, which[w], a->plan.site[i].part[k].name);
+                ts_adapter_name(&a->plan.site[i], k, (ts_adapter_kind)w, name);
                 TS_TRY(ts_names_add(names, name));
             }
     return TS_OK;
@@ -206,49 +262,113 @@ ts_status ts_adapters_list(const ts_adapters *a, ts_names *names)
 
 /* ---- merging ---- */
 
-/* to [n, in], rows [row, row + n) of the weight, plus what one stretch of a part's rows adds. */
-static ts_status add_run(ts_merger *m, const ts_adapter_site *s, const ts_adapter_part *p, const ts_lora_run *run, int64_t row,
-                         int64_t n, float *to)
+/* to [n, in], rows of a weight, plus scale B A; B [n, rank]. With m [n] they are made that long. */
+static void add_rows(const float *a, const float *b, const float *m, int64_t rank, float scale, int64_t n, int64_t in, float *to)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float *y = to + i * in;
+        double square = 0;
+        for (int64_t k = 0; k < rank; k++) {
+            const float by = scale * b[i * rank + k], *from = a + k * in;
+            for (int64_t c = 0; c < in; c++)
+                y[c] += by * from[c];
+        }
+        for (int64_t c = 0; m && c < in; c++)
+            square += (double)y[c] * (double)y[c];
+        for (int64_t c = 0; m && c < in; c++)
+            y[c] = (float)((double)y[c] * (double)m[i] / sqrt(square));
+    }
+}
+
+/* to [n, in], rows [row, row + n) of the weight, with what is added to one stretch of them. */
+static ts_status add_run(ts_merger *m, const ts_adapter_site *s, int part, const ts_lora_run *run, int64_t row, int64_t n,
+                         float *to)
 {
     const int64_t begin = run->to > row ? run->to : row, stop = run->to + run->n < row + n ? run->to + run->n : row + n;
-    const int64_t rows = stop - begin, r = p->rank;
+    const int64_t rows = stop - begin, r = s->part[part].rank, first = run->from + begin - run->to;
     char name[TS_DECLARED_NAME];
     if (rows <= 0)
         return TS_OK;
-    TS_TRY(ts_grow(&m->x, &m->room, (size_t)(r * s->in + rows * r), sizeof *m->x));
-    float *a = m->x, *b = m->x + r * s->in;
-    snprintf(name, sizeof name, "%s.lora_A.%s.weight", s->linear, p->name);
+    TS_TRY(ts_grow(&m->x, &m->room, (size_t)(r * s->in + rows * (r + 1)), sizeof *m->x));
+    float *a = m->x, *b = a + r * s->in, *length = b + rows * r;
+    ts_adapter_name(s, part, TS_ADAPTER_A, name);
     TS_TRY(m->read(m->ctx, name, 0, r * s->in, a));
-    snprintf(name, sizeof name, "%s.lora_B.%s.weight", s->linear, p->name);
-    TS_TRY(m->read(m->ctx, name, (run->from + begin - run->to) * r, rows * r, b));
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t k = 0; k < r; k++) {
-            const float by = p->scale * b[i * r + k], *from = a + k * s->in;
-            float *y = to + (begin - row + i) * s->in;
-            for (int64_t c = 0; c < s->in; c++)
-                y[c] += by * from[c];
-        }
+    ts_adapter_name(s, part, TS_ADAPTER_B, name);
+    TS_TRY(m->read(m->ctx, name, first * r, rows * r, b));
+    ts_adapter_name(s, part, TS_ADAPTER_M, name);
+    if (s->dora)
+        TS_TRY(m->read(m->ctx, name, first, rows, length));
+    add_rows(a, b, s->dora ? length : NULL, r, s->part[part].scale, rows, s->in, to + (begin - row) * s->in);
     return TS_OK;
 }
 
 ts_status ts_merger_read(void *merger, const char *param, int64_t at, int64_t n, float *to)
 {
     ts_merger *m = merger;
-    char linear[TS_DECLARED_NAME];
-    const size_t length = strlen(param), end = sizeof ".weight" - 1;
     TS_TRY(m->read(m->ctx, param, at, n, to));
-    if (length <= end || length >= sizeof linear || strcmp(param + length - end, ".weight"))
+    const ts_adapter_site *s = site_of(m->a, param);
+    if (!s)
         return TS_OK;
-    snprintf(linear, sizeof linear, "%.*s", (int)(length - end), param);
-    const int64_t i = ts_names_find(m->a->plan.linears, linear);
-    if (i < 0)
-        return TS_OK;
-    const ts_adapter_site *s = &m->a->plan.site[i];
     TS_ASSERT(at % s->in == 0 && n % s->in == 0, "%s is read in parts of rows", param);
     for (int k = 0; k < s->n; k++)
         for (int64_t r = 0; r < s->part[k].n_runs; r++)
-            TS_TRY(add_run(m, s, &s->part[k], &s->part[k].run[r], at / s->in, n / s->in, to));
+            TS_TRY(add_run(m, s, k, &s->part[k].run[r], at / s->in, n / s->in, to));
     return TS_OK;
 }
 
 void ts_merger_deinit(ts_merger *m) { ts_free(&m->x); }
+
+/* ---- in files ---- */
+
+ts_status ts_adapters_read(const ts_adapters *a, const char *param, int64_t at, int64_t n, float *to, bool *found)
+{
+    char name[TS_DECLARED_NAME];
+    *found = false;
+    for (size_t i = 0; i < a->n && !*found; i++)
+        for (int k = 0; k < ts_adapter_kinds(&a->plan.site[a->module[i].site]) && !*found; k++) {
+            const ts_st_tensor *t;
+            ts_adapter_name(&a->plan.site[a->module[i].site], a->module[i].part, (ts_adapter_kind)k, name);
+            if (strcmp(name, param))
+                continue;
+            TS_TRY(find_tensor(a, &a->module[i], (ts_adapter_kind)k, &t));
+            TS_TRY(read_rows(t, &a->module[i], (ts_adapter_kind)k, at, n, to));
+            *found = true;
+        }
+    return TS_OK;
+}
+
+/* Rows and columns change places. */
+static void turn(const float *x, int64_t rows, int64_t cols, float *y)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < cols; c++)
+            y[c * rows + r] = x[r * cols + c];
+}
+
+ts_status ts_adapters_merge(const ts_adapters *a, const ts_adapted *m, float *w)
+{
+    const ts_adapter_site *s = &a->plan.site[m->site];
+    const int64_t rank = s->part[m->part].rank, in = s->in, out = m->out;
+    const ts_st_tensor *t[TS_ADAPTER_KINDS] = { NULL };
+    float *x, *turned = NULL;
+    for (int k = 0; k < ts_adapter_kinds(s); k++)
+        TS_TRY(find_tensor(a, m, (ts_adapter_kind)k, &t[k]));
+    TS_TRY(ts_alloc(&x, (size_t)(rank * in + out * (rank + 1)), sizeof *x));
+    float *b = x + rank * in, *length = b + out * rank;
+    ts_status st = ts_st_read_f32(t[TS_ADAPTER_A], 0, rank * in, x);
+    if (st == TS_OK)
+        st = ts_st_read_f32(t[TS_ADAPTER_B], 0, out * rank, b);
+    if (st == TS_OK && s->dora)
+        st = ts_st_read_f32(t[TS_ADAPTER_M], 0, out, length);
+    if (st == TS_OK && m->transposed)
+        st = ts_alloc(&turned, (size_t)(in * out), sizeof *turned);
+    if (st == TS_OK && turned)
+        turn(w, in, out, turned);
+    if (st == TS_OK)
+        add_rows(x, b, s->dora ? length : NULL, rank, s->part[m->part].scale, out, in, turned ? turned : w);
+    if (st == TS_OK && turned)
+        turn(turned, out, in, w);
+    ts_free(&turned);
+    ts_free(&x);
+    return st;
+}

@@ -41,16 +41,13 @@ static ts_status write_config(const writing *w, const char *folder)
 
 static ts_status name_tensors(writing *w)
 {
-    char name[512];
-    for (size_t i = 0; i < w->a->n; i++) {
-        const ts_adapted *m = &w->a->module[i];
-        const ts_adapter_site *s = &w->a->plan.site[m->site];
-        const int64_t rank = s->part[m->part].rank;
-        snprintf(name, sizeof name, "base_model.model.%s.lora_A.weight", m->name);
-        TS_TRY(ts_st_writer_add(w->w, name, TS_ST_F32, 2, (int64_t[]){ rank, s->in }));
-        snprintf(name, sizeof name, "base_model.model.%s.lora_B.weight", m->name);
-        TS_TRY(ts_st_writer_add(w->w, name, TS_ST_F32, 2, (int64_t[]){ m->out, rank }));
-    }
+    char name[TS_ADAPTER_FILE_NAME];
+    int64_t dim[2];
+    for (size_t i = 0; i < w->a->n; i++)
+        for (int k = 0; k < ts_adapter_kinds(&w->a->plan.site[w->a->module[i].site]); k++) {
+            ts_adapter_file_name(w->a, &w->a->module[i], (ts_adapter_kind)k, name, dim);
+            TS_TRY(ts_st_writer_add(w->w, name, TS_ST_F32, dim[1] ? 2 : 1, dim));
+        }
     for (size_t i = 0; i < w->map.n_tensors; i++) {
         const ts_name_tensor *t = &w->map.tensor[i];
         if (ts_names_find(w->a->saved_files, t->hf_name) < 0)
@@ -61,35 +58,39 @@ static ts_status name_tensors(writing *w)
     return TS_OK;
 }
 
-static ts_status read_part(const writing *w, const ts_adapted *m, const char *which, int64_t at, int64_t n, float *to)
-{
-    const ts_adapter_site *s = &w->a->plan.site[m->site];
-    char name[TS_DECLARED_NAME];
-    snprintf(name, sizeof name, "%s.%s.%s.weight", s->linear, which, s->part[m->part].name);
-    return w->values->read(w->values->ctx, name, at, n, to);
-}
-
 /* All of one tensor, which is small. */
 static ts_status put(writing *w, const float *x, int64_t n)
 {
     return ts_st_writer_put(w->w, w->n++, 0, x, (size_t)n * sizeof *x);
 }
 
-static ts_status write_module(writing *w, const ts_adapted *m)
+static ts_status write_one(writing *w, const ts_adapted *m, ts_adapter_kind kind)
 {
-    const ts_adapter_site *s = &w->a->plan.site[m->site];
-    const int64_t rank = s->part[m->part].rank, in = s->in, widest = m->out > in ? m->out : in;
-    TS_TRY(ts_grow(&w->x, &w->room, (size_t)(rank * widest), sizeof *w->x));
-    TS_TRY(ts_grow(&w->y, &w->room_y, (size_t)(rank * m->out), sizeof *w->y));
-    TS_TRY(read_part(w, m, "lora_A", 0, rank * in, w->x));
-    TS_TRY(put(w, w->x, rank * in));
+    char name[TS_ADAPTER_FILE_NAME];
+    int64_t dim[2];
+    ts_adapter_file_name(w->a, m, kind, name, dim);
+    const int64_t cols = dim[1] ? dim[1] : 1, n = dim[0] * cols;
+    TS_TRY(ts_grow(&w->x, &w->room, (size_t)n, sizeof *w->x));
+    TS_TRY(ts_grow(&w->y, &w->room_y, (size_t)n, sizeof *w->y));
+    ts_adapter_name(&w->a->plan.site[m->site], m->part, kind, name);
+    if (kind == TS_ADAPTER_A) {
+        TS_TRY(w->values->read(w->values->ctx, name, 0, n, w->y));
+        return put(w, w->y, n);
+    }
     for (size_t k = 0; k < m->n_rows; k++) {
         const ts_adapted_rows *r = &m->rows[k];
-        TS_TRY(read_part(w, m, "lora_B", r->row * rank, r->n * rank, w->x));
+        TS_TRY(w->values->read(w->values->ctx, name, r->row * cols, r->n * cols, w->x));
         for (int64_t i = 0; i < r->n; i++)
-            memcpy(w->y + (r->hf + i * r->step) * rank, w->x + i * rank, (size_t)rank * sizeof *w->y);
+            memcpy(w->y + (r->hf + i * r->step) * cols, w->x + i * cols, (size_t)cols * sizeof *w->y);
     }
-    return put(w, w->y, rank * m->out);
+    return put(w, w->y, n);
+}
+
+static ts_status write_module(writing *w, const ts_adapted *m)
+{
+    for (int k = 0; k < ts_adapter_kinds(&w->a->plan.site[m->site]); k++)
+        TS_TRY(write_one(w, m, (ts_adapter_kind)k));
+    return TS_OK;
 }
 
 /* A module that was trained whole. */

@@ -160,6 +160,7 @@ static ts_status adapt_module(resolving *r, const ts_name_tensor *t, int64_t lin
     TS_TRY(ts_adapter_plan_site(&a->plan, ts_names_text(r->linears.names, (size_t)linear), r->linears.size[linear][0],
                                 r->linears.size[linear][1], &s));
     m->site = (size_t)(s - a->plan.site);
+    s->dora = r->rules.dora;
     take_rows(&r->map.piece[t->first_piece], t->n_pieces, m);
     return add_own_part(s, leaf_of(m->name), rank, scale, m);
 }
@@ -209,6 +210,7 @@ static ts_status adapt_linear(resolving *r, size_t linear)
     TS_TRY(ts_adapter_plan_site(&a->plan, name, r->linears.size[linear][0], r->linears.size[linear][1], &s));
     TS_TRY(ts_adapter_rules_rank(&r->rules, name, &rank, &scale));
     TS_TRY(add_whole_part(s, rank, scale));
+    s->dora = r->rules.dora;
     const size_t site = (size_t)(s - a->plan.site);
     for (size_t i = 0; i < r->map.n_tensors; i++) {
         const ts_name_tensor *t = &r->map.tensor[i];
@@ -368,6 +370,7 @@ static json_t *new_config(const ts_lora_options *o)
     const bool all = o->targets.n == 1 && !strcmp(o->targets.v[0], "all-linear");
     failed = failed || json_object_set(c, "target_modules", all ? json_array_get(targets, 0) : targets) ||
              json_object_set_new(c, "r", json_integer(o->r)) || json_object_set_new(c, "use_rslora", json_boolean(o->rslora)) ||
+             json_object_set_new(c, "use_dora", json_boolean(o->dora)) ||
              json_object_set_new(c, "lora_alpha", whole ? json_integer((int64_t)o->alpha) : json_real(o->alpha));
     json_decref(targets);
     if (failed)
@@ -394,11 +397,10 @@ static ts_status tell_targets(ts_adapters *a)
     return st;
 }
 
-static ts_status contradicts(const ts_option_set *set, const char *option, const char *file, const char *key, const json_t *v)
+static ts_status contradicts(const char *option, const char *file, const char *key, const json_t *v)
 {
     ts_str text = { 0 };
     ts_status st = ts_json_write(v, JSON_ENCODE_ANY, file, &text);
-    (void)set;
     if (st == TS_OK)
         st = ts_error(TS_ERR_USER, "--%s contradicts %s, whose %s is %s: leave it out", option, file, key, text.s);
     ts_str_deinit(&text);
@@ -417,21 +419,20 @@ static bool same_targets(const json_t *v, const ts_option_list *l)
     return same;
 }
 
-/* A folder decides everything: an option that says the same is as good as none. */
+/* A folder decides everything: an option that says the same is as good as none. set NULL: what is zero is not given. */
 static ts_status compare(const ts_lora_options *o, const ts_option_set *set, const ts_adapter_rules *r)
 {
-    const json_t *c = r->config;
-    if (!set)
-        return TS_OK;
-    if (ts_option_given(set, "lora-r") && o->r && o->r != r->r)
-        return contradicts(set, "lora-r", r->file, "r", json_object_get(c, "r"));
-    if (ts_option_given(set, "lora-alpha") && o->alpha != r->alpha)
-        return contradicts(set, "lora-alpha", r->file, "lora_alpha", json_object_get(c, "lora_alpha"));
-    if (ts_option_given(set, "lora-rslora") && o->rslora != r->rslora)
-        return contradicts(set, "lora-rslora", r->file, "use_rslora", json_boolean(r->rslora));
-    if (ts_option_given(set, "lora-target-modules") && !same_targets(json_object_get(c, "target_modules"), &o->targets))
-        return contradicts(set, "lora-target-modules", r->file, "target_modules", json_object_get(c, "target_modules"));
-    return TS_OK;
+    const json_t *c = r->config, *targets = json_object_get(c, "target_modules");
+    if (o->r && o->r != r->r)
+        return contradicts("lora-r", r->file, "r", json_object_get(c, "r"));
+    if ((set ? ts_option_given(set, "lora-alpha") : o->alpha > 0) && o->alpha != r->alpha)
+        return contradicts("lora-alpha", r->file, "lora_alpha", json_object_get(c, "lora_alpha"));
+    if (set && ts_option_given(set, "lora-rslora") && o->rslora != r->rslora)
+        return contradicts("lora-rslora", r->file, "use_rslora", json_boolean(r->rslora));
+    if (set && ts_option_given(set, "lora-dora") && o->dora != r->dora)
+        return contradicts("lora-dora", r->file, "use_dora", json_boolean(r->dora));
+    return o->targets.n && !same_targets(targets, &o->targets) ? contradicts("lora-target-modules", r->file, "target_modules", targets)
+                                                                : TS_OK;
 }
 
 /* ---- opening ---- */
@@ -527,4 +528,23 @@ void ts_adapters_destroy(ts_adapters **adapters)
     json_decref(a->config);
     ts_free(&a->folder);
     ts_free(adapters);
+}
+
+/* ---- names ---- */
+
+static const char *const words[TS_ADAPTER_KINDS] = { "lora_A", "lora_B", "lora_magnitude_vector" };
+
+void ts_adapter_name(const ts_adapter_site *s, int part, ts_adapter_kind kind, char out[TS_DECLARED_NAME])
+{
+    snprintf(out, TS_DECLARED_NAME, "%s.%s.%s%s", s->linear, words[kind], s->part[part].name, kind == TS_ADAPTER_M ? "" : ".weight");
+}
+
+void ts_adapter_file_name(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, char out[TS_ADAPTER_FILE_NAME],
+                          int64_t dim[2])
+{
+    const ts_adapter_site *s = &a->plan.site[m->site];
+    const int64_t rank = s->part[m->part].rank;
+    dim[0] = kind == TS_ADAPTER_A ? rank : m->out;
+    dim[1] = kind == TS_ADAPTER_A ? s->in : kind == TS_ADAPTER_B ? rank : 0;
+    snprintf(out, TS_ADAPTER_FILE_NAME, "base_model.model.%s.%s%s", m->name, words[kind], kind == TS_ADAPTER_M ? "" : ".weight");
 }

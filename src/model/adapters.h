@@ -45,6 +45,17 @@ void ts_adapters_destroy(ts_adapters **a);
 ts_status ts_adapters_freeze(const ts_adapters *a, ts_decoder *d) TS_NODISCARD;
 /* Once the model's own values are there: the folder's, or A random by the seed and B zero. */
 ts_status ts_adapters_fill(ts_adapters *a, ts_decoder *d, const ts_family *family, uint64_t seed) TS_NODISCARD;
+/* While it is off, the model computes what it does without (of modules that are trained whole nothing is undone). */
+static inline void ts_adapters_turn(ts_adapters *a, bool on) { a->plan.off = !on; }
+/* The name of a part's parameter in the model. */
+typedef enum ts_adapter_kind { TS_ADAPTER_A, TS_ADAPTER_B, TS_ADAPTER_M, TS_ADAPTER_KINDS } ts_adapter_kind;
+void ts_adapter_name(const ts_adapter_site *s, int part, ts_adapter_kind kind, char out[TS_DECLARED_NAME]);
+/* And in files, of a module; shape [dim[0], dim[1]], dim[1] 0: one dimension. */
+enum { TS_ADAPTER_FILE_NAME = 512 };
+void ts_adapter_file_name(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, char out[TS_ADAPTER_FILE_NAME],
+                          int64_t dim[2]);
+static inline int ts_adapter_kinds(const ts_adapter_site *s) { return s->dora ? TS_ADAPTER_KINDS : TS_ADAPTER_M; }
+
 /* Adds the names of the plan's parameters behind those of the model, in the order of their ids. */
 ts_status ts_adapters_list(const ts_adapters *a, ts_names *names) TS_NODISCARD;
 
@@ -58,6 +69,11 @@ typedef struct ts_merger {
 } ts_merger;
 ts_status ts_merger_read(void *merger, const char *param, int64_t at, int64_t n, float *to) TS_NODISCARD;
 void ts_merger_deinit(ts_merger *m);
+
+/* Of a folder that was opened and not filled in. Elements of one of the plan's parameters, whole rows; *found: it has that. */
+ts_status ts_adapters_read(const ts_adapters *a, const char *param, int64_t at, int64_t n, float *to, bool *found) TS_NODISCARD;
+/* The weight of a module as its own file has it, all of it, with what the adapter adds. */
+ts_status ts_adapters_merge(const ts_adapters *a, const ts_adapted *m, float *w) TS_NODISCARD;
 
 /* Writes the folder, to the side and renamed; base: the name of the model that it belongs to, or NULL. */
 struct ts_weights_source;

@@ -252,6 +252,7 @@ typedef struct ts_arch {
     bool tied;                 /* the output layer is the embedding */
     int64_t labels;            /* rows of the output layer are so many classes of a sequence (transformers' score of
                                   ...ForSequenceClassification); 0: they are the words of the vocabulary */
+    bool reward;               /* a head (rm_head) that makes one number of a token stands in place of the output layer */
     /* Per-layer embeddings (nn/per_layer.h): their width, 0: there are none, and rows of their table */
     int64_t per_layer_width, per_layer_vocab;
     /* Embeddings of n-grams (nn/ngram.h): up to which n, 0: there are none; tables for each n; rows of a table, as a
@@ -298,6 +299,8 @@ void ts_arch_take_labels(ts_arch *a, int64_t n);
 static inline int64_t ts_arch_outputs(const ts_arch *a) { return a->labels ? a->labels : a->vocab; }
 /* Makes layer[] of n_layers entries as the model's fields say, with this window. */
 ts_status ts_arch_layers(ts_arch *a, int64_t window) TS_NODISCARD;
+/* It has a head of rewards from now on, behind the final norm or without it, and no output layer. */
+void ts_arch_take_reward(ts_arch *a, bool with_norm);
 /* A copy with has_ahead; for decoders. */
 ts_status ts_arch_copy_ahead(const ts_arch *a, ts_arch *out) TS_NODISCARD;
 /* Layers of every kind: those that predict further tokens come behind the model's own. */

@@ -35,6 +35,14 @@ static ts_status copy(const ts_arch *a, int64_t more, ts_arch *out)
 
 ts_status ts_arch_copy(const ts_arch *a, ts_arch *out) { return copy(a, 0, out); }
 
+void ts_arch_take_reward(ts_arch *a, bool with_norm)
+{
+    a->reward = true;
+    a->mtp_layers = 0;
+    a->tied = a->bias_head = a->unit_head = false;
+    a->final_norm = a->final_norm && with_norm;
+}
+
 ts_status ts_arch_copy_ahead(const ts_arch *a, ts_arch *out)
 {
     TS_TRY(copy(a, 1, out));

@@ -204,6 +204,7 @@ const ts_field_row ts_arch_rows[] = {
     F(BOOL, pre_norm, .def = true, .shapes = true, .words = "norms before attention and MLP"),
     F(BOOL, post_norm, .shapes = true, .words = "norms after attention and MLP",
       .option = "post-norm", .says = TS_SAYS_VALUE),
+    F(BOOL, reward, .shapes = true, .later = true, .words = "a head of rewards in place of the output layer"),
     F(BOOL, final_norm, .def = true, .shapes = true, .words = "norm after the last layer"),
     F(BOOL, parallel_residual, .words = "attention and MLP side by side"),
     F(BOOL, shared_norm, .shapes = true, .later = true, .words = "one norm for attention and MLP"),

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 static ts_status declare_layers(ts_decoder *d, const ts_declarer *all)
 {
@@ -53,6 +54,15 @@ static ts_status declare_embedding(ts_decoder *d, const ts_declarer *all, int64_
     return ts_altup_declare_in(&in, &d->altup);
 }
 
+static ts_status declare_reward(ts_decoder *d, const ts_declarer *last)
+{
+    const ts_declarer in = ts_declare_in(last, "rm_head");
+    const ts_param_spec weight = { .place = ts_place_whole(1, d->arch.hidden), .is_router = true },
+                        bias = { .place = ts_place_whole(1, 0), .start = TS_START_CONSTANT };
+    TS_TRY(ts_declare(&in, "weight", &weight, &d->reward[0]));
+    return ts_declare(&in, "bias", &bias, &d->reward[1]);
+}
+
 /* All parameters, in the order in which they are used. */
 static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
 {
@@ -68,6 +78,8 @@ static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
     d->final_norm = ts_decoder_norm(a, a->final_norm);
     d->final_norm.op.is_kept = a->mtp_layers > 0; /* norms behind it read it */
     TS_TRY(ts_norm_declare(&last, "decoder.final_layernorm", &d->final_norm));
+    if (a->reward)
+        return declare_reward(d, &last);
     d->head = (ts_linear){ .in = a->hidden, .out = a->labels ? a->labels : rows, .has_bias = a->bias_head, .tied = a->tied,
                            .decoupled = true, .w = a->tied ? d->embedding : NULL };
     ts_declarer by_rows = last;
@@ -590,6 +602,17 @@ ts_status ts_decoder_forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
 {
     const ts_decoder_span all = { .ids = ids, .last = d->arch.n_layers };
     return ts_decoder_run(d, tape, run, recompute, &all, hidden);
+}
+
+bool ts_decoder_is_reward(const char *name) { return !strncmp(name, "rm_head.", strlen("rm_head.")); }
+
+ts_status ts_decoder_reward(const ts_decoder *d, ts_tape *tape, ts_tensor *x, const ts_chosen_rows *rows, ts_tensor **y)
+{
+    ts_tensor *few, *wide;
+    TS_ASSERT(d->reward[0], "a model without a head of rewards");
+    TS_TRY(ts_op_pick_rows(tape, x, rows, &few));
+    TS_TRY(ts_op_cast(tape, few, TS_DTYPE_F32, &wide));
+    return ts_op_linear(tape, wide, d->reward[0], d->reward[1], y);
 }
 
 ts_xent_op ts_decoder_head(const ts_decoder *d)

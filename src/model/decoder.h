@@ -42,6 +42,8 @@ typedef struct ts_decoder {
     size_t n_weights;
     ts_param_set params;
     ts_param *embedding, *positions; /* NULL: elsewhere */
+    ts_param *reward[2]; /* rm_head: weight [1, hidden], bias [1]; NULL: there is none here */
+    bool reward_begins;  /* it has random values, which no file gives it */
     ts_linear head; /* its weight is the embedding when tied: of the last stage a copy */
     ts_block *block;       /* [blocks]: ts_arch_blocks(&arch), those that predict further tokens last */
     ts_mtp_layer *mtp;     /* [arch.mtp_layers] what stands around the latter */
@@ -193,6 +195,11 @@ ts_status ts_decoder_predict(ts_decoder *d, ts_tape *tape, const ts_run *run, co
 ts_network ts_decoder_network(ts_decoder *d);
 /* What the output layer needs: labels and weights are to be filled in. */
 ts_xent_op ts_decoder_head(const ts_decoder *d);
+/* Whether a parameter is the head's of a model of rewards. */
+bool ts_decoder_is_reward(const char *name);
+/* Of a model of rewards: those of some rows of its output. */
+ts_status ts_decoder_reward(const ts_decoder *d, ts_tape *tape, ts_tensor *x, const ts_chosen_rows *rows,
+                            ts_tensor **y) TS_NODISCARD;
 
 /* Which layers have something that is trained, once that is known. */
 void ts_decoder_note_trained(ts_decoder *d);

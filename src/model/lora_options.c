@@ -10,6 +10,8 @@ const ts_option ts_lora_option_rows[] = {
     RUN(LIST, targets, "lora-target-modules", NULL, 0, 0, NULL,
         "layers that get an adapter: Megatron's names (linear_qkv linear_proj linear_fc1 linear_fc2: one for all that a "
         "weight holds), or the names of the model's Hugging Face class (q_proj ..., all-linear: each its own)"),
+    RUN(FLAG, dora, "lora-dora", NULL, 0, 0, NULL,
+        "train lengths of the weights' rows as well, and with the two matrices their directions (DoRA)"),
     RUN(FLAG, rslora, "lora-rslora", NULL, 0, 0, NULL, "divide --lora-alpha by the root of the rank"),
     TS_ROW_IS(TS_OPTION_PLACE, TEXT, ts_lora_options, load, "lora-load", NULL, 0, 0, NULL, "adapters",
               "an adapter beside the weights of --load: a folder that PEFT or --save-peft has written, whose "
@@ -48,7 +50,7 @@ ts_status ts_lora_options_check(const ts_lora_options *o, const ts_option_set *s
 
 void ts_lora_options_warn(const ts_lora_options *o, const ts_option_set *set)
 {
-    static const char *const all[] = { "lora-alpha", "lora-target-modules", "lora-rslora" };
+    static const char *const all[] = { "lora-alpha", "lora-target-modules", "lora-rslora", "lora-dora" };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         ts_option_warn_alone(set, all[i], ts_lora_on(o), "--lora-r");
 }

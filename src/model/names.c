@@ -444,6 +444,9 @@ static ts_status add_rows(naming *n, const ts_name_row *rows)
     return TS_OK;
 }
 
+/* MindSpeed LLM's name, in every family. */
+static const ts_name_row reward_rows[] = { { .name = "rm_head", .hf_name = "rm_head" }, { 0 } };
+
 ts_status ts_name_table(ts_name_map *m, const ts_arch *a, const ts_name_row *rows)
 {
     naming n = { .map = m, .a = a };
@@ -452,6 +455,8 @@ ts_status ts_name_table(ts_name_map *m, const ts_arch *a, const ts_name_row *row
     ts_status st = ts_alloc(&n.named, count, sizeof *n.named);
     if (st == TS_OK)
         st = add_rows(&n, rows);
+    if (st == TS_OK && a->reward)
+        st = add_rows(&n, reward_rows);
     for (size_t i = 0; st == TS_OK && i < count; i++)
         TS_ASSERT(n.named[i], "the family %s has no name for %s", a->family,
                   ts_names_text(n.list.names, i));

@@ -26,23 +26,40 @@ static ts_status allocate(ts_decoder *d, const ts_model_use *use, ts_dtype value
                           : ts_decoder_allocate(d, value, use->training && !use->no_grads);
 }
 
-ts_status ts_model_use_decoder(const ts_arch *a, const ts_model_use *use, ts_dtype value, ts_model *m)
+ts_status ts_model_use_decoder(const ts_arch *arch, const ts_model_use *use, ts_dtype value, ts_model *m)
 {
     ts_decoder_stage stage = { 0 };
+    ts_arch a = *arch; /* borrows its layers */
+    if (use->reward)
+        ts_arch_take_reward(&a, !use->no_final_norm);
     if (use->stage_of)
-        TS_TRY(use->stage_of(use->stage_ctx, a, &stage));
+        TS_TRY(use->stage_of(use->stage_ctx, &a, &stage));
     if (use->lora && ts_lora_on(use->lora)) {
-        TS_TRY(ts_adapters_open(use->lora, use->set, m->family, a, use->training, &m->adapters));
+        TS_TRY(ts_adapters_open(use->lora, use->set, m->family, &a, use->training, &m->adapters));
         stage.adapting = &m->adapters->plan.adapting;
         stage.n_adapting = ts_adapter_plan_params(&m->adapters->plan);
     }
-    TS_TRY(ts_decoder_create_stage(use->dev, a, use->compute, a->vocab, &use->group, &stage,
+    TS_TRY(ts_decoder_create_stage(use->dev, &a, use->compute, a.vocab, &use->group, &stage,
                                    &m->decoder));
     if (m->adapters)
         TS_TRY(ts_adapters_freeze(m->adapters, m->decoder));
     if (m->adapters && use->lora->nf4)
         TS_TRY(ts_decoder_hold_nf4(m->decoder));
     return allocate(m->decoder, use, value);
+}
+
+ts_status ts_model_begin_reward(ts_decoder *d, const ts_model_use *use, bool is_there, const char *from)
+{
+    if (!use->reward || is_there)
+        return TS_OK;
+    if (!use->loosely)
+        return ts_error(TS_ERR_USER, "--load %s: there is no head of rewards (tensors rm_head.weight and rm_head.bias)%s", from,
+                        use->training ? "; --load-checkpoint-loosely begins with random values" : "");
+    d->reward_begins = true;
+    for (int i = 0; use->dev->computes && i < 2; i++)
+        if (d->reward[i])
+            TS_TRY(ts_param_begin(d->reward[i], use->seed, (float)d->arch.init_std));
+    return TS_OK;
 }
 
 static ts_dtype value_type(const ts_model_use *use, ts_st_dtype file)
@@ -106,6 +123,8 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
     }
     if (st == TS_OK && use->labels && !ts_st_dir_find(dir, "score.weight"))
         st = begin_head(m->decoder, use);
+    if (st == TS_OK)
+        st = ts_model_begin_reward(m->decoder, use, ts_st_dir_find(dir, "rm_head.weight"), folder);
     if (st == TS_OK && use->dev->computes)
         st = ts_weights_load(m->decoder, m->family, dir, folder, mtp_layers);
     if (st == TS_OK && m->adapters)

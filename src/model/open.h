@@ -31,10 +31,13 @@ typedef struct ts_model_use {
     /* What of the model is here, of a pipeline's stage. NULL: all of it. */
     ts_status (*stage_of)(void *ctx, const ts_arch *a, ts_decoder_stage *out);
     void *stage_ctx;
+    /* A head of rewards stands in place of the output layer (ts_arch.reward), with or without the final norm before it.
+     * loosely: where files have none it begins with random values, of `seed`; else it must be there. */
+    bool reward, no_final_norm, loosely;
     bool parts_masters; /* with training: masters in halves (tensor/param.h) */
     const ts_lora_options *lora; /* adapters beside the weights; NULL: none */
     const ts_option_set *set;    /* of its options, to compare; may be NULL */
-    uint64_t seed;               /* of those that begin */
+    uint64_t seed;               /* of those that begin, and of a head that does */
     int64_t labels; /* a head of so many classes takes the output layer's place; 0: as the model has it */
     ts_shard_options shards; /* with training: what processes that train the same share out */
 } ts_model_use;
@@ -42,6 +45,9 @@ typedef struct ts_model_use {
  * inference. */
 ts_status ts_model_use_decoder(const ts_arch *a, const ts_model_use *use, ts_dtype value,
                                ts_model *m) TS_NODISCARD;
+/* A model that is to have a head of rewards comes from one that has it (is_there), or may begin with random values:
+ * TS_ERR_USER names `from`. */
+ts_status ts_model_begin_reward(ts_decoder *d, const ts_model_use *use, bool is_there, const char *from) TS_NODISCARD;
 /* Whether there is a config.json in the folder, or a GGUF file of that name, which is read as such a folder is. */
 bool ts_model_is_hf(const char *folder);
 /* Reads a Hugging Face folder or a GGUF file: description, weights. */

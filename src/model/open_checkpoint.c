@@ -28,6 +28,8 @@ ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **fami
     a->pad_frozen = frozen;
     TS_TRY(ts_json_bool(s, file, "experts_stacked", a->experts_stacked, &a->experts_stacked));
     TS_TRY(ts_json_bool(s, file, "other_names", a->other_names, &a->other_names));
+    if (ts_checkpoint_tensor(ck, "rm_head.weight"))
+        ts_arch_take_reward(a, ts_checkpoint_tensor(ck, "decoder.final_layernorm.weight"));
     if (a->mtp_layers && !ts_checkpoint_tensor(ck, further)) /* config is of the folder that it began with */
         a->mtp_layers = 0;
     if (!*family)
@@ -50,10 +52,13 @@ ts_status ts_checkpoint_folder(const ts_checkpoint *ck, char **out)
 }
 
 /* n: of the model itself; adapters, whose ids are behind these, may be elsewhere. *all: they are here too. */
-static ts_status load_values(ts_param_set *s, int64_t n, const ts_checkpoint *ck, bool *all)
+static ts_status load_values(ts_decoder *d, int64_t n, const ts_checkpoint *ck, bool *all)
 {
+    ts_param_set *s = &d->params;
     *all = true;
     for (size_t i = 0; i < s->n; i++) {
+        if (d->reward_begins && ts_decoder_is_reward(s->p[i]->name))
+            continue;
         const ts_st_tensor *t = ts_checkpoint_tensor(ck, s->p[i]->name);
         if (!t && s->p[i]->id >= n) {
             *all = false;
@@ -109,10 +114,11 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *use, ts_
         a->mtp_layers = 0;
     TS_TRY(ts_model_use_decoder(a, use, use->training ? use->master : use->compute, m));
     bool all = false;
+    TS_TRY(ts_model_begin_reward(m->decoder, use, a->reward, ts_checkpoint_path(ck)));
     if (use->lora && use->lora->nf4 && use->dev->computes)
         TS_TRY(load_base(ck, m));
     if (use->dev->computes)
-        TS_TRY(load_values(&m->decoder->params, m->adapters ? m->adapters->n_base : INT64_MAX, ck, &all));
+        TS_TRY(load_values(m->decoder, m->adapters ? m->adapters->n_base : INT64_MAX, ck, &all));
     return m->adapters && !all ? ts_adapters_fill(m->adapters, m->decoder, m->family, use->seed) : TS_OK;
 }
 

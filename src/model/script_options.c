@@ -175,7 +175,6 @@ const ts_option ts_model_script_rows[] = {
     TS_LATER("short-mscale", 1, NULL, LONGROPE),
     TS_LATER("longrope-freqs-type", 1, NULL, LONGROPE),
     TS_LATER("dynamic-factor", 1, NULL, BLOCK),
-    TS_LATER("no-post-layer-norm", 0, NULL, BLOCK),
     TS_LATER("apply-residual-connection-post-layernorm", 0, NULL, BLOCK),
     TS_LATER("openai-gelu", 0, NULL, BLOCK),
     TS_LATER("enable-gpt-oss", 0, NULL, BLOCK),

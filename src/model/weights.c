@@ -52,7 +52,7 @@ ts_st_dtype ts_weights_dtype(const ts_st_dir *dir)
 
 enum { PIECE = 1 << 20 };
 
-static ts_status wrong_shape(const ts_st_tensor *t, const ts_name_tensor *want)
+static ts_status wrong_shape(const ts_st_tensor *t, const ts_name_tensor *want, const char *who_says)
 {
     ts_str found = { 0 }, expected = { 0 };
     ts_status st = ts_str_puts(&found, "[");
@@ -61,19 +61,19 @@ static ts_status wrong_shape(const ts_st_tensor *t, const ts_name_tensor *want)
     for (int i = 0; st == TS_OK && i < want->rank; i++)
         st = ts_str_printf(&expected, "%s%lld", i ? ", " : "", (long long)want->dim[i]);
     if (st == TS_OK)
-        st = ts_error(TS_ERR_USER, "%s: tensor %s has shape %s], but config.json says [%s]",
-                      t->path, t->name, found.s, ts_str_text(&expected));
+        st = ts_error(TS_ERR_USER, "%s: tensor %s has shape %s], but %s [%s]", t->path, t->name, found.s, who_says,
+                      ts_str_text(&expected));
     ts_str_deinit(&found);
     ts_str_deinit(&expected);
     return st;
 }
 
-ts_status ts_weights_check_shape(const ts_st_tensor *t, const ts_name_tensor *want)
+ts_status ts_weights_check_shape(const ts_st_tensor *t, const ts_name_tensor *want, const char *who_says)
 {
     bool same = t->rank == want->rank;
     for (int i = 0; same && i < want->rank; i++)
         same = t->shape[i] == want->dim[i];
-    return same ? TS_OK : wrong_shape(t, want);
+    return same ? TS_OK : wrong_shape(t, want, who_says);
 }
 
 /* Under its name or another that files have, such as those of the base model alone. */
@@ -143,7 +143,7 @@ static ts_status check_tensor(const ts_family *f, const ts_arch *a, const ts_st_
                             ? ""
                             : " (if the output layer is the embedding, config.json must say "
                               "tie_word_embeddings: true)");
-    TS_TRY(ts_weights_check_shape(t, want));
+    TS_TRY(ts_weights_check_shape(t, want, "config.json says"));
     if ((t->dtype == TS_ST_I64 || t->dtype == TS_ST_I32) && !want->is_choice)
         return ts_error(TS_ERR_USER, "%s: tensor %s is %s, expected F64, F32, F16 or BF16", t->path, t->name,
                         ts_st_dtype_name(t->dtype));
@@ -198,7 +198,7 @@ ts_status ts_weights_settle_tie(const ts_family *f, const ts_st_dir *dir, const 
     const ts_name_tensor shape = { .rank = 2, .dim = { a->vocab, a->hidden } };
     const bool fits = head->rank == 2 && head->shape[0] == a->vocab && head->shape[1] == a->hidden;
     if (!fits)
-        return wrong_shape(head, &shape);
+        return wrong_shape(head, &shape, "config.json says");
     if (embed->elements != head->elements) /* found when the embedding is read */
         return TS_OK;
     bool same;
@@ -443,7 +443,7 @@ static ts_status make_buffer(const ts_decoder *d, float **buffer)
 ts_status ts_weights_put_tensor(ts_decoder *d, const ts_name_map *map, const ts_name_tensor *tensor, const ts_st_tensor *t)
 {
     float *buffer;
-    TS_TRY(ts_weights_check_shape(t, tensor));
+    TS_TRY(ts_weights_check_shape(t, tensor, "config.json says"));
     TS_TRY(make_buffer(d, &buffer));
     const ts_status st = load_tensor(d, map, tensor, &(held){ .t = t }, buffer);
     ts_free(&buffer);
@@ -515,7 +515,9 @@ static ts_status report(const ts_decoder *d, const ts_family *f, const ts_st_dir
 /* Its values come from another tensor, or from no file. */
 static bool is_elsewhere(const ts_decoder *d, const ts_name_map *map, size_t tensor)
 {
-    return map->tensor[tensor].is_copy || (d->head_begins && !strcmp(map->tensor[tensor].hf_name, "score.weight"));
+    const ts_name_tensor *t = &map->tensor[tensor];
+    return t->is_copy || (d->head_begins && !strcmp(t->hf_name, "score.weight")) ||
+           (d->reward_begins && ts_decoder_is_reward(map->piece[t->first_piece].name));
 }
 
 ts_status ts_weights_load(ts_decoder *d, const ts_family *family, const ts_st_dir *dir,

@@ -67,8 +67,8 @@ ts_status ts_weights_put_rows(ts_param *p, int64_t first, int64_t n, float *valu
 /* A tensor of the family's map (t: as it is in files) to the parameters that it is rows of, where they are here. */
 ts_status ts_weights_put_tensor(ts_decoder *d, const ts_name_map *map, const ts_name_tensor *tensor,
                                 const ts_st_tensor *t) TS_NODISCARD;
-/* TS_ERR_USER where a tensor has another shape than wanted. */
-ts_status ts_weights_check_shape(const ts_st_tensor *t, const ts_name_tensor *want) TS_NODISCARD;
+/* TS_ERR_USER where a tensor has another shape than wanted; who says so, for the message. */
+ts_status ts_weights_check_shape(const ts_st_tensor *t, const ts_name_tensor *want, const char *who_says) TS_NODISCARD;
 
 /* Reads all values of an allocated decoder from the folder's files, slice by slice. Missing tensors
  * and shapes that do not fit are TS_ERR_USER with names and both shapes; tensors that the family

@@ -7,7 +7,7 @@ static ts_status check_form(const ts_st_tensor *t, const ts_bnb *bnb)
     return !bnb || bnb->is_nf4
                ? TS_OK
                : ts_error(TS_ERR_USER, "%s: tensor %s is quantised otherwise than NF4 with double quantisation in blocks of 64, "
-                          "which --qlora holds: make values of it first (tessera convert --qlora-save-dequantize)", t->path,
+                          "which --qlora holds: tessera convert makes values of it", t->path,
                           t->name);
 }
 

@@ -23,11 +23,17 @@ static ts_status travel(ts_tape *tape, const ts_linear *l, ts_tensor **h)
 static ts_status add_lora(const ts_adapter *adapter, ts_tape *tape, ts_tensor *x, ts_tensor **y)
 {
     const ts_lora *l = (const void *)adapter;
-    ts_tensor *h;
+    ts_tensor *h, *z;
     TS_TRY(ts_op_lora_down(tape, &l->op, x, &h));
     TS_TRY(travel(tape, l->of, &h));
     TS_TRY(ts_op_lora_up(tape, &l->op, h, *y, y));
     ts_tape_drop(tape, h);
+    if (!l->op.part[0].m)
+        return TS_OK;
+    z = *y;
+    TS_TRY(ts_op_lora_lengthen(tape, &l->op, l->of->w, l->of->b, l->of->group && l->of->cut == TS_CUT_ROW ? l->of->group->comm : NULL,
+                               z, y));
+    ts_tape_drop(tape, z);
     return TS_OK;
 }
 
@@ -97,7 +103,7 @@ static ts_status declare_one(const ts_declarer *in, const char *which, const ts_
                              bool trains, ts_param **out)
 {
     char name[TS_ADAPTER_NAME + 32];
-    snprintf(name, sizeof name, "%s.%s.weight", which, p->name);
+    snprintf(name, sizeof name, "%s.%s%s", which, p->name, spec->place.rank > 1 ? ".weight" : "");
     TS_TRY(ts_declare(in, name, spec, out));
     if (!trains)
         ts_param_hold(*out, TS_HELD_FROZEN, TS_DTYPE_F32, TS_QUANT_NONE);
@@ -131,6 +137,16 @@ static ts_status declare_b(const ts_declarer *in, const ts_linear *l, const ts_a
     return declare_one(in, "lora_B", p, &b, trains, &part->b);
 }
 
+/* Lengths lie where B's rows do. */
+static ts_status declare_m(const ts_declarer *in, const ts_adapter_part *p, bool trains, const ts_linear *l, ts_lora_part *part)
+{
+    const ts_place *b = &part->b->place;
+    ts_param_spec m = { .place = ts_place_whole(p->rows, 0), .start = TS_START_CONSTANT };
+    m.place.dim[0] = b->dim[0];
+    m.parts = parts_of(l, part->run, part->n_runs, &m.is_copy);
+    return declare_one(in, "lora_magnitude_vector", p, &m, trains, &part->m);
+}
+
 static ts_status declare_site(const ts_adapter_plan *plan, const ts_declarer *in, ts_linear *l, ts_adapter_site *s)
 {
     ts_lora *here = &s->here;
@@ -144,7 +160,9 @@ static ts_status declare_site(const ts_adapter_plan *plan, const ts_declarer *in
     }
     for (int i = 0; i < s->n; i++)
         TS_TRY(declare_b(in, l, &s->part[i], plan->training, here, i));
-    here->adapter.add = add_lora;
+    for (int i = 0; s->dora && i < s->n; i++)
+        TS_TRY(declare_m(in, &s->part[i], plan->training, l, &here->op.part[i]));
+    here->adapter = (ts_adapter){ add_lora, s->dora, &plan->off };
     l->adapter = &here->adapter;
     return TS_OK;
 }
@@ -206,7 +224,7 @@ int64_t ts_adapter_plan_params(const ts_adapter_plan *p)
 {
     int64_t n = 0;
     for (size_t i = 0; i < p->n; i++)
-        n += 2 * p->site[i].n;
+        n += ts_adapter_site_params(&p->site[i]);
     return n;
 }
 
@@ -214,6 +232,6 @@ void ts_adapter_plan_number(ts_adapter_plan *p, int64_t id)
 {
     for (size_t i = 0; i < p->n; i++) {
         p->site[i].id = id;
-        id += 2 * p->site[i].n;
+        id += ts_adapter_site_params(&p->site[i]);
     }
 }

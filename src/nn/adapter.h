@@ -4,6 +4,7 @@
  * A plan says which layers of a model get one. A weight that holds several matrices may have a part for each of them, or
  * one part for all its rows. Their parameters stand behind the layer's own, in its unit:
  *   LAYER.lora_A.PART.weight [rank, in]   LAYER.lora_B.PART.weight [rows, rank]
+ *   LAYER.lora_magnitude_vector.PART [rows]  (DoRA)
  * and have ids of their own, behind those of the model. Where processes share out the weight, they share out that side of
  * the two that has its length: B's rows of a weight that is cut by rows, A's columns of one that is cut by columns. */
 #ifndef TS_NN_ADAPTER_H
@@ -32,6 +33,7 @@ typedef struct ts_lora {
 typedef struct ts_adapter_site {
     char *linear; /* the layer's name: "decoder.layers.0.self_attention.linear_qkv" */
     int64_t in, out, id; /* of the whole; the first of its parameters' ids */
+    bool dora;
     int n;
     ts_adapter_part part[TS_LORA_PARTS];
     ts_lora here; /* of no layer: it is on another stage */
@@ -39,6 +41,7 @@ typedef struct ts_adapter_site {
 
 typedef struct ts_adapter_plan {
     ts_adapting adapting; /* first, so that its function finds the rest */
+    bool off;      /* layers give what they give without */
     bool training; /* else their values are held in fp32 and have no gradients */
     ts_names *linears; /* of the sites, in their order */
     ts_adapter_site *site;
@@ -50,7 +53,9 @@ void ts_adapter_plan_deinit(ts_adapter_plan *p);
 /* The layer's site, which is made where there is none; borrowed until the next is made. */
 ts_status ts_adapter_plan_site(ts_adapter_plan *p, const char *linear, int64_t in, int64_t out,
                                ts_adapter_site **site) TS_NODISCARD;
-/* How many parameters all sites have. */
+/* How many parameters the site has. */
+static inline int64_t ts_adapter_site_params(const ts_adapter_site *s) { return (s->dora ? 3 : 2) * s->n; }
+/* How many all sites have. */
 int64_t ts_adapter_plan_params(const ts_adapter_plan *p);
 /* Numbers the parameters from `id` on: once all sites have their parts. */
 void ts_adapter_plan_number(ts_adapter_plan *p, int64_t id);

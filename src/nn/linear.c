@@ -105,12 +105,15 @@ ts_status ts_linear_declare(const ts_declarer *d, const char *name, ts_linear *l
     return d->adapting ? d->adapting->meet(d->adapting, &in, l) : TS_OK;
 }
 
+static bool is_adapted(const ts_linear *l) { return l->adapter && !(l->adapter->off && *l->adapter->off); }
+static ts_param *bias_of(const ts_linear *l) { return is_adapted(l) && l->adapter->adds_bias ? NULL : l->b; }
+
 /* What the group does with a product: its columns stay apart, or its parts are summed. */
 static ts_status shared(ts_tape *tape, const ts_linear *l, ts_tensor *x, ts_tensor **y)
 {
     const ts_tensor_group *g = l->group;
     const bool column = l->cut == TS_CUT_COLUMN, in_parts = l->in_parts.gather > 1 || l->in_parts.sum > 1;
-    ts_linear_op o = { .w = l->w, .b = l->b, .elsewhere = !column && g->comm->rank > 0,
+    ts_linear_op o = { .w = l->w, .b = bias_of(l), .elsewhere = !column && g->comm->rank > 0,
                        .gather_parts = l->in_parts.gather, .sum_parts = l->in_parts.sum };
     if (column)
         o.group = g->comm, o.gathers = g->sequence;
@@ -127,7 +130,7 @@ static ts_status shared_both_ways(ts_tape *tape, const ts_linear *l, ts_tensor *
 {
     const ts_tensor_group *g = l->group;
     const bool column = l->cut == TS_CUT_COLUMN;
-    const ts_linear_2d_op o = { .w = l->w, .b = l->b, .all = g->comm, .x = g->x, .y = g->y,
+    const ts_linear_2d_op o = { .w = l->w, .b = bias_of(l), .all = g->comm, .x = g->x, .y = g->y,
                                 .column = column, .stretches = column ? l->n_spans : 1,
                                 .elsewhere = (column ? g->y : g->x)->rank > 0,
                                 .enter_parts = g->gather_parts, .leave_parts = g->sum_parts,
@@ -137,8 +140,8 @@ static ts_status shared_both_ways(ts_tape *tape, const ts_linear *l, ts_tensor *
 
 ts_status ts_linear_forward(ts_tape *tape, const ts_linear *l, ts_tensor *x, ts_tensor **y)
 {
-    TS_TRY(!l->group     ? ts_op_linear(tape, x, l->w, l->b, y)
+    TS_TRY(!l->group     ? ts_op_linear(tape, x, l->w, bias_of(l), y)
            : l->group->x ? shared_both_ways(tape, l, x, y)
                          : shared(tape, l, x, y));
-    return l->adapter ? l->adapter->add(l->adapter, tape, x, y) : TS_OK;
+    return is_adapted(l) ? l->adapter->add(l->adapter, tape, x, y) : TS_OK;
 }

@@ -10,6 +10,8 @@ typedef struct ts_adapter ts_adapter;
 struct ts_adapter {
     /* *y: the layer's result; replaced by the sum. */
     ts_status (*add)(const ts_adapter *a, ts_tape *tape, ts_tensor *x, ts_tensor **y);
+    bool adds_bias; /* *y comes without it */
+    const bool *off; /* borrowed; NULL, or while it is false: it adds */
 };
 
 /* How a group of processes shares out a weight: not at all, by its rows, by its columns. */

@@ -1,6 +1,7 @@
 #include "ops/lora.h"
 
 #include "ops/gemm.h"
+#include "ops/group.h"
 
 int64_t ts_lora_rank(const ts_lora_op *o)
 {
@@ -274,5 +275,221 @@ ts_status ts_op_lora_up(ts_tape *tape, const ts_lora_op *o, ts_tensor *h, ts_ten
         ts_record_save(tape, r, h);
     for (int i = 0; i < o->n; i++)
         TS_TRY(ts_record_param(tape, r, i, o->part[i].b));
+    return TS_OK;
+}
+
+/* ---- lengths ---- */
+
+typedef struct lengthen_attr {
+    ts_lora_op o;
+    ts_tensor *scale, *factor; /* [out] 1 / |W_i + scale B_i A|, and f */
+} lengthen_attr;
+
+enum { AT_ONCE = 1 << 20 };
+
+/* scale [rows] = 1 / |row| of w [rows, cols]. */
+static void unit_scales(ts_tape *tape, const void *w, ts_dtype dtype, int64_t rows, int64_t cols, float *scale)
+{
+    const ts_unit_args a = { .rows = rows, .cols = cols, .w_dtype = dtype, .w = w, .scale = scale };
+    ts_launch_unit_scales(tape->dev, &a, rows, pass_over(rows * cols, dtype, dtype));
+}
+
+/* Of one stretch of rows, some at a time: a is scale A, b is B. */
+static ts_status scale_run(ts_tape *tape, const ts_param *w, const ts_lora_run *run, const ts_tensor *b, const void *a, float *scale)
+{
+    const int64_t in = w->dim[1], r = b->dim[1], step = AT_ONCE / in > 0 ? AT_ONCE / in : 1;
+    const ts_dtype t = w->dtype;
+    ts_tensor *sum;
+    TS_TRY(ts_tape_new(tape, t, step < run->n ? step : run->n, in, &sum));
+    for (int64_t i = 0; i < run->n; i += step) {
+        const int64_t n = run->n - i < step ? run->n - i : step;
+        void *rows = ts_tensor_data(sum);
+        ts_launch_copy(tape->dev,
+                       &(ts_elementwise_args){ .x_dtype = t, .y_dtype = t, .x = element(w->value, (run->to + i) * in, t), .y = rows },
+                       n * in, pass_over(n * in, t, t));
+        multiply(tape, &(ts_gemm_args){ .form = TS_GEMM_NN, .m = n, .n = in, .k = r, .dtype = t,
+                                        .a = element(ts_tensor_data(b), (run->from + i) * r, t), .lda = r, .b = a, .ldb = in,
+                                        .c = rows, .ldc = in, .c_dtype = t, .add = rows });
+        unit_scales(tape, rows, t, n, in, scale + run->to + i);
+    }
+    ts_tape_drop(tape, sum);
+    return TS_OK;
+}
+
+/* Each process has 1 / (the length of its columns of a row): with everyone's lengths as a row the length of all. */
+static ts_status join_scales(ts_tape *tape, ts_comm *group, const ts_tensor *scale)
+{
+    const int64_t out = scale->dim[0];
+    ts_tensor *own, *all, *rows;
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, 1, out, &own));
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, group->size, out, &all));
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, out, group->size, &rows));
+    unit_scales(tape, ts_tensor_data(scale), TS_DTYPE_F32, out, 1, ts_tensor_data(own));
+    TS_TRY(ts_group_gather_into(tape, group, own, all));
+    ts_launch_swap_blocks(tape->dev,
+                          &(ts_swap_blocks_args){ .a = group->size, .b = out, .bytes = sizeof(float), .x = ts_tensor_data(all),
+                                                  .y = ts_tensor_data(rows) },
+                          out * group->size, pass_over(out * group->size, TS_DTYPE_F32, TS_DTYPE_F32));
+    unit_scales(tape, ts_tensor_data(rows), TS_DTYPE_F32, out, group->size, ts_tensor_data(scale));
+    ts_tape_drop(tape, own);
+    ts_tape_drop(tape, all);
+    ts_tape_drop(tape, rows);
+    return TS_OK;
+}
+
+static void fill(ts_tape *tape, const ts_tensor *x, float with)
+{
+    ts_launch_fill(tape->dev, &(ts_elementwise_args){ .y_dtype = x->dtype, .y = ts_tensor_data(x), .alpha = with },
+                   ts_tensor_count(x), pass_over(ts_tensor_count(x), x->dtype, x->dtype));
+}
+
+static ts_status make_scales(ts_tape *tape, const ts_lora_op *o, const ts_param *w, ts_comm *sums, const ts_tensor *scale)
+{
+    ts_tensor *stack, *b;
+    int64_t row = 0;
+    fill(tape, scale, 1);
+    TS_TRY(stack_down(tape, o, w->dtype, &stack));
+    for (int i = 0; i < o->n; i++) {
+        const ts_param *p = o->part[i].b;
+        TS_TRY(ts_tape_new(tape, w->dtype, p->dim[0], p->dim[1], &b));
+        ts_launch_copy(tape->dev,
+                       &(ts_elementwise_args){ .x_dtype = p->dtype, .y_dtype = w->dtype, .x = p->value, .y = ts_tensor_data(b) },
+                       ts_param_count(p), pass_over(ts_param_count(p), p->dtype, w->dtype));
+        for (int64_t k = 0; k < o->part[i].n_runs; k++)
+            TS_TRY(scale_run(tape, w, &o->part[i].run[k], b, element(ts_tensor_data(stack), row * w->dim[1], w->dtype),
+                             ts_tensor_data(scale)));
+        ts_tape_drop(tape, b);
+        row += p->dim[1];
+    }
+    ts_tape_drop(tape, stack);
+    return ts_group_shares(sums) ? join_scales(tape, sums, scale) : TS_OK;
+}
+
+/* y = x w by columns. */
+static void weigh(ts_tape *tape, const void *x, ts_dtype dtype, int64_t rows, int64_t cols, const float *w, void *y)
+{
+    const ts_weigh_cols_args a = { .cols = cols, .rows = rows, .dtype = dtype, .x = x, .w = w, .y = y };
+    ts_launch_weigh_cols(tape->dev, &a, rows, pass_over(rows * cols, dtype, dtype));
+}
+
+/* Columns without an adapter stay as they are. */
+static ts_status make_factors(ts_tape *tape, const ts_lora_op *o, const lengthen_attr *n)
+{
+    float *factor = ts_tensor_data(n->factor);
+    const float *scale = ts_tensor_data(n->scale);
+    fill(tape, n->factor, 1);
+    for (int i = 0; i < o->n; i++) {
+        TS_TRY(ts_param_need(o->part[i].m));
+        for (int64_t k = 0; k < o->part[i].n_runs; k++) {
+            const ts_lora_run *run = &o->part[i].run[k];
+            weigh(tape, ts_param_vector(o->part[i].m) + run->from, TS_DTYPE_F32, 1, run->n, scale + run->to, factor + run->to);
+        }
+    }
+    return TS_OK;
+}
+
+static ts_status add_bias(ts_tape *tape, const ts_param *bias, const ts_tensor *y)
+{
+    const int64_t n = y->dim[1];
+    ts_tensor *row;
+    if (!bias)
+        return TS_OK;
+    TS_TRY(ts_tape_new(tape, y->dtype, n, 0, &row));
+    ts_launch_copy(tape->dev, &(ts_elementwise_args){ .y_dtype = y->dtype, .x = ts_param_vector(bias), .y = ts_tensor_data(row) }, n,
+                   pass_over(n, TS_DTYPE_F32, y->dtype));
+    ts_launch_copy_cols(tape->dev,
+                        &(ts_copy_cols_args){ .cols = n, .y_row = n, .dtype = y->dtype, .adds = true, .x = ts_tensor_data(row),
+                                              .y = ts_tensor_data(y) },
+                        y->dim[0], pass_over(ts_tensor_count(y), y->dtype, y->dtype));
+    ts_tape_drop(tape, row);
+    return TS_OK;
+}
+
+static ts_status lengthen_backward(ts_tape *tape, ts_record *r)
+{
+    const lengthen_attr *n = r->attr;
+    const ts_tensor *dy = r->out[0]->grad;
+    ts_tensor *dx;
+    if (!r->in[0]->wants_grad)
+        return TS_OK;
+    TS_TRY(ts_tape_new(tape, dy->dtype, dy->dim[0], dy->dim[1], &dx));
+    weigh(tape, ts_tensor_data(dy), dy->dtype, dy->dim[0], dy->dim[1], ts_tensor_data(n->factor), ts_tensor_data(dx));
+    return ts_tape_accumulate(tape, r->in[0], dx);
+}
+
+static bool trains_lengths(const ts_lora_op *o)
+{
+    for (int i = 0; i < o->n; i++)
+        if (ts_param_has_grad(o->part[i].m))
+            return true;
+    return false;
+}
+
+/* dw += dy x by columns, summed over rows. */
+static void add_dots(ts_tape *tape, const void *x, const void *dy, ts_dtype dtype, int64_t rows, int64_t cols, float *dw)
+{
+    const ts_weigh_cols_args a = { .cols = cols, .rows = rows, .dtype = dtype, .x = x, .dy = dy, .dw = dw };
+    ts_launch_weigh_cols_dw(tape->dev, &a, cols, pass_over(rows * cols, dtype, dtype));
+}
+
+static ts_status lengthen_weight(ts_tape *tape, ts_record *r)
+{
+    const lengthen_attr *n = r->attr;
+    const ts_tensor *dy = r->out[0]->grad;
+    ts_tensor *dots;
+    void *x;
+    if (!trains_lengths(&n->o))
+        return TS_OK;
+    TS_TRY(ts_tape_need(tape, r->in[0], &x));
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, dy->dim[1], 0, &dots));
+    fill(tape, dots, 0);
+    float *dot = ts_tensor_data(dots);
+    const float *scale = ts_tensor_data(n->scale);
+    add_dots(tape, x, ts_tensor_data(dy), dy->dtype, dy->dim[0], dy->dim[1], dot);
+    for (int i = 0; i < n->o.n; i++) {
+        ts_param *m = n->o.part[i].m;
+        if (!ts_param_has_grad(m))
+            continue;
+        TS_TRY(ts_param_need_grad(m));
+        ts_param_grad_settle(m);
+        for (int64_t k = 0; k < n->o.part[i].n_runs; k++) {
+            const ts_lora_run *run = &n->o.part[i].run[k];
+            add_dots(tape, scale + run->to, dot + run->to, TS_DTYPE_F32, 1, run->n, m->grad + run->from);
+        }
+    }
+    ts_tape_drop(tape, dots);
+    return TS_OK;
+}
+
+static const ts_op lengthen_op = { .name = "lora lengthen", .backward = lengthen_backward, .weight = lengthen_weight };
+
+ts_status ts_op_lora_lengthen(ts_tape *tape, const ts_lora_op *o, const ts_param *w, const ts_param *bias, ts_comm *sums,
+                              ts_tensor *y, ts_tensor **out)
+{
+    lengthen_attr n = { .o = *o };
+    ts_record *r;
+    TS_TRY(ts_param_need(w));
+    TS_TRY(ts_param_need(bias));
+    TS_ASSERT(w->held != TS_HELD_ONE && w->dtype == y->dtype, "lora: rows of %s are not there", w->name);
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, y->dim[1], 0, &n.scale));
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, y->dim[1], 0, &n.factor));
+    TS_TRY(make_scales(tape, o, w, sums, n.scale));
+    TS_TRY(make_factors(tape, o, &n));
+    TS_TRY(ts_tape_new(tape, y->dtype, y->dim[0], y->dim[1], out));
+    weigh(tape, ts_tensor_data(y), y->dtype, y->dim[0], y->dim[1], ts_tensor_data(n.factor), ts_tensor_data(*out));
+    TS_TRY(add_bias(tape, bias, *out));
+    if (!tape->recording || !(y->wants_grad || trains_lengths(o)))
+        return TS_OK;
+    TS_TRY(ts_tape_record(tape, &lengthen_op, sizeof n, &r));
+    *(lengthen_attr *)r->attr = n;
+    r->in[0] = y;
+    r->out[0] = *out;
+    (*out)->wants_grad = true;
+    ts_record_save(tape, r, n.scale);
+    ts_record_save(tape, r, n.factor);
+    if (trains_lengths(o))
+        ts_record_save(tape, r, y);
+    for (int i = 0; i < o->n; i++)
+        TS_TRY(ts_record_param(tape, r, i, o->part[i].m));
     return TS_OK;
 }

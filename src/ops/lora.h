@@ -3,6 +3,10 @@
  *   h = x (scale A)^T          of all parts side by side: [T, sum of ranks]
  *   y = y + h B^T              of each part for its own columns of y
  *
+ * DoRA (Liu et al., arXiv 2402.09353) then makes each row of the weight as long as its magnitude m:
+ *
+ *   y_i = f_i y_i + bias_i,  f_i = m_i / |W_i + scale B_i A|, whose denominator has no gradient (PEFT's way)
+ *
  * A weight that holds several matrices (queries, keys and values; gate and up) has a part for each of them, or one for
  * all. Both operators multiply with the parts' matrices in one product: those of A one below the other, those of B in
  * the columns of their ranks and the rows of their results, zeros elsewhere. Between the two h may travel. */
@@ -17,6 +21,7 @@ typedef struct ts_lora_run {
 
 typedef struct ts_lora_part {
     ts_param *a, *b; /* [rank, in], [rows, rank] */
+    ts_param *m; /* [rows] what rows of W + scale B A are made as long as (DoRA); NULL: nothing */
     float scale;
     const ts_lora_run *run; /* [n_runs], all rows of b; borrowed, longer than the tape's pass */
     int64_t n_runs;
@@ -33,4 +38,8 @@ int64_t ts_lora_rank(const ts_lora_op *o); /* of all parts together */
 ts_status ts_op_lora_down(ts_tape *tape, const ts_lora_op *o, ts_tensor *x, ts_tensor **h) TS_NODISCARD;
 /* y [T, out], of the same type, whose bytes become the result's: it must not be read any more. */
 ts_status ts_op_lora_up(ts_tape *tape, const ts_lora_op *o, ts_tensor *h, ts_tensor *y, ts_tensor **out) TS_NODISCARD;
+/* The last step of DoRA: y [T, out], what both gave without the bias (NULL: there is none); w: the weight, whose values are
+ * there as rows. sums: over whom the weight's columns are cut; NULL: they are all here. */
+ts_status ts_op_lora_lengthen(ts_tape *tape, const ts_lora_op *o, const ts_param *w, const ts_param *bias, ts_comm *sums,
+                              ts_tensor *y, ts_tensor **out) TS_NODISCARD;
 #endif

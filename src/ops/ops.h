@@ -214,6 +214,10 @@ int64_t ts_choose_rows(const int32_t *labels, int64_t T, int32_t *at, int32_t *b
 ts_status ts_op_add_rows(ts_tape *tape, ts_tensor *x, const ts_chosen_rows *rows, ts_tensor *more,
                          ts_tensor **y) TS_NODISCARD;
 
+/* y [rows->n, cols]: those rows of x. back tells of each row of x which it is, at of each of y which it was; where
+ * several at are one row, `back` says whose gradient it gets. Without a record it is not read. */
+ts_status ts_op_pick_rows(ts_tape *tape, ts_tensor *x, const ts_chosen_rows *rows, ts_tensor **y) TS_NODISCARD;
+
 /* The output layer with cross-entropy. Logits exist only for a chunk of rows at a time.
  *   z = softcap(logit_scale * (x W^T + b)),  loss[t] = -log softmax(z)[label[t]]
  * The backward makes the logits again, so that its gradient may depend on the losses. Where it does

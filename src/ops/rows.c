@@ -85,3 +85,32 @@ ts_status ts_op_add_rows(ts_tape *tape, ts_tensor *x, const ts_chosen_rows *rows
     }
     return TS_OK;
 }
+
+/* ---- taken alone ---- */
+
+static ts_status pick_rows_backward(ts_tape *tape, ts_record *r)
+{
+    ts_tensor *x = r->in[0], *dx;
+    TS_TRY(spread(tape, r->attr, r->out[0]->grad, x->dim[0], &dx));
+    return ts_tape_accumulate(tape, x, dx);
+}
+
+static const ts_op pick_rows_op = { .name = "pick_rows", .backward = pick_rows_backward };
+
+ts_status ts_op_pick_rows(ts_tape *tape, ts_tensor *x, const ts_chosen_rows *rows, ts_tensor **y)
+{
+    ts_record *r;
+    TS_ASSERT(rows->at->dim[0] == rows->n, "pick_rows: %lld rows by %lld numbers", (long long)rows->n,
+              (long long)rows->at->dim[0]);
+    TS_TRY(ts_tape_new(tape, x->dtype, rows->n, x->dim[1], y));
+    ts_rows_move(tape, x, ts_tensor_data(rows->at), rows->n, ts_tensor_data(*y));
+    if (!tape->recording || !x->wants_grad)
+        return TS_OK;
+    TS_ASSERT(rows->back->dim[0] == x->dim[0], "pick_rows: %lld numbers for %lld rows", (long long)rows->back->dim[0],
+              (long long)x->dim[0]);
+    TS_TRY(ts_tape_record(tape, &pick_rows_op, sizeof *rows, &r));
+    *(ts_chosen_rows *)r->attr = *rows;
+    r->in[0] = x, r->out[0] = *y;
+    (*y)->wants_grad = true;
+    return TS_OK;
+}

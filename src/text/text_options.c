@@ -17,7 +17,7 @@ const ts_option ts_text_option_rows[] = {
     RUN(TEXT, type, "tokenizer-type",
         "PretrainedFromHF (or HuggingFaceTokenizer), GPT2BPETokenizer, Llama2Tokenizer, "
         "GPTSentencePieceTokenizer, TikTokenizer, NullTokenizer"),
-    FILES(name_or_path, "tokenizer-name-or-path", "folder with the tokenizer's files"),
+    FILES(name_or_path, "tokenizer-name-or-path", "folder with the tokenizer's files, or a GGUF file"),
     FILES(model, "tokenizer-model", "SentencePiece, tiktoken or tokenizer.json file"),
     FILES(vocab_file, "vocab-file", "vocab.json of GPT2BPETokenizer"),
     FILES(merge_file, "merge-file", "merges.txt of GPT2BPETokenizer"),

@@ -47,6 +47,8 @@ struct ts_tokenizer_scratch {
 ts_status ts_tokenizer_new(const ts_unicode *unicode, ts_tokenizer **out) TS_NODISCARD;
 
 /* The loaders: `tok` is new; data is only read. On failure tok is to be destroyed. */
+/* A folder, or a file that is told by name and content; of any kind but GGUF. */
+ts_status ts_load_path(ts_tokenizer *tok, const char *path, const ts_tokenizer_options *options) TS_NODISCARD;
 ts_status ts_load_json(ts_tokenizer *tok, const char *text, size_t n,
                        const char *file) TS_NODISCARD;
 ts_status ts_load_sentencepiece(ts_tokenizer *tok, const char *data, size_t n,

@@ -42,6 +42,8 @@ static ts_status evaluate_batches(ts_trainer *t, ts_data_part part, int64_t firs
     while (done < n && !e->stop) {
         ts_status st = ts_trainer_read(t, part, first + done * t->feed.global);
         if (st == TS_OK)
+            st = ts_trainer_look(t);
+        if (st == TS_OK)
             st = evaluate_batch(t, total);
         TS_TRY(agree(t, st, &e->stop));
         done++;

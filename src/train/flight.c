@@ -51,7 +51,10 @@ static int64_t samples_of(const ts_trainer *t, const ts_micro_batch *m)
 static loss_weights weights_of(const ts_trainer *t, const ts_micro_batch *m, int loss)
 {
     const ts_batch *b = &t->feed.batch;
-    const char *name = t->objective->counts;
+    const char *name = t->objective->counts, *own = loss ? t->objective->side[loss - 1].counts : NULL;
+    if (own) /* of a sample one number, in its first row */
+        return (loss_weights){ .counts = ts_batch_floats(b, own, m->row), .n = 1, .length = 1, .width = t->feed.each,
+                               .scale = 1 };
     const int64_t width = name ? b->field[ts_batch_find(b, name)].width : 1,
                   length = name && m->length && m->length < width ? m->length : width;
     loss_weights w = { .counts = name ? ts_batch_floats(b, name, m->row) : NULL,
@@ -106,6 +109,7 @@ ts_status ts_flight_forward(ts_trainer *t, ts_flight *f, double weight, bool rec
     ts_tensor *weights[TS_PASSED] = { 0 };
     micro.step = t->iteration;
     micro.evaluates = weight == 0;
+    micro.look = t->look;
     micro.pass = f->micro;
     if (weight != 0) /* the mean over all micro-batches of the step, with the loss scale */
         micro.balance = (float)(t->scaler.scale * (double)micro.rows /
@@ -119,7 +123,7 @@ ts_status ts_flight_forward(ts_trainer *t, ts_flight *f, double weight, bool rec
     for (int k = 0; ends && records && k <= t->objective->n_side; k++)
         TS_TRY(put_weights(t, f, &micro, k ? t->side_weight[k - 1] : weight, k, &weights[k]));
     TS_TRY(t->objective->forward(t->objective, f->tape, &micro, &f->out));
-    if (!ends)
+    if (!ends || t->look)
         return TS_OK;
     TS_ASSERT(weight == 0 || f->out.n == 1 + t->objective->n_side, "%d losses of a part that ends", f->out.n);
     for (int k = 0; k < f->out.n; k++) {
@@ -142,6 +146,25 @@ static ts_status sum_of(ts_trainer *t, const ts_flight *f, int loss, double *sum
     for (int64_t i = 0; i < n; i++)
         *sum += weight_of(&w, i) * (double)t->host[i];
     return TS_OK;
+}
+
+ts_status ts_flight_keep(ts_trainer *t, const ts_flight *f)
+{
+    const ts_look *look = &t->objective->look[t->look - 1];
+    const ts_micro_batch m = ts_feed_micro(&t->feed, f->micro);
+    const ts_tensor *found = f->out.tensor[0];
+    const int64_t every = look->every ? look->every : 1, n = ts_tensor_count(found);
+    double *to = ts_batch_doubles(m.batch, look->field, m.row);
+    if (!to || !ts_objective_ends(t->objective, part_of(t, f)))
+        return TS_OK;
+    TS_ASSERT(n * every == m.rows, "%lld values of a look at %lld rows", (long long)n, (long long)m.rows);
+    double *v;
+    TS_TRY(ts_alloc(&v, (size_t)n, sizeof *v));
+    const ts_status st = ts_device_read(t->dev, v, ts_tensor_data(found), (size_t)n * sizeof *v);
+    for (int64_t i = 0; i < n; i++)
+        to[i * every + look->from] = v[i];
+    ts_free(&v);
+    return st;
 }
 
 ts_status ts_flight_sum(ts_trainer *t, const ts_flight *f, double *sum, int64_t stride)

@@ -20,8 +20,13 @@ ts_status ts_flight_forward(ts_trainer *t, ts_flight *f, double weight, bool rec
  * forward pass that evaluates, which has the first alone. Loss k's goes to sum[k * stride]. */
 ts_status ts_flight_sum(ts_trainer *t, const ts_flight *f, double *sum, int64_t stride) TS_NODISCARD;
 
+/* What a look has found, into the batch. */
+ts_status ts_flight_keep(ts_trainer *t, const ts_flight *f) TS_NODISCARD;
+
 /* All micro-batches there and back. sums [1 + n_side, n_micro]: of those whose losses are here. */
 ts_status ts_pipeline_train(ts_trainer *t, double weight, double *sums) TS_NODISCARD;
 /* Forward alone; adds to *sum. */
 ts_status ts_pipeline_evaluate(ts_trainer *t, double *sum) TS_NODISCARD;
+/* The objective's looks at the batch that was read. */
+ts_status ts_trainer_look(ts_trainer *t) TS_NODISCARD;
 #endif

@@ -22,7 +22,8 @@ void ts_idle_deinit(ts_idle *i)
 static bool tells(const ts_optimizer *z, const ts_param *p)
 {
     const bool first = (!z->group || z->group->rank == 0) && (!z->counters || z->counters->rank == 0);
-    return first && ts_param_is_trained(p) && !p->is_elsewhere;
+    const bool again = p->at_both_ends && z->stages && z->stages->rank > 0;
+    return first && !again && ts_param_is_trained(p) && !p->is_elsewhere;
 }
 
 static ts_status warn(const ts_idle *i, const ts_optimizer *z)

@@ -1,4 +1,4 @@
-#include "train/job.h"
+#include "train/job_prefer.h"
 #include "train/blocks.h"
 
 #include "base/file.h"
@@ -148,6 +148,8 @@ static ts_model_use use_of(ts_job *j)
                            .steps_whole = ts_train_steps_whole(&j->o->train),
                            .narrow = &j->o->narrow,
                            .rows = j->spread.comm,
+                           .reward = j->o->tuning.stage == TS_STAGE_REWARD, .no_final_norm = j->o->prefer.no_final_norm,
+                           .loosely = j->o->prefer.loosely,
                            .parts_masters = j->o->train.reuse_fp32_param,
                            .whole_words = ts_train_whole_words(&j->o->train),
                            .shards = shards_of(j),
@@ -296,9 +298,10 @@ static ts_status stage_of_teacher(void *job, const ts_arch *a, ts_decoder_stage 
     return ts_job_check_layout_of(j->o, a, j->comm->size);
 }
 
-static ts_status open_teacher(ts_job *j)
+static ts_status open_teacher(ts_job *j, const ts_checkpoint *ck)
 {
     ts_model_use use = use_of(j);
+    TS_TRY(ts_job_open_reference(j, ck, &use));
     use.stage_of = stage_of_teacher;
     use.lora = NULL;
     return ts_distill_on(&j->o->distill)
@@ -328,7 +331,7 @@ static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_dat
     TS_TRY(make_model(j, ck, k));
     TS_TRY(ts_blocks_join(&j->stages, &j->model.decoder->arch, j->mesh));
     TS_TRY(open_judge(j));
-    TS_TRY(open_teacher(j));
+    TS_TRY(open_teacher(j, ck));
     TS_TRY(ts_job_check_model(j));
     if (with_data && j->dev->computes && j->comm->rank == 0)
         TS_TRY(ts_model_take_files(&j->model, &j->o->text, k->has_tok ? &k->tok : NULL));
@@ -395,7 +398,7 @@ static int64_t multiple_of(const ts_job *j)
 }
 
 /* What is trained for; a stage has its objective here. */
-static void make_objective(ts_job *j)
+static ts_objective *make_objective(ts_job *j)
 {
     ts_decoder *d = j->model.decoder;
     const ts_network network = ts_decoder_network(d);
@@ -413,6 +416,7 @@ static void make_objective(ts_job *j)
     j->objective.base.varies = (j->o->parallel.varies || rows_vary(j)) && j->stages.n_stages > 1;
     if (ts_parallel_recompute(&j->o->parallel) == TS_AGAIN_ADVANCE) /* chunks run again as a whole */
         j->objective.recompute = (ts_recompute_plan){ 0 };
+    return ts_prefer_on(j->o->tuning.stage) ? ts_job_compare(j) : &j->objective.base;
 }
 
 /* While the batch grows the schedule takes each of its sizes. */
@@ -440,11 +444,11 @@ static ts_status make_trainer(ts_job *j)
     enum { PATIENCE = 30 };
     const bool is_told = ts_option_given(j->set, "distributed-timeout-minutes");
     const double patience = is_told ? 0 : PATIENCE;
-    ts_field field[(int)TS_TUNING_FIELDS > (int)TS_DATA_FIELDS ? (int)TS_TUNING_FIELDS : (int)TS_DATA_FIELDS];
+    ts_field field[(int)TS_TUNING_FIELDS + (int)TS_PREFER_FIELDS + (int)TS_DATA_FIELDS];
     const ts_tuning_data t = ts_tuning_options_data(&j->o->tuning, j->ramp.full);
     const bool tunes = ts_tuning_on(&j->o->tuning);
     ts_trainer_args a = { .o = &j->o->train, .dev = j->dev, .mesh = j->mesh, .sharers = &j->sharers,
-                          .objective = &j->objective.base, .fp16 = j->compute == TS_DTYPE_F16,
+                          .fp16 = j->compute == TS_DTYPE_F16,
                           .overlap = j->o->dist.overlap_grad_reduce,
                           .bucket = ts_dist_bucket_elements(&j->o->dist),
                           .overlap_gather = j->o->parallel.overlap_param_gather,
@@ -460,11 +464,15 @@ static ts_status make_trainer(ts_job *j)
                              .multiple = multiple_of(j),
                              .data = &j->o->data,
                              .with_values = j->dev->computes };
+    if (ts_prefer_on(j->o->tuning.stage)) {
+        const ts_prefer_rules rules = ts_job_prefer_rules(j);
+        a.feed.n_fields += ts_prefer_fields(&rules, ts_job_keeps_reference(j), field + a.feed.n_fields);
+    }
     for (int p = 0; p < TS_DATA_PARTS; p++)
         a.feed.part[p] = ts_job_data(j, (ts_data_part)p);
     TS_TRY(train_experts(j));
     TS_TRY(train_indexers(j));
-    make_objective(j);
+    a.objective = make_objective(j);
     TS_TRY(ts_recompute_stage(a.o, j->mesh->at[TS_MESH_PP], j->mesh->size[TS_MESH_PP], &j->objective.recompute));
     TS_TRY(check_ramp(j));
     return ts_trainer_create(&a, &j->trainer);
@@ -476,6 +484,7 @@ static ts_status prepare_trainer(ts_job *j, const ts_checkpoint *ck)
     TS_TRY(make_trainer(j));
     if (ck && j->dev->computes)
         TS_TRY(restore(j, ck));
+    TS_TRY(ts_job_look_ahead(j));
     return o->skip_train
                ? TS_OK
                : ts_picker_check(&j->trainer->feed.picker[TS_DATA_TRAIN], j->trainer->consumed);
@@ -577,6 +586,9 @@ void ts_job_close(ts_job *j)
     ts_routes_close(&j->routes);
     ts_judge_destroy(&j->judge);
     ts_model_deinit(&j->teacher);
+    ts_model_deinit(&j->reference);
+    ts_free(&j->kept.logps);
+    ts_free(&j->reference_folder);
     ts_stages_deinit(&j->stages);
     ts_free(&j->layers);
     ts_placement_deinit(&j->placement);

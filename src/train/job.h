@@ -10,6 +10,7 @@
 #include "parallel/stages.h"
 #include "train/job_options.h"
 #include "train/objective/lm.h"
+#include "train/objective/prefer.h"
 #include "train/record.h"
 #include "train/resume.h"
 
@@ -30,6 +31,12 @@ typedef struct ts_job {
     ts_placement placement; /* of experts on processes */
     ts_spread spread; /* of sequences; comm NULL: they are whole */
     ts_lm_objective objective;
+    ts_prefer_objective prefer; /* of a stage that compares answers, over the former and that of the reference */
+    ts_lm_objective compares;
+    ts_model reference;         /* decoder NULL: none is compared with, or the model is its own */
+    ts_prefer_kept kept;        /* what it has found, where that is kept */
+    char *reference_folder;     /* where it is from */
+    ts_compared compared;       /* folder NULL: nothing */
     ts_trainer *trainer;
     ts_timeline timeline; /* of the device and of all communicators */
     ts_routes *routes;    /* choices of experts that are recorded or replayed; NULL: neither */

@@ -13,6 +13,7 @@
 #include "text/text_options.h"
 #include "train/distill.h"
 #include "train/options.h"
+#include "train/prefer_options.h"
 #include "train/profile_options.h"
 #include "train/tuning_options.h"
 
@@ -31,9 +32,10 @@ typedef struct ts_job_options {
     ts_expert_options experts;
     ts_lora_options lora;
     ts_tuning_options tuning;
+    ts_prefer_options prefer;
     ts_chat_options chat;
 } ts_job_options;
-enum { TS_JOB_TABLES = 18 };
+enum { TS_JOB_TABLES = 19 };
 /* Of a command that trains on text alone. */
 void ts_pretrain_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);

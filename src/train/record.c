@@ -114,6 +114,12 @@ static ts_status swap_members(ts_recorder *r, const ts_device *dev, ts_str *l)
                          (long long)dev->mem.device_peak, out, in);
 }
 
+/* A mean over some of the samples, of which there may be none. */
+static bool is_told(const ts_trainer *t, const ts_step_result *s, int side)
+{
+    return !t->objective->side[side].counts || s->side_tokens[side] > 0;
+}
+
 static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *s,
                               const double *valid_loss)
 {
@@ -124,6 +130,8 @@ static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step
                          (long long)t->iteration, (long long)t->consumed));
     TS_TRY(number(l, "lm_loss", s->loss));
     for (int k = 0; k < t->objective->n_side; k++) {
+        if (!is_told(t, s, k))
+            continue;
         char name[32];
         snprintf(name, sizeof name, "%s", t->objective->side[k].name);
         for (char *space; (space = strchr(name, ' '));)
@@ -195,6 +203,8 @@ static ts_status write_events(ts_recorder *r, const ts_trainer *t, const ts_step
     if (ts_train_keeps_tops(r->o))
         TS_TRY(ts_events_scalars(r->events, t->iteration, &logit, 1));
     for (int k = 0; k < t->objective->n_side; k++) {
+        if (!is_told(t, s, k))
+            continue;
         const ts_event_scalar side = { t->objective->side[k].name, s->side[k] };
         TS_TRY(ts_events_scalars(r->events, t->iteration, &side, 1));
     }
@@ -236,7 +246,8 @@ static void log_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *
     if (ts_index_trains(t->objective->index))
         snprintf(side, sizeof side, " indexer loss: %.6E |", s->index_loss);
     for (int k = 0; k < t->objective->n_side; k++)
-        snprintf(side + strlen(side), sizeof side - strlen(side), " %s: %.6E |", t->objective->side[k].name, s->side[k]);
+        if (is_told(t, s, k))
+            snprintf(side + strlen(side), sizeof side - strlen(side), " %s: %.6E |", t->objective->side[k].name, s->side[k]);
     if (t->optim.has_decoupled)
         snprintf(rate, sizeof rate, " decoupled learning rate: %.6E |", s->decoupled_lr);
     if (r->o->log_num_zeros)

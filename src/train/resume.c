@@ -44,14 +44,18 @@ static ts_status state_text(const ts_trainer *t, const ts_model *m, const ts_opt
     TS_TRY(st);
     /* skipped steps are consumed samples without num_steps; the seed is among the options */
     json_t *s = json_pack(
-        "{s:I, s:I, s:I, s:I, s:{s:b, s:o, s:I, s:I}, s:s, s:O*, s:s*, s:o}", "iteration",
+        "{s:I, s:I, s:I, s:I, s:{s:b, s:o, s:I, s:I}, s:s, s:O*, s:o*, s:o}", "iteration",
         (json_int_t)t->iteration, "consumed_train_samples", (json_int_t)t->consumed, "num_steps",
         (json_int_t)t->scheduled, "optimizer_steps", (json_int_t)t->optim.steps, "grad_scaler",
         "dynamic", t->scaler.dynamic, "scale", ts_json_number(t->scaler.scale), "growth_tracker",
         (json_int_t)t->scaler.good, "hysteresis_tracker", (json_int_t)t->scaler.tolerance,
         "file_dtype", ts_st_dtype_name(m->file_dtype), "tokenizer", m->tokenizer,
-        "nf4_base", m->nf4_base, "options", opts);
-    st = s ? describe_model(m, s) : TS_OK;
+        "nf4_base", json_string(m->nf4_base), "options", opts);
+    const ts_compared *x = t->objective->compared;
+    if (s && x && json_object_set_new(s, "reference", json_pack("{s:s, s:I}", "folder", x->folder, "step", (json_int_t)x->step)))
+        st = ts_error(TS_ERR_NOMEM, "out of memory while writing the state of a checkpoint");
+    if (s && st == TS_OK)
+        st = describe_model(m, s);
     if (st == TS_OK)
         st = ts_json_write(s, JSON_INDENT(1) | JSON_REAL_PRECISION(17),
                            "the state of a checkpoint", out);

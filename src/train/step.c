@@ -21,21 +21,37 @@ static double rss_peak(void)
     return (double)u.ru_maxrss * 1024;
 }
 
-/* Of all losses: how many tokens of all ranks they are of. */
+/* Tokens with a label in this process's samples, each counted by one process. */
+static int64_t labels_here(const ts_trainer *t)
+{
+    const ts_batch *b = &t->feed.batch;
+    const int field = ts_batch_find(b, "loss_mask");
+    double sum = 0;
+    for (int64_t row = 0; t->mesh->at[TS_MESH_CP] == 0 && row < ts_feed_row(&t->feed, t->feed.n_micro); row++) {
+        const float *mask = ts_batch_floats(b, "loss_mask", row);
+        for (int64_t i = 0; mask && i < b->field[field].width; i++)
+            sum += (double)mask[i];
+    }
+    return (int64_t)sum;
+}
+
+/* Of all losses: how many of all ranks there are; and how many tokens are trained on, which are these or make them up. */
 static ts_status count_tokens(ts_trainer *t, ts_step_result *r)
 {
-    const int n = 1 + t->objective->n_side;
-    int64_t tokens[TS_PASSED];
-    for (int k = 0; k < n; k++)
+    const int n = 2 + t->objective->n_side;
+    int64_t tokens[1 + TS_PASSED];
+    for (int k = 0; k < n - 1; k++)
         tokens[k] = (int64_t)ts_flight_counts(t, k);
+    tokens[n - 1] = t->objective->counts ? tokens[0] : labels_here(t);
     TS_TRY(ts_comm_run(t->mesh->comm[TS_MESH_DP_CP],
                        ts_all_reduce(tokens, n, TS_COMM_I64, TS_COMM_SUM)));
     TS_TRY(ts_line_tell(t->mesh, tokens, n, TS_COMM_I64));
     if (tokens[0] <= 0 && !t->objective->by_micro)
         return ts_error(TS_ERR_USER, "the global batch of iteration %lld has no token to train on",
                         (long long)t->iteration + 1);
-    r->tokens = tokens[0];
-    for (int k = 1; k < n; k++)
+    r->counted = tokens[0];
+    r->tokens = tokens[n - 1];
+    for (int k = 1; k < n - 1; k++)
         r->side_tokens[k - 1] = tokens[k];
     return TS_OK;
 }
@@ -43,7 +59,7 @@ static ts_status count_tokens(ts_trainer *t, ts_step_result *r)
 /* What the sum of all losses is divided by. */
 static double divisor(const ts_trainer *t, const ts_step_result *r)
 {
-    return t->objective->is_sum ? 1 : ts_flight_divisor(t, (double)r->tokens);
+    return t->objective->is_sum ? 1 : ts_flight_divisor(t, (double)r->counted);
 }
 
 /* *grads: of all micro-batches, summed over all ranks. */
@@ -203,6 +219,7 @@ static ts_status read_batch(ts_trainer *t, ts_step_result *r)
     ts_watch_phase(t->comm->watch, "reading data");
     TS_TRY(ts_comm_agree(t->comm, ts_trainer_read(t, TS_DATA_TRAIN, t->consumed)));
     ts_timeline_span(t->dev->timeline, TS_TRACK_STEP, "reading data", began);
+    TS_TRY(ts_trainer_look(t));
     return count_tokens(t, r);
 }
 

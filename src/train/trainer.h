@@ -28,6 +28,7 @@ typedef struct ts_step_result {
     double grad_norm, params_norm, lr, decoupled_lr, loss_scale;
     double max_logit; /* of attention, where it is kept */
     double index_loss; /* of indexers of sparse attention, where they are trained */
+    int64_t counted; /* of the losses: the weights' sum */
     int64_t tokens, zeros;
     bool skipped; /* overflow in fp16: no update was made */
     bool stop;    /* some rank was asked to stop */
@@ -65,6 +66,7 @@ typedef struct ts_trainer {
     ts_loss_scaler scaler;
     ts_expert_report experts; /* of the last step */
     ts_expert_places places;  /* where experts are */
+    int look; /* of the objective's the one under way, from 1; 0: none */
     double side_weight[TS_SIDE_LOSSES]; /* of losses beside the first: of the step, with the loss scale */
     float *host;              /* [losses of the largest micro-batch] their weights, then the losses themselves */
     double *gathered;         /* [all processes * ((1 + n_side) n_micro + TS_STEP_EXTRAS)]: see step.c */

@@ -80,11 +80,9 @@ static ts_status check_text(const ts_option_set *set)
 
 static ts_status check_stage(int stage)
 {
-    static const char *const word[] = { "pt", "cls", "sft", "dpo", "simpo", "orpo", "kto", "rm", "prm" };
-    if (stage == TS_STAGE_SFT || stage == TS_STAGE_CLASSES)
-        return TS_OK;
-    return ts_error(TS_ERR_USER, "--stage %s: this build trains on answers as they are (--stage sft) and compares none",
-                    word[stage]);
+    return stage != TS_STAGE_PROCESS ? TS_OK
+                                     : ts_error(TS_ERR_USER, "--stage prm: this build has no rewards of single steps; --stage rm "
+                                                             "trains one of whole answers");
 }
 
 static bool varies(const ts_tuning_options *o, const ts_option_set *set)
@@ -129,6 +127,7 @@ ts_tuning_data ts_tuning_options_data(const ts_tuning_options *o, int64_t global
 {
     return (ts_tuning_data){ .kind = o->stage == TS_STAGE_KTO ? TS_ROWS_KTO : is_pairs(o->stage) ? TS_ROWS_PAIRS : TS_ROWS_SFT,
                              .shuffles = o->shuffles, .fills_epochs = o->padded_samples, .shuffles_all = o->full_shuffle,
-                             .labels = o->stage == TS_STAGE_CLASSES ? o->labels : 0, .cuts = o->cuts, .pads_left = o->padding_side == TS_PADDING_LEFT,
+                             .compares = is_pairs(o->stage) && o->stage != TS_STAGE_REWARD,
+                             .cuts = o->cuts, .pads_left = o->padding_side == TS_PADDING_LEFT,
                              .has_ordinals = o->neat_pack, .piece = o->piece, .global = global };
 }

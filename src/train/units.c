@@ -182,7 +182,7 @@ static ts_status forward(const walk *w, const ts_unit *u, ts_flight **out)
 {
     ts_flight *f = *out = take_free(w, u);
     const bool records = w->weight != 0 && !u->runs_again;
-    ts_trainer_enter(w->t, w->weight == 0 ? "evaluation" : "forward");
+    ts_trainer_enter(w->t, w->t->look ? "look ahead" : w->weight == 0 ? "evaluation" : "forward");
     TS_TRY(take_input(w, u, f));
     TS_TRY(ts_flight_forward(w->t, f, w->weight, records));
     TS_TRY(give_output(w, u, f));
@@ -411,7 +411,7 @@ static ts_status evaluate_unit(const walk *w, const ts_unit *u, double *total)
     ts_passed_shapes s;
     double sum = 0;
     TS_TRY(forward(w, u, &f));
-    TS_TRY(ts_flight_sum(w->t, f, &sum, 1));
+    TS_TRY(w->t->look ? ts_flight_keep(w->t, f) : ts_flight_sum(w->t, f, &sum, 1));
     *total += sum;
     return neighbour(w, u, false, &to, &s) && to.stage == w->p->stage ? TS_OK : leave(w, f);
 }

@@ -2,8 +2,9 @@
  * gives here, one by one. The weight is rows and columns of larger matrices, so that rows begin anywhere in blocks. */
 #include "base/nf4.h"
 #include "check.h"
+#include "device/cpu/gemm/gemm.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 
 typedef struct nf4_case {
     ts_gemm_form form;
@@ -80,12 +81,15 @@ static void run_case(const check_env *e, const nf4_case *c)
         check_equal("c", i, check_get(g.c, i, c->c_dtype), check_get(want, i, c->c_dtype));
 }
 
+void ts_cpu_init_nf4(ts_cpu *c);
+void ts_cpu_init_nf4(ts_cpu *c) { ts_cpu_init_gemm(c); }
+
 void check_nf4(const check_env *e);
 void check_nf4(const check_env *e)
 {
     static const ts_dtype types[] = { TS_DTYPE_F32, TS_DTYPE_BF16, TS_DTYPE_F16 };
     static const int64_t size[][3] = { { 1, 1, 1 }, { 3, 16, 64 }, { 9, 49, 65 }, { 33, 97, 130 }, { 70, 48, 129 },
-                                       { 65, 193, 200 }, { 100, 100, 1100 } };
+                                       { 65, 193, 200 }, { 10, 100, 1100 } };
     size_t turn = 0;
     for (size_t i = 0; i < CHECK_COUNT(size); i++)
         for (int way = 0; way < 12; way++, turn++) {
@@ -96,8 +100,30 @@ void check_nf4(const check_env *e)
             run_case(e, &c);
         }
     /* longer than a block of k, with sums in fp32 and not; a panel for one task; several packing tasks */
-    run_case(e, &(nf4_case){ TS_GEMM_NT, 5, 50, 8300, TS_DTYPE_BF16, TS_DTYPE_BF16, TS_DTYPE_BF16, 8300, 0 });
-    run_case(e, &(nf4_case){ TS_GEMM_NN, 70, 1500, 8300, TS_DTYPE_BF16, TS_DTYPE_BF16, TS_DTYPE_F32, 1664, 64 });
-    run_case(e, &(nf4_case){ TS_GEMM_NN, 200, 1300, 700, TS_DTYPE_F32, TS_DTYPE_F32, TS_DTYPE_F32, 1300, 0 });
-    run_case(e, &(nf4_case){ TS_GEMM_NT, 200, 300, 1300, TS_DTYPE_F32, TS_DTYPE_F32, TS_DTYPE_BF16, 1344, 44 });
+    run_case(e, &(nf4_case){ TS_GEMM_NT, 3, 20, 8300, TS_DTYPE_BF16, TS_DTYPE_BF16, TS_DTYPE_BF16, 8300, 0 });
+    run_case(e, &(nf4_case){ TS_GEMM_NN, 3, 20, 8300, TS_DTYPE_BF16, TS_DTYPE_BF16, TS_DTYPE_F32, 164, 64 });
+    run_case(e, &(nf4_case){ TS_GEMM_NN, 9, 1300, 70, TS_DTYPE_F32, TS_DTYPE_F32, TS_DTYPE_F32, 1300, 0 });
+    run_case(e, &(nf4_case){ TS_GEMM_NT, 9, 200, 1300, TS_DTYPE_F32, TS_DTYPE_F32, TS_DTYPE_BF16, 1344, 44 });
+}
+
+/* Beside the same products with the weight in bf16. */
+void bench_nf4(const check_env *e);
+void bench_nf4(const check_env *e)
+{
+    static const int64_t rows[] = { 64, 256, 512 };
+    for (size_t i = 0; i < CHECK_COUNT(rows); i++)
+        for (int way = 0; way < 4; way++) {
+            const bool nt = way % 2 == 0, by_nf4 = way / 2;
+            const int64_t m = rows[i], n = nt ? 4096 : 2048, k = nt ? 2048 : 4096;
+            const nf4_case c = { .type = TS_DTYPE_BF16, .whole = 2048 };
+            const ts_nf4 w = make(4096, 2048, &c);
+            ts_gemm_args g = { .form = nt ? TS_GEMM_NT : TS_GEMM_NN, .m = m, .n = n, .k = k, .dtype = TS_DTYPE_BF16,
+                               .c_dtype = TS_DTYPE_BF16, .lda = k, .ldb = 2048, .ldc = n };
+            g.a = check_in(1, TS_DTYPE_BF16, m * k, 1), g.c = check_out(TS_DTYPE_BF16, m * n);
+            g.b = by_nf4 ? NULL : check_in(2, TS_DTYPE_BF16, n * k, 1), g.b_nf4 = by_nf4 ? &w : NULL;
+            char label[64];
+            snprintf(label, sizeof label, "%s %s %lld x %lld x %lld", by_nf4 ? "nf4" : "bf16", nt ? "NT" : "NN", (long long)m,
+                     (long long)n, (long long)k);
+            check_bench(e, label, TS_KERNEL_gemm, &g, 0, 2.0 * (double)(m * n * k), "flop", 0);
+        }
 }

@@ -29,15 +29,21 @@ near() {
 
 # A begins at random, B at zero: the first loss is the model's
 job none 1 --train-iters 1
-for names in "q_proj v_proj down_proj" "linear_qkv linear_proj linear_fc1 linear_fc2"; do
+for names in "q_proj v_proj down_proj" "linear_qkv linear_proj linear_fc1 linear_fc2 --lora-dora"; do
     new="--lora-r 3 --lora-alpha 6 --lora-target-modules $names"
     # shellcheck disable=SC2086
     job one 1 $new --save-peft "$D/peft" --save-hf "$D/hf" --save "$D/one"
     checks=$((checks + 1))
-    [ "$(numbers none | awk '{ print $2 }')" = "$(numbers one | awk 'NR == 1 { print $2 }')" ] || wrong "$names: another first loss"
+    { numbers none && numbers one; } | awk 'NR == 1 { x = $2 } NR == 2 { d = $2 / x - 1; exit !(d < 1e-6 && d > -1e-6) }' ||
+        wrong "$names: another first loss"
     scores apart --load $base --lora-load "$D/peft"
     scores merged --load "$D/hf"
     near apart merged
+    checks=$((checks + 1))
+    "$T" convert --load-dir $base --lora-load "$D/peft" --save-dir "$D/both" >"$D/out" 2>"$D/err" || wrong "convert: $(cat "$D/err")"
+    scores converted --load "$D/both"
+    near apart converted
+    rm -rf "$D/both"
     # shellcheck disable=SC2086
     job half 1 $new --exit-interval 2 --save "$D/half"
     # shellcheck disable=SC2086
@@ -77,6 +83,7 @@ refuse "must say which layers" --lora-r 2
 refuse "there is no adapter" --save-peft "$D/peft"
 refuse "no adapter_config.json" --lora-load "$D"
 refuse "whose r is 4" --lora-load $adapter --lora-r 8
+refuse "whose use_dora is false" --lora-load $adapter --lora-dora
 refuse "contradict each other" --lora-load $adapter --freeze mlp
 mkdir "$D/bent"
 cp $adapter/adapter_model.safetensors "$D/bent"
@@ -89,4 +96,9 @@ bent 's/"q_proj"/"v_proj"/' "fits nothing in the model"
 bent 's/"r": 4/"r": 5/' "has shape [4"
 bent 's/"lora_bias": false/"lora_bias": true/' "lora_bias is set"
 bent 's/"down_proj"/"lm_head"/' "has no adapter here"
+expect 2 "whose lora_alpha is 6" "$T" convert --load-dir $base --lora-load $adapter --lora-alpha 5 --save-dir "$D/no"
+expect 2 "there is no adapter" "$T" convert --load-dir $base --save-lora-to-hf --save-dir "$D/no"
+absent "$D/no"
+expect 0 "" "$T" convert --load-dir $base --lora-load $adapter --save-lora-to-hf --save-dir "$D/again"
+same $adapter/adapter_model.safetensors "$D/again/adapter_model.safetensors"
 finish

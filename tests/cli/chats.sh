@@ -43,6 +43,13 @@ rm "$D/model/chat_template.jinja"
 show --output "$D/named.jsonl" >/dev/null 2>&1
 same "$D/all.jsonl" "$D/named.jsonl"
 
+# a Parquet file: its rows with a label are verdicts, those without are not
+expect 2 'snappy.parquet:1: "messages": expected a list' "$T" data show --load "$D/model" --data-path "$G/parquet/snappy.parquet" --hf-chat-template --kind kto
+expect 0 "were bad and left out" "$T" data show --load "$D/model" --data-path "$G/parquet/snappy.parquet" --hf-chat-template --kind kto \
+    --on-bad-record skip
+expect 0 "=== 70 records, 39 samples" "$T" data show --load "$D/model" --data-path "$G/parquet/snappy.parquet" --hf-chat-template --kind kto \
+    --on-bad-record skip
+
 # templates that do not say what is trained, or lose it
 expect 2 "chats.jsonl:3: messages[1]: the template $G/chat/forgets.jinja writes" show --chat-template "$G/chat/forgets.jinja"
 echo "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}" >"$D/loses.jinja"

@@ -7,6 +7,8 @@ make_data
 make_ended_data
 "$3" "$D/rows" sft 41 5
 answers="--stage sft --data-path $D/rows"
+"$3" "$D/pairs" pairs 41 5
+"$3" "$D/verdicts" kto 41 5
 documents="--data-path $D/ended_text_document --reset-attention-mask"
 heads="--num-layers 8 --hidden-size 48 --num-attention-heads 8 --num-query-groups 4 --group-query-attention --kv-channels 4
     --ffn-hidden-size 48 --vocab-size 96 --tokenizer-type NullTokenizer --max-position-embeddings 64"
@@ -29,6 +31,8 @@ cat >"$D/step.json" <<'J'
 J
 common="--data-path $D/data_text_document --split 100,0,0 --seq-length 32 --micro-batch-size 2 --global-batch-size 16
     --lr 0.004 --lr-decay-style constant --eval-iters 0 --seed 7 --log-params-norm --threads 1 --train-iters 3"
+# shellcheck disable=SC2086
+"$T" pretrain $common $gated --train-iters 1 --seed 9 --save "$D/compared" >"$D/out" 2>&1 || wrong "no model to compare with"
 model() {
     case $1 in
     dense) echo "$gated" ;;
@@ -74,6 +78,11 @@ model() {
     dropout) echo "$gated --hidden-dropout 0.1" ;;
     answers) echo "$gated $answers" ;;
     answers-noise) echo "$gated $answers --neftune-noise-alpha 20 --hidden-dropout 0.1 --no-pad-to-seq-lengths" ;;
+    pairs) echo "$gated --data-path $D/pairs --stage dpo --dpo-label-smoothing 0.1 --pref-ftx 0.2 --ref-model $D/compared" ;;
+    pairs-odds) echo "$gated --data-path $D/pairs --stage orpo --no-pad-to-seq-lengths" ;;
+    pairs-moe) echo "$gated $experts --moe-aux-loss-coeff 0 --moe-z-loss-coeff 0 --data-path $D/pairs --stage simpo" ;;
+    verdicts) echo "$gated --data-path $D/verdicts --stage kto --ref-model $D/compared --global-batch-size 4" ;;
+    rewards) echo "$gated --data-path $D/pairs --stage rm" ;;
     answers-packed) echo "$gated $answers --neat-pack --reset-attention-mask" ;;
     answers-varied) echo "$gated $answers --no-pad-to-seq-lengths" ;;
     answers-varied-moe) echo "$gated $experts --moe-aux-loss-coeff 0 --moe-z-loss-coeff 0 $answers --no-pad-to-seq-lengths" ;;
@@ -129,7 +138,7 @@ check() {
     case "$family $options" in
     turns*) as_planned layout "$world" "$@" ;;
     *--expert-*-parallel-size* | *--moe-tp-extend-ep*) ;;
-    answers*) near_plan layout "$world" "$@" ;; # what is not trained takes no room for logits, nor the room behind short rows
+    answers* | pairs* | verdicts* | rewards*) near_plan layout "$world" "$@" ;; # what is not trained takes no room for logits, nor the room behind short rows
     *) as_planned layout "$world" "$@" ;;
     esac
     [ "$failed" = "$before" ] || echo "layout: $world $family $how $options"

@@ -45,11 +45,18 @@ checks=$((checks + 2))
 [ "$(numbers calm | awk '{ print $4 }')" = "$(numbers noisy | awk '{ print $4 }')" ] || wrong "an evaluation has noise"
 
 # parameters that learn nothing are named once, where they are counted
-expect 0 "the gradient of 21 trained parameters was zero in each of 10 steps: model.embed_tokens.weight" \
+expect 0 "the gradient of 14 trained parameters was zero in each of 10 steps: embedding.word_embeddings.weight, decoder" \
     tune $pad --train-iters 10 --lr 0 --init-method-std 0
 checks=$((checks + 2))
 tune $pad --train-iters 9 --lr 0 --init-method-std 0 2>&1 | grep -q "the gradient of" && wrong "nine steps are not ten"
 tune $pad --train-iters 12 2>&1 | grep -q "the gradient of" && wrong "all learns"
+if have_mpi; then # each stage names its own
+    tune_on() { on 4 "$T" posttrain $common $pad "$@"; }
+    expect 0 "rank 2 on" tune_on --train-iters 10 --lr 0 --init-method-std 0 --pipeline-model-parallel-size 2 --tensor-model-parallel-size 2
+    checks=$((checks + 1))
+    [ "$(grep -o "gradient of [0-9]* trained" "$D/err" | tr '\n' ' ')" = "gradient of 7 trained gradient of 7 trained " ] ||
+        wrong "not each once: $(grep gradient "$D/err")"
+fi
 
 # resumed exactly, evaluations too, whatever lengths rows have
 eval="--eval-iters 2 --eval-interval 3 --no-pad-to-seq-lengths --neftune-noise-alpha 5"

@@ -22,7 +22,7 @@ expect 2 "--reasoning-effort needs --enable-thinking true" alpaca --prompt-type 
 expect 2 "--neat-pack goes with --pack" alpaca --prompt-type qwen --neat-pack
 expect 2 "--pack needs --seq-length" alpaca --prompt-type qwen --pack
 expect 2 "--pack puts samples of instructions together" pre --pack --seq-length 8
-expect 2 "--map-keys: answer is not known here; expected prompt, query, response" alpaca --prompt-type qwen \
+expect 2 "--map-keys: there is no \"answer\"" alpaca --prompt-type qwen \
     --map-keys '{"answer": "output"}'
 expect 2 "--map-keys: not valid JSON" alpaca --prompt-type qwen --map-keys '{'
 expect 2 "in.jsonl:1: there is no answer: text is missing" alpaca --prompt-type qwen --map-keys '{"response": "text"}'
@@ -77,13 +77,22 @@ expect 2 'in.jsonl:1: message 1: "role": "judge": expected system, user' pre --h
     --prompt-type qwen
 
 # LLaMA-Factory's list of data sets
-echo '[{"q": "Hi", "a": "Ho"}]' >"$D/list.json"
+echo '[{"q": "Hi", "a": "Ho", "input": "of another column"}]' >"$D/list.json"
 echo '{"mine": {"file_name": "list.json", "columns": {"prompt": "q", "response": "a"}}, "hub": {"hf_hub_url": "x/y"}}' \
     >"$D/dataset_info.json"
 factory() { "$T" preprocess --output-prefix "$D/o" --tokenizer-type PretrainedFromHF --tokenizer-name-or-path $golden/bytes \
     --handler-name LlamaFactoryInstructionHandler --prompt-type qwen "$@"; }
 expect 0 "1 documents" factory --input mine --dataset-dir "$D"
-expect 2 "there is no data set other" factory --input other --dataset-dir "$D"
-expect 2 "hub has no file_name" factory --input hub --dataset-dir "$D"
+expect 2 "has no entry \"other\"" factory --input other --dataset-dir "$D"
+expect 2 "\"file_name\" is missing" factory --input hub --dataset-dir "$D"
 expect 2 "needs --dataset-dir" factory --input mine
+
+# the same template at training time
+echo '{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]}' >"$D/in.jsonl"
+show() { "$T" data show --load $golden/bytes --data-path "$D/in.jsonl" "$@"; }
+expect 0 "1 samples" show --prompt-type gemma
+expect 0 "$(printf '<start_of_turn>model\n⟦Ho</s>⟧')" show --prompt-type gemma
+expect 2 "conversations are written in one way" show --prompt-type gemma --hf-chat-template
+expect 2 "--prompt-type gemma9 is no template" show --prompt-type gemma9
+expect 2 "this command trains on the tokens of --data-path" "$T" pretrain --prompt-type qwen
 finish

@@ -15,7 +15,7 @@ ok() { # ok COMMAND...: it may say nothing
     checks=$((checks + 1))
     "$@" >"$D/out" 2>"$D/err" </dev/null || wrong "$*: $(tail -n 1 "$D/err")"
 }
-convert() { ok "$T" convert --load-dir "$1" --save-dir "$2" $3; }
+convert() { ok "$T" convert --load-dir "$1" --save-dir "$2" ${3-}; }
 
 # as values, and back as the same codes; loading makes those values too
 convert $base "$D/nf4" --qlora-nf4
@@ -69,7 +69,7 @@ refuse() {
 }
 # shellcheck disable=SC2086
 {
-refuse "are not trained themselves" "$T" pretrain ${common%--lora*} --load $base --qlora --save-peft "$D/no"
+refuse "are not trained themselves" "$T" pretrain ${common%%--lora*} --load $base --qlora
 refuse "--save-hf" "$T" pretrain $common --qlora --save-hf "$D/no"
 refuse "of a run without it" "$T" pretrain $train --load "$D/plain" --qlora --save-peft "$D/no"
 refuse "go on with --qlora" "$T" pretrain $train --load "$D/half" --save-peft "$D/no"

@@ -391,16 +391,15 @@ static void test_case(void **state)
 
 /* ---- adapters ---- */
 
-/* One of the two matrices of a module, in the order of its file: values, or gradients. */
-static void gather_adapter(const golden *g, const ts_adapted *m, const char *which, bool grads, float *out)
+/* The gradient of one of a module's parameters, in the order of its file. */
+static void gather_adapter(const golden *g, const ts_adapted *m, ts_adapter_kind kind, float *out)
 {
-    const ts_adapter_site *s = &g->model.adapters->plan.site[m->site];
-    char name[256];
-    snprintf(name, sizeof name, "%s.%s.%s.weight", s->linear, which, s->part[m->part].name);
+    char name[TS_DECLARED_NAME];
+    ts_adapter_name(&g->model.adapters->plan.site[m->site], m->part, kind, name);
     const ts_param *p = ts_param_find(&g->model.decoder->params, name);
     assert_non_null(p);
-    const float *from = grads ? p->grad : p->value;
-    if (!strcmp(which, "lora_A")) {
+    const float *from = p->grad;
+    if (kind == TS_ADAPTER_A) {
         memcpy(out, from, (size_t)ts_param_count(p) * sizeof *out);
         return;
     }
@@ -412,21 +411,21 @@ static void gather_adapter(const golden *g, const ts_adapted *m, const char *whi
 
 static void check_adapter_gradients(golden *g)
 {
-    static const char *const which[] = { "lora_A", "lora_B" };
     const ts_adapters *a = g->model.adapters;
     ts_name_map map = { 0 };
     float got[8192];
-    char name[300];
+    char name[TS_ADAPTER_FILE_NAME];
+    size_t tensors = 0;
     const double loss = forward_backward(g), want = real_of(g->json, "loss");
     if (!(fabs(loss - want) <= logit_bound(g)))
         fail_msg("%s: loss is %.8g, expected %.8g", g->name, loss, want);
     for (size_t i = 0; i < a->n; i++)
-        for (int w = 0; w < 2; w++) {
-            const ts_adapter_site *s = &a->plan.site[a->module[i].site];
-            const int64_t n = s->part[a->module[i].part].rank * (w ? a->module[i].out : s->in);
+        for (int k = 0; k < ts_adapter_kinds(&a->plan.site[a->module[i].site]); k++, tensors++) {
+            int64_t dim[2];
+            ts_adapter_file_name(a, &a->module[i], (ts_adapter_kind)k, name, dim);
+            const int64_t n = dim[0] * (dim[1] ? dim[1] : 1);
             assert_true(n <= 8192);
-            gather_adapter(g, &a->module[i], which[w], true, got);
-            snprintf(name, sizeof name, "base_model.model.%s.%s.weight", a->module[i].name, which[w]);
+            gather_adapter(g, &a->module[i], (ts_adapter_kind)k, got);
             check_gradient(g, name, got, n);
         }
     OK(ts_family_names(g->model.family, &g->model.decoder->arch, &map));
@@ -438,7 +437,7 @@ static void check_adapter_gradients(golden *g)
         snprintf(name, sizeof name, "base_model.model.%s", map.tensor[i].hf_name);
         check_gradient(g, name, got, count_of(&map.tensor[i]));
     }
-    assert_int_equal(2 * a->n + ts_names_count(a->saved_files), json_object_size(json_object_get(g->json, "grads")));
+    assert_int_equal(tensors + ts_names_count(a->saved_files), json_object_size(json_object_get(g->json, "grads")));
     ts_name_map_deinit(&map);
 }
 

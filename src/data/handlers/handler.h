@@ -18,7 +18,7 @@ typedef struct ts_handler_options {
     TS_ROW(TEXT, struct_, field_.name, "handler-name", "GeneralPretrainHandler", 0, 0, NULL, "input",       \
            "kind of records: GeneralPretrainHandler, AlpacaStyleInstructionHandler, "                       \
            "SharegptStyleInstructionHandler, AlpacaStylePairwiseHandler, ..."),                             \
-        TS_PROMPT_ROWS(struct_, field_.prompt, "template"),                                                 \
+        TS_PROMPT_ROWS(0, struct_, field_.prompt, "template"),                                              \
         TS_ROW(TEXT, struct_, field_.map_keys, "map-keys", NULL, 0, 0, NULL, "input",                       \
                "columns of the records as a JSON object: {\"prompt\": \"question\", \"query\": \"\", "      \
                "\"response\": \"answer\", \"tags\": {...}}"),                                               \

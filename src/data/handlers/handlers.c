@@ -9,22 +9,22 @@ enum { CUTOFF = 100000 }; /* ids of a conversation, where --seq-length does not 
 
 #define RECORDS(name_, output_, form_, more_)                                                                \
     {                                                                                                        \
-        .name = name_, .output = TS_OUTPUT_##output_, .form = TS_FORM_##form_, .has_more = more_             \
+        .name = name_, .output = TS_OUTPUT_##output_, .formatting = form_, .has_more = more_             \
     }
 #define CORPUS(name_, output_, fn_, ...)                                                                     \
     {                                                                                                        \
         .name = name_, .output = TS_OUTPUT_##output_, .corpus = ts_corpus_##fn_, .fields = { __VA_ARGS__ }   \
     }
 static const ts_handler_kind kinds[] = {
-    RECORDS("AlpacaStyleInstructionHandler", SAMPLE, ALPACA, false),
-    RECORDS("SharegptStyleInstructionHandler", SAMPLE, SHAREGPT, false),
-    RECORDS("OpenAIInstructionHandler", SAMPLE, OPENAI, false),
-    RECORDS("LlamaFactoryInstructionHandler", SAMPLE, ALPACA, false),
-    RECORDS("AlpacaStylePairwiseHandler", PAIR, ALPACA, false),
-    RECORDS("SharegptStylePairwiseHandler", PAIR, SHAREGPT, false),
-    RECORDS("PPOAlpacaStyleInstructionHandler", PROMPT, ALPACA, false),
-    RECORDS("R1AlpacaStyleInstructionHandler", PROMPT, ALPACA, true),
-    RECORDS("R1SharegptStyleInstructionHandler", PROMPT, SHAREGPT, true),
+    RECORDS("AlpacaStyleInstructionHandler", SAMPLE, "alpaca", false),
+    RECORDS("SharegptStyleInstructionHandler", SAMPLE, "sharegpt", false),
+    RECORDS("OpenAIInstructionHandler", SAMPLE, "openai", false),
+    RECORDS("LlamaFactoryInstructionHandler", SAMPLE, "alpaca", false),
+    RECORDS("AlpacaStylePairwiseHandler", PAIR, "alpaca", false),
+    RECORDS("SharegptStylePairwiseHandler", PAIR, "sharegpt", false),
+    RECORDS("PPOAlpacaStyleInstructionHandler", PROMPT, "alpaca", false),
+    RECORDS("R1AlpacaStyleInstructionHandler", PROMPT, "alpaca", true),
+    RECORDS("R1SharegptStyleInstructionHandler", PROMPT, "sharegpt", true),
     CORPUS("AlpacaStyleProcessRewardHandler", STEPS, rewards, "input", "value"),
     CORPUS("AlpacaPretrainHandler", TEXT, alpaca, "instruction", "input", "output"),
     CORPUS("SharegptPretrainHandler", TEXT, sharegpt, NULL),
@@ -128,11 +128,11 @@ static int read_field(ts_handler *h, const char *name)
 static ts_status set_fields(ts_handler *h, const ts_option_list *json_keys)
 {
     const ts_option_list *more = &h->o->additional_keys;
-    TS_TRY(ts_alloc(&h->read, (size_t)(TS_COLUMN_COUNT + 4 + more->n + json_keys->n), sizeof *h->read));
-    for (int i = 0; i < TS_COLUMN_COUNT; i++) {
+    TS_TRY(ts_alloc(&h->read, (size_t)(TS_N_COLUMNS + 4 + more->n + json_keys->n), sizeof *h->read));
+    for (int i = 0; i < TS_N_COLUMNS; i++) {
         const bool is_pair = i == TS_COLUMN_CHOSEN || i == TS_COLUMN_REJECTED;
         const bool other = h->kind->output == TS_OUTPUT_PAIR ? i == TS_COLUMN_RESPONSE : is_pair;
-        h->at[i] = !h->kind->corpus && h->columns.name[i] && !other ? read_field(h, h->columns.name[i]) : -1;
+        h->at[i] = !h->kind->corpus && h->form.column[i] && !other ? read_field(h, h->form.column[i]) : -1;
     }
     for (size_t i = 0; h->kind->corpus && i < 4 && h->kind->fields[i]; i++)
         read_field(h, h->kind->fields[i]);
@@ -144,21 +144,28 @@ static ts_status set_fields(ts_handler *h, const ts_option_list *json_keys)
     return TS_OK;
 }
 
-static ts_status set_columns(ts_handler *h, const char *input)
+static ts_status set_form(ts_handler *h, const char *input)
 {
     const ts_handler_options *o = h->o;
     if (strcmp(h->kind->name, "LlamaFactoryInstructionHandler") != 0) {
-        ts_columns_init(&h->columns, h->kind->form);
-        return o->map_keys ? ts_columns_map(&h->columns, o->map_keys) : TS_OK;
+        TS_TRY(ts_record_form_map_as(&h->form, h->kind->formatting, o->map_keys));
+        h->is_openai = !strcmp(h->kind->formatting, "openai");
+        if (h->is_openai && !json_object_get(h->form.names, "messages"))
+            h->form.column[TS_COLUMN_MESSAGES] = "messages";
+        if (h->is_openai && !json_object_get(h->form.names, "tools"))
+            h->form.column[TS_COLUMN_TOOLS] = "tools";
+        return TS_OK;
     }
     if (!o->dataset_dir)
-        return ts_error(TS_ERR_USER,
-                        "--handler-name %s needs --dataset-dir: the folder with dataset_info.json",
+        return ts_error(TS_ERR_USER, "--handler-name %s needs --dataset-dir: the folder with dataset_info.json",
                         h->kind->name);
     if (!input || strchr(input, ','))
         return ts_error(TS_ERR_USER, "--handler-name %s: --input names one data set of dataset_info.json",
                         h->kind->name);
-    return ts_columns_of(&h->columns, o->dataset_dir, input);
+    TS_TRY(ts_record_form_find(&h->form, o->dataset_dir, input, &h->file));
+    const char *formatting = json_string_value(json_object_get(h->form.names, "formatting"));
+    h->is_openai = formatting && !strcmp(formatting, "openai");
+    return TS_OK;
 }
 
 /* The id of a text that is one token. */
@@ -192,7 +199,7 @@ ts_status ts_handler_open(const ts_handler_options *o, const char *input, const 
         return TS_OK;
     TS_TRY(ts_alloc(&h, 1, sizeof *h));
     *h = (ts_handler){ .kind = k, .o = o, .tok = tok, .append_eod = append_eod };
-    ts_status st = has_template(k) ? set_columns(h, input) : TS_OK;
+    ts_status st = has_template(k) ? set_form(h, input) : TS_OK;
     if (st == TS_OK)
         st = set_keys(h, json_keys);
     if (st == TS_OK)
@@ -218,7 +225,8 @@ void ts_handler_close(ts_handler **handler)
     if (!h)
         return;
     ts_prompt_close(&h->prompt);
-    ts_columns_deinit(&h->columns);
+    ts_record_form_deinit(&h->form);
+    ts_str_deinit(&h->file);
     ts_free(&h->keys);
     ts_free(&h->read);
     ts_free(&h->more);
@@ -232,7 +240,7 @@ const char *const *ts_handler_keys(const ts_handler *h, size_t *n)
 }
 
 bool ts_handler_is_packed(const ts_handler *h) { return h->kind->output != TS_OUTPUT_TEXT; }
-const char *ts_handler_file(const ts_handler *h) { return h->columns.file; }
+const char *ts_handler_file(const ts_handler *h) { return h->file.len ? h->file.s : NULL; }
 
 /* ---- work ---- */
 

@@ -2,8 +2,8 @@
 #ifndef TS_DATA_HANDLERS_INSIDE_H
 #define TS_DATA_HANDLERS_INSIDE_H
 #include "base/arena.h"
-#include "data/handlers/columns.h"
 #include "data/handlers/handler.h"
+#include "data/instruct/form.h"
 #include "io/json_fields.h"
 
 /* What becomes of a conversation. */
@@ -20,7 +20,7 @@ typedef ts_status ts_corpus_fn(const ts_handler *h, ts_handler_work *w, ts_token
 typedef struct ts_handler_kind {
     const char *name;
     ts_handler_output output;
-    ts_record_form form;
+    const char *formatting; /* of ts_record_form_map_as */
     bool has_more; /* --dataset-additional-keys */
     /* Of older corpora: what makes the samples, and the fields that it reads (NULL: --json-keys). */
     ts_corpus_fn *corpus;
@@ -32,13 +32,15 @@ struct ts_handler {
     const ts_handler_options *o;
     const ts_text_tokenizer *tok;
     bool append_eod;
-    ts_columns columns;
+    ts_record_form form;
+    bool is_openai; /* messages in OpenAI's form: ts_prompt_talk_read */
+    ts_str file;    /* of a data set of dataset_info.json; empty: --input says it */
     ts_prompt *prompt;
     const char **keys; /* [n_keys] */
     size_t n_keys;
     const char **read; /* [n_read] the fields that records are read for */
     size_t n_read;
-    int at[TS_COLUMN_COUNT]; /* in `read`, -1: not read */
+    int at[TS_N_COLUMNS];    /* in `read`, -1: not read */
     int *more;               /* in `read`: of the additional keys */
     int32_t placeholder;     /* process rewards */
 };

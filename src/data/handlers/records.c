@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const ts_json_field *field(const ts_handler *h, const ts_handler_work *w, ts_column c)
+static const ts_json_field *field(const ts_handler *h, const ts_handler_work *w, int c)
 {
     const int at = h->at[c];
     return at >= 0 && w->fields.v[at].kind != TS_JSON_ABSENT ? &w->fields.v[at] : NULL;
@@ -14,10 +14,10 @@ static bool is_null(const ts_json_field *f)
     return !f || (f->kind == TS_JSON_OTHER && f->n == 4 && !memcmp(f->s, "null", 4));
 }
 
-static const char *name_of(const ts_handler *h, ts_column c) { return h->columns.name[c]; }
+static const char *name_of(const ts_handler *h, int c) { return h->form.column[c]; }
 
 /* A text; missing and null are none. */
-static ts_status column_text(const ts_handler *h, const ts_handler_work *w, ts_column c, ts_prompt_text *out)
+static ts_status column_text(const ts_handler *h, const ts_handler_work *w, int c, ts_prompt_text *out)
 {
     const ts_json_field *f = field(h, w, c);
     *out = (ts_prompt_text){ NULL, 0 };
@@ -45,7 +45,7 @@ ts_status ts_record_value(ts_handler_work *w, const ts_json_field *f, const char
     return TS_OK;
 }
 
-static ts_status column_value(const ts_handler *h, ts_handler_work *w, ts_column c, json_t **out)
+static ts_status column_value(const ts_handler *h, ts_handler_work *w, int c, json_t **out)
 {
     const ts_json_field *f = field(h, w, c);
     *out = NULL;
@@ -96,7 +96,7 @@ static ts_status add_question(const ts_handler *h, ts_handler_work *w)
 }
 
 /* The answer in a column: a text, or item `which` of a list of n. */
-static ts_status add_answer(const ts_handler *h, ts_handler_work *w, ts_column c, size_t which, size_t n)
+static ts_status add_answer(const ts_handler *h, ts_handler_work *w, int c, size_t which, size_t n)
 {
     json_t *v;
     ts_prompt_text text;
@@ -132,7 +132,7 @@ static ts_status read_alpaca(const ts_handler *h, ts_handler_work *w)
 /* ---- ShareGPT ---- */
 
 /* Whose a role's tag is; -1: nobody's. */
-static int role_of(const ts_columns *c, const char *tag)
+static int role_of(const ts_record_form *c, const char *tag)
 {
     static const ts_prompt_role roles[] = { TS_PROMPT_USER, TS_PROMPT_ASSISTANT, TS_PROMPT_OBSERVATION,
                                             TS_PROMPT_FUNCTION };
@@ -146,7 +146,7 @@ static int role_of(const ts_columns *c, const char *tag)
 static ts_status add_message(const ts_handler *h, ts_handler_work *w, const json_t *m, bool is_answer,
                              const char *what)
 {
-    const ts_columns *c = &h->columns;
+    const ts_record_form *c = &h->form;
     const char *tag = json_string_value(json_object_get(m, c->tag[TS_TAG_ROLE]));
     const int role = tag ? role_of(c, tag) : -1;
     const bool answers = role == (int)TS_PROMPT_ASSISTANT || role == (int)TS_PROMPT_FUNCTION;
@@ -185,7 +185,7 @@ static ts_status read_tools(const ts_handler *h, ts_handler_work *w)
 
 static ts_status read_sharegpt(const ts_handler *h, ts_handler_work *w)
 {
-    const ts_columns *c = &h->columns;
+    const ts_record_form *c = &h->form;
     const bool is_pair = h->kind->output == TS_OUTPUT_PAIR;
     char what[32];
     json_t *messages, *chosen, *rejected;
@@ -240,10 +240,7 @@ ts_status ts_record_read(const ts_handler *h, ts_handler_work *w)
     ts_arena_reset(&w->arena);
     w->talk.n = 0;
     w->talk.system = w->talk.tools = (ts_prompt_text){ NULL, 0 };
-    switch (h->columns.form) {
-    case TS_FORM_ALPACA: return read_alpaca(h, w);
-    case TS_FORM_SHAREGPT: return read_sharegpt(h, w);
-    case TS_FORM_OPENAI: return read_openai(h, w);
-    }
-    return TS_OK;
+    return h->is_openai                         ? read_openai(h, w)
+           : h->form.style == TS_STYLE_FIELDS ? read_alpaca(h, w)
+                                              : read_sharegpt(h, w);
 }

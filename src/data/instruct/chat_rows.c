@@ -34,7 +34,10 @@ typedef struct chat_rows {
 
 static chat_rows *inside(const ts_rows *r) { return (chat_rows *)(uintptr_t)r; }
 
-bool ts_chat_rows_is_path(const char *path) { return ts_path_ends(path, ".json") || ts_path_ends(path, ".jsonl"); }
+bool ts_chat_rows_is_path(const char *path)
+{
+    return ts_path_ends(path, ".json") || ts_path_ends(path, ".jsonl") || ts_path_ends(path, ".parquet");
+}
 
 /* ---- readers ---- */
 

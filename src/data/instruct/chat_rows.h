@@ -23,7 +23,7 @@ typedef struct ts_chat_counts {
     int64_t packs;            /* rows that they are packed into (--pack) */
 } ts_chat_counts;
 
-/* Whether the path is one of conversations: it ends in .json or .jsonl. */
+/* Whether the path is one of conversations: it ends in .json, .jsonl or .parquet. */
 bool ts_chat_rows_is_path(const char *path);
 /* Every record is read and encoded once, by all cores: a bad one is TS_ERR_USER with file, line and field, or left
  * out, named and counted (--on-bad-record skip). Data that train nothing, and templates that lose the answer, are

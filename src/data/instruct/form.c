@@ -87,6 +87,9 @@ static ts_status use_names(ts_record_form *f, json_t *names, const json_t *colum
     use_style(f, turns || is_openai ? TS_STYLE_TURNS : TS_STYLE_FIELDS);
     if (is_openai)
         use_tags(f, openai);
+    if (columns != names && json_is_object(columns)) /* of an entry, only what is named is read */
+        for (int i = TS_COLUMN_PROMPT; i <= TS_COLUMN_RESPONSE; i++)
+            f->column[i] = NULL;
     /* then these are read only where they are named */
     f->column[TS_COLUMN_SYSTEM] = f->column[TS_COLUMN_TOOLS] = f->column[TS_COLUMN_HISTORY] = NULL;
     if (columns && !json_is_object(columns))
@@ -97,15 +100,21 @@ static ts_status use_names(ts_record_form *f, json_t *names, const json_t *colum
     return take_names(tags, tag_name, TS_N_TAGS, f->tag, from);
 }
 
-ts_status ts_record_form_map(ts_record_form *f, const char *map_keys)
+ts_status ts_record_form_map_as(ts_record_form *f, const char *formatting, const char *map_keys)
 {
     json_t *o;
-    TS_TRY(ts_json_parse(map_keys, strlen(map_keys), "--map-keys", &o));
+    const char *given = map_keys ? map_keys : "{}";
+    TS_TRY(ts_json_parse(given, strlen(given), "--map-keys", &o));
     const ts_status st = json_is_object(o)
-                             ? use_names(f, o, o, json_object_get(o, "tags"), NULL, "--map-keys")
+                             ? use_names(f, o, o, json_object_get(o, "tags"), formatting, "--map-keys")
                              : ts_error(TS_ERR_USER, "--map-keys: expected a JSON object, {\"prompt\": \"question\", ...}");
     json_decref(o);
     return st;
+}
+
+ts_status ts_record_form_map(ts_record_form *f, const char *map_keys)
+{
+    return ts_record_form_map_as(f, NULL, map_keys);
 }
 
 static ts_status use_entry(ts_record_form *f, json_t *entry, const char *file, const char *folder, const char *name,

@@ -48,6 +48,8 @@ void ts_record_form_init(ts_record_form *f);
 void ts_record_form_deinit(ts_record_form *f);
 /* By a JSON text of --map-keys: {"prompt": "question", "query": "", ..., "tags": {...}}; an empty name: no such field. */
 ts_status ts_record_form_map(ts_record_form *f, const char *map_keys) TS_NODISCARD;
+/* By a formatting, alpaca, sharegpt or openai, and the names of --map-keys, NULL: none. */
+ts_status ts_record_form_map_as(ts_record_form *f, const char *formatting, const char *map_keys) TS_NODISCARD;
 /* By the entry `name` of FOLDER/dataset_info.json; path: its file, in the folder unless it begins with a slash. */
 ts_status ts_record_form_find(ts_record_form *f, const char *folder, const char *name, ts_str *path) TS_NODISCARD;
 /* Of a style that is told by the record: its columns and tags. A record that is of none is TS_ERR_USER. */

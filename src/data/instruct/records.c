@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "data/textfeed.h"
+#include "io/parquet/parquet.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -87,21 +88,55 @@ static ts_status find_records(ts_records *r, ts_textfeed *feed, ts_text_batch *b
     }
 }
 
-ts_status ts_records_open(const char *path, ts_records **out)
+/* Rows of a Parquet file are kept as JSON; a row's number is its line. */
+static ts_status find_rows(ts_records *r, ts_parquet *p, const char *path)
+{
+    bool found = true;
+    TS_TRY(ts_grow(&r->file, &r->cap_files, r->n_files + 1, sizeof *r->file));
+    record_file *f = &r->file[r->n_files];
+    *f = (record_file){ 0 };
+    TS_TRY(ts_strdup(path, &f->name));
+    r->n_files++;
+    for (int64_t row = 1;; row++) {
+        const size_t at = f->kept.len;
+        TS_TRY(ts_parquet_next(p, &f->kept, &found));
+        if (!found)
+            return TS_OK;
+        TS_TRY(ts_grow(&r->v, &r->cap, r->n + 1, sizeof *r->v));
+        r->v[r->n++] = (record){ .at = at, .n = f->kept.len - at, .line = row, .is_kept = true };
+    }
+}
+
+static ts_status open_parquet(ts_records *r, const char *path)
+{
+    ts_parquet *p;
+    TS_TRY(ts_parquet_open(path, &p));
+    const ts_status st = find_rows(r, p, path);
+    ts_parquet_close(&p);
+    return st;
+}
+
+static ts_status open_texts(ts_records *r, const char *path)
 {
     static const char *key = "text";
     const ts_feed_options o = { .input = { &path, 1 }, .json_keys = { &key, 1 }, .any_name = true };
-    ts_records *r = NULL;
     ts_textfeed *feed = NULL;
     ts_text_batch batch = { 0 };
-    TS_TRY(ts_alloc(&r, 1, sizeof *r));
     ts_status st = ts_textfeed_create(&o, &feed);
     if (st == TS_OK)
         st = find_records(r, feed, &batch);
-    if (st == TS_OK && !r->n)
-        st = ts_error(TS_ERR_USER, "%s: there is no record in it", path);
     ts_text_batch_deinit(&batch);
     ts_textfeed_destroy(&feed);
+    return st;
+}
+
+ts_status ts_records_open(const char *path, ts_records **out)
+{
+    ts_records *r = NULL;
+    TS_TRY(ts_alloc(&r, 1, sizeof *r));
+    ts_status st = ts_parquet_is(path) ? open_parquet(r, path) : open_texts(r, path);
+    if (st == TS_OK && !r->n)
+        st = ts_error(TS_ERR_USER, "%s: there is no record in it", path);
     if (st != TS_OK)
         ts_records_close(&r);
     else

@@ -13,6 +13,7 @@ const ts_option ts_chat_option_rows[] = {
         "tokenizer_config.json)"),
     TS_ROW_IS(TS_OPTION_DECIDES | TS_OPTION_PLACE, TEXT, ts_chat_options, chat_template, "chat-template", NULL, 0, 0, NULL,
               GROUP, "with --hf-chat-template: a Jinja file that is taken instead"),
+    TS_PROMPT_ROWS(TS_OPTION_DECIDES, ts_chat_options, prompt, GROUP),
     ROW(TEXT, template_now, "template-now", NULL,
         "the date, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, that a template's strftime_now shows (the clock's, when the "
         "data are opened)"),
@@ -38,6 +39,11 @@ const size_t ts_chat_option_count = sizeof ts_chat_option_rows / sizeof *ts_chat
 #define RECORDS "conversations, which `tessera posttrain` trains on; this command trains on the tokens of --data-path"
 const ts_option ts_chat_later_rows[] = {
     TS_LATER("hf-chat-template", 0, NULL, RECORDS),
+    TS_LATER("prompt-type", 1, "empty", RECORDS),
+    TS_LATER("prompt-type-path", 1, NULL, RECORDS),
+    TS_LATER("enable-thinking", 1, "none", RECORDS),
+    TS_LATER("reasoning-effort", 1, "none", RECORDS),
+    TS_LATER("drop-thinking", 1, "true", RECORDS),
     TS_LATER("mask-history", TS_OPTION_ANY, "false|False", RECORDS),
     TS_LATER("pack", TS_OPTION_ANY, "false|False", RECORDS),
     TS_LATER("map-keys", 1, NULL, RECORDS),
@@ -58,17 +64,21 @@ ts_status ts_chat_tokenizer_open(const char *folder, const ts_text_options *text
 }
 
 static ts_status open_encoder(const ts_chat_options *o, const char *folder, const ts_text_options *text,
-                              const ts_tokenizer *tok, ts_chat_encoder **out)
+                              ts_text_tokenizer *tok, ts_chat_encoder **out)
 {
     const char *own = text->name_or_path;
     const bool has = folder && ts_chat_template_is_in(folder);
+    if (o->hf_chat_template && o->prompt.type)
+        return ts_error(TS_ERR_USER, "--hf-chat-template and --prompt-type: conversations are written in one way");
+    if (o->prompt.type)
+        return ts_prompt_encoder_create(&o->prompt, tok, out);
     if (!o->hf_chat_template)
         return ts_error(TS_ERR_USER, "how are conversations written? --hf-chat-template takes the template of the "
-                                     "model's folder");
+                                     "model's folder, --prompt-type NAME one of MindSpeed LLM's");
     if (!folder && !own)
         return ts_error(TS_ERR_USER, "--hf-chat-template: no folder is given that could hold a template (--load, "
                                      "--tokenizer-name-or-path)");
-    return ts_chat_hf_encoder_create(has || !own ? folder : own, o->chat_template, o->template_now, tok, out);
+    return ts_chat_hf_encoder_create(has || !own ? folder : own, o->chat_template, o->template_now, tok->tok, out);
 }
 
 ts_status ts_chat_writer_open(const ts_chat_options *o, const char *folder, const ts_text_options *text,
@@ -76,7 +86,7 @@ ts_status ts_chat_writer_open(const ts_chat_options *o, const char *folder, cons
 {
     ts_chat_writer w = { 0 };
     TS_TRY(ts_chat_tokenizer_open(folder, text, &w.tok));
-    const ts_status st = open_encoder(o, folder, text, w.tok.tok, &w.encoder);
+    const ts_status st = open_encoder(o, folder, text, &w.tok, &w.encoder);
     if (st != TS_OK)
         ts_chat_writer_close(&w);
     else

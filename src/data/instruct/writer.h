@@ -3,12 +3,13 @@
 #define TS_DATA_INSTRUCT_WRITER_H
 #include "base/option.h"
 #include "text/chat/encoder.h"
-#include "text/text_options.h"
+#include "text/prompt/prompt.h"
 
 typedef struct ts_chat_options {
     bool hf_chat_template, mask_history, pack;
     const char *chat_template, *template_now, *map_keys, *dataset_dir;
     ts_option_list dataset;
+    ts_prompt_options prompt;
     int64_t max_samples; /* 0: all */
     int on_bad_record;   /* TS_BAD_RECORD_* */
 } ts_chat_options;

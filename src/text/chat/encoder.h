@@ -18,7 +18,9 @@ typedef enum ts_chat_train {
 enum { TS_CHAT_NO_LABEL = -100 };
 
 typedef struct ts_chat_tokens {
-    ts_ids ids, labels; /* of one length; a label is the id at its own place, or TS_CHAT_NO_LABEL */
+    /* Of one length. A label is the id at its own place, or TS_CHAT_NO_LABEL; where answers have no end of their own,
+     * the first place behind one has the end token as its label. */
+    ts_ids ids, labels;
 } ts_chat_tokens;
 
 typedef struct ts_chat_encoder ts_chat_encoder;

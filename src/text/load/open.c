@@ -1,7 +1,5 @@
-/* Which files a tokenizer is made of, and of what kind each is. */
+/* Which files a tokenizer is made of, and of what kind each is; ts_tokenizer_open is in text/open.c. */
 #include "base/file.h"
-#include "io/gguf/gguf.h"
-#include "text/gguf/gguf_tokenizer.h"
 #include "text/tok.h"
 
 #include <string.h>
@@ -170,26 +168,12 @@ static ts_status load_beside(ts_tokenizer *tok, const char *path)
     return st;
 }
 
-ts_status ts_tokenizer_open(const char *path, const ts_tokenizer_options *options,
-                            ts_tokenizer **out)
+ts_status ts_load_path(ts_tokenizer *tok, const char *path, const ts_tokenizer_options *options)
 {
-    ts_tokenizer *tok = NULL;
-    if (ts_gguf_is(path))
-        return ts_tokenizer_open_gguf(path, out);
-    TS_TRY(ts_tokenizer_new(NULL, &tok));
-    ts_status st;
-    if (ts_path_is_dir(path)) {
-        st = load_folder(tok, path, options);
-    } else {
-        st = load_file(tok, path, options);
-        if (st == TS_OK)
-            st = load_beside(tok, path);
-    }
-    if (st != TS_OK)
-        ts_tokenizer_destroy(&tok);
-    else
-        *out = tok;
-    return st;
+    if (ts_path_is_dir(path))
+        return load_folder(tok, path, options);
+    TS_TRY(load_file(tok, path, options));
+    return load_beside(tok, path);
 }
 
 ts_status ts_tokenizer_open_gpt2(const char *vocab_file, const char *merge_file, ts_tokenizer **out)

@@ -7,7 +7,7 @@ ts_status ts_prompt_work_create(const ts_prompt *p, ts_prompt_work **out)
 {
     ts_prompt_work *w;
     TS_TRY(ts_alloc(&w, 1, sizeof *w));
-    const ts_status st = ts_tokenizer_scratch_create(p->tok->tok, &w->scratch);
+    const ts_status st = ts_tokenizer_scratch_create(p->tok, &w->scratch);
     if (st == TS_OK)
         *out = w;
     else
@@ -35,7 +35,7 @@ void ts_prompt_work_destroy(ts_prompt_work **work)
 
 ts_status ts_prompt_put(const ts_prompt *p, ts_prompt_work *w, const char *s, size_t n)
 {
-    return n ? ts_tokenizer_encode(p->tok->tok, w->scratch, s, n, false, &w->ids) : TS_OK;
+    return n ? ts_tokenizer_encode(p->tok, w->scratch, s, n, false, &w->ids) : TS_OK;
 }
 
 ts_status ts_prompt_end(ts_prompt_work *w)
@@ -491,26 +491,38 @@ static ts_status add_none(ts_ids *to, size_t n)
     return TS_OK;
 }
 
+/* Whether answer i of a conversation has labels. */
+static bool is_trained(const ts_prompt_talk *t, size_t i, bool last_only)
+{
+    size_t n = 0, last = 0, found = t->n;
+    for (size_t k = 0; k < t->n; k++)
+        if (t->v[k].role == TS_PROMPT_ASSISTANT || t->v[k].role == TS_PROMPT_FUNCTION) {
+            last = n;
+            found = n++ == i ? k : found;
+        }
+    return found < t->n && !t->v[found].untrained && (!last_only || i == last);
+}
+
 ts_status ts_prompt_sample(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_talk *t, int64_t limit,
                            int64_t part, bool last_only, ts_ids *ids, ts_ids *labels)
 {
     ts_prompt_pairs pairs;
-    const size_t begin = ids->n;
+    bool trained = false; /* the answer before */
     TS_TRY(ts_prompt_encode(p, w, t, limit, &pairs));
     for (size_t i = 0; i < pairs.n; i++) {
         ts_prompt_pair v = pairs.v[i];
-        const bool is_trained = !last_only || i + 1 == pairs.n, ends_one = p->is_efficient && ids->n > begin;
         if (part > 0)
             fit_longer(&v.n_source, &v.n_target, (size_t)part);
         TS_TRY(add_many(ids, v.source, v.n_source));
         TS_TRY(add_none(labels, v.n_source));
-        if (ends_one && v.n_source && !last_only) /* the end of the answer before */
+        if (p->is_efficient && trained && v.n_source) /* the end of the answer before */
             labels->v[labels->n - v.n_source] = p->eos;
+        trained = is_trained(t, i, last_only);
         TS_TRY(add_many(ids, v.target, v.n_target));
-        TS_TRY(is_trained ? add_many(labels, v.target, v.n_target) : add_none(labels, v.n_target));
+        TS_TRY(trained ? add_many(labels, v.target, v.n_target) : add_none(labels, v.n_target));
     }
     if (!p->is_efficient)
         return TS_OK;
     TS_TRY(ts_ids_add(ids, p->eos));
-    return ts_ids_add(labels, p->eos);
+    return ts_ids_add(labels, trained ? p->eos : -100);
 }

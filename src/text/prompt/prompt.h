@@ -5,14 +5,15 @@
 #ifndef TS_TEXT_PROMPT_PROMPT_H
 #define TS_TEXT_PROMPT_PROMPT_H
 #include "base/json.h"
+#include "text/chat/encoder.h"
 #include "text/text_options.h"
 
-#define TS_PROMPT_THINKING(W)                                                                                \
-    W(TS_PROMPT_THINKING_NONE, "none,None")                                                                  \
-    W(TS_PROMPT_THINKING_TRUE, "true,True")                                                                  \
+#define TS_PROMPT_THINKING(W)                                                                               \
+    W(TS_PROMPT_THINKING_NONE, "none,None")                                                                 \
+    W(TS_PROMPT_THINKING_TRUE, "true,True")                                                                 \
     W(TS_PROMPT_THINKING_FALSE, "false,False")
 typedef enum ts_prompt_thinking { TS_PROMPT_THINKING(TS_CHOICE_VALUE) } ts_prompt_thinking;
-#define TS_PROMPT_EFFORTS(W)                                                                                 \
+#define TS_PROMPT_EFFORTS(W)                                                                                \
     W(TS_PROMPT_EFFORT_NONE, "none") W(TS_PROMPT_EFFORT_HIGH, "high") W(TS_PROMPT_EFFORT_MAX, "max")
 typedef enum ts_prompt_effort { TS_PROMPT_EFFORTS(TS_CHOICE_VALUE) } ts_prompt_effort;
 #define TS_PROMPT_DROPS(W) W(TS_PROMPT_DROP, "true,True") W(TS_PROMPT_KEEP, "false,False")
@@ -23,20 +24,21 @@ typedef struct ts_prompt_options {
     int thinking, effort,
         drop_thinking; /* TS_PROMPT_THINKING_*, TS_PROMPT_EFFORT_*, TS_PROMPT_DROP or KEEP */
 } ts_prompt_options;
-#define TS_PROMPT_ROWS(struct_, field_, group_)                                                              \
-    TS_ROW(TEXT, struct_, field_.type, "prompt-type", NULL, 0, 0, NULL, group_,                              \
-           "template of conversations: qwen3, llama3, deepseek3, ..."),                                      \
-        TS_ROW(TEXT, struct_, field_.path, "prompt-type-path", NULL, 0, 0, NULL, group_,                     \
-               "file of templates in MindSpeed LLM's form, in place of the built-in list"),                  \
-        TS_ROW(CHOICE, struct_, field_.thinking, "enable-thinking", "none", 0, 0,                            \
-               TS_CHOICES(TS_PROMPT_THINKING), group_,                                                       \
-               "answers without a thought get an empty one: in the answer (true), in the "                   \
-               "prompt (none), or all thoughts are removed and the prompt has it (false)"),                  \
-        TS_ROW(CHOICE, struct_, field_.effort, "reasoning-effort", "none", 0, 0,                             \
-               TS_CHOICES(TS_PROMPT_EFFORTS), group_,                                                        \
-               "of deepseek4 with --enable-thinking true; max asks for it in the prompt"),                   \
-        TS_ROW(CHOICE, struct_, field_.drop_thinking, "drop-thinking", "true", 0, 0,                         \
-               TS_CHOICES(TS_PROMPT_DROPS), group_,                                                          \
+/* is_: TS_OPTION_DECIDES where a run's data depend on them, else 0. */
+#define TS_PROMPT_ROWS(is_, struct_, field_, group_)                                                        \
+    TS_ROW_IS(is_, TEXT, struct_, field_.type, "prompt-type", NULL, 0, 0, NULL, group_,                     \
+           "template of conversations: qwen3, llama3, deepseek3, ..."),                                     \
+        TS_ROW_IS((is_) | TS_OPTION_PLACE, TEXT, struct_, field_.path, "prompt-type-path", NULL, 0, 0, NULL, group_,\
+               "file of templates in MindSpeed LLM's form, in place of the built-in list"),                 \
+        TS_ROW_IS(is_, CHOICE, struct_, field_.thinking, "enable-thinking", "none", 0, 0,                   \
+               TS_CHOICES(TS_PROMPT_THINKING), group_,                                                      \
+               "answers without a thought get an empty one: in the answer (true), in the "                  \
+               "prompt (none), or all thoughts are removed and the prompt has it (false)"),                 \
+        TS_ROW_IS(is_, CHOICE, struct_, field_.effort, "reasoning-effort", "none", 0, 0,                    \
+               TS_CHOICES(TS_PROMPT_EFFORTS), group_,                                                       \
+               "of deepseek4 with --enable-thinking true; max asks for it in the prompt"),                  \
+        TS_ROW_IS(is_, CHOICE, struct_, field_.drop_thinking, "drop-thinking", "true", 0, 0,                \
+               TS_CHOICES(TS_PROMPT_DROPS), group_,                                                         \
                "of deepseek4: thoughts before the last question are left out")
 
 /* Who says it. */
@@ -57,6 +59,7 @@ typedef struct ts_prompt_turn {
     ts_prompt_text content, thought; /* thought: OpenAI's reasoning_content */
     const json_t *calls;             /* OpenAI's tool_calls of an assistant; NULL: none */
     ts_prompt_text call_id;          /* of an observation: which call it is of */
+    bool untrained;                  /* an answer without labels: OpenAI's "weight" is 0 */
 } ts_prompt_turn;
 
 /* A conversation; zero-initialise. Texts and values are borrowed. */
@@ -113,9 +116,12 @@ ts_status ts_prompt_encode(const ts_prompt *p, ts_prompt_work *w, const ts_promp
  * written, the last turn is an empty answer and the target is not looked at. */
 ts_status ts_prompt_encode_last(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_talk *t,
                                 ts_prompt_pair *out) TS_NODISCARD;
-/* A sample of tuning: ids and labels (-100: none) of all turns appended, the labels being the targets and
- * what ends them. last_only: of the last answer alone. part > 0: each pair is cut to that many ids (neat
- * packing). */
+/* A sample of tuning: ids and labels (-100: none) of all turns appended, the labels being the targets and what
+ * ends them. last_only: of the last answer alone. part > 0: each pair is cut to that many ids (neat packing). */
 ts_status ts_prompt_sample(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_talk *t, int64_t limit,
                            int64_t part, bool last_only, ts_ids *ids, ts_ids *labels) TS_NODISCARD;
+
+/* The template as one of the ways of writing conversations. tok: as for ts_prompt_open. */
+ts_status ts_prompt_encoder_create(const ts_prompt_options *o, ts_text_tokenizer *tok,
+                                   ts_chat_encoder **out) TS_NODISCARD;
 #endif

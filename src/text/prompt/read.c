@@ -308,7 +308,7 @@ ts_status ts_prompt_open(const ts_prompt_options *o, ts_text_tokenizer *tok, ts_
     if (o->effort != TS_PROMPT_EFFORT_NONE && o->thinking != TS_PROMPT_THINKING_TRUE)
         return ts_error(TS_ERR_USER, "--reasoning-effort needs --enable-thinking true");
     TS_TRY(ts_alloc(&p, 1, sizeof *p));
-    p->tok = tok;
+    p->tok = tok->tok;
     p->thinking = (ts_prompt_thinking)o->thinking;
     p->effort = (ts_prompt_effort)o->effort;
     p->drops = o->drop_thinking == TS_PROMPT_DROP;

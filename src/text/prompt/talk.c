@@ -48,7 +48,9 @@ static ts_status read_turn(const json_t *m, size_t i, ts_prompt_talk *t)
         TS_TRY(ts_prompt_talk_add(t, roles[k].role, content.s ? content.s : "", content.n));
         ts_prompt_turn *turn = &t->v[t->n - 1];
         const json_t *calls = json_object_get(m, "tool_calls");
+        const json_t *weight = json_object_get(m, "weight");
         turn->calls = json_array_size(calls) ? calls : NULL;
+        turn->untrained = json_is_number(weight) && json_number_value(weight) == 0;
         TS_TRY(read_text(m, i, "tool_call_id", &turn->call_id));
         return read_text(m, i, "reasoning_content", &turn->thought);
     }

@@ -43,7 +43,7 @@ enum {
 struct ts_prompt {
     json_t *json; /* the template's object, whose texts are borrowed */
     const char *name;
-    const ts_text_tokenizer *tok;
+    const ts_tokenizer *tok; /* lent */
     ts_prompt_class kind;
     ts_prompt_slots part[TS_PROMPT_PARTS]; /* TS_PROMPT_OF_ROLE + role: of its messages */
     char *system;                          /* default_system */

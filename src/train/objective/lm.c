@@ -281,7 +281,7 @@ static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const ts_mic
     ts_xent_op x = o->network.kind->head(o->network.self);
     x.labels = b->labels;
     x.chosen = b->some ? &b->chosen : NULL;
-    x.late = true;
+    x.late = !o->at_once;
     if (taught) {
         const ts_distill_op d = { .student = x, .teacher = t->network.kind->head(t->network.self),
                                   .temperature = t->temperature, .kl = t->kl, .ce = t->ce };
@@ -344,7 +344,7 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
     if (o->teacher.network.kind)
         TS_TRY(teach(o, tape, &call, &taught));
     TS_TRY(o->network.kind->forward(o->network.self, tape, &call, &x));
-    if (ends)
+    if (ends && !o->leaves)
         TS_TRY(losses_of(o, tape, m, &b->told[0], x, taught, "loss", &x, taught && !m->evaluates ? &hard : NULL));
     ts_pass(out, x);
     for (int i = 0; i < more.n; i++)
@@ -356,9 +356,8 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
     return TS_OK;
 }
 
-static ts_status forward(ts_objective *base, ts_tape *tape, const ts_micro_batch *m, ts_passed *out)
+ts_status ts_lm_objective_run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m, ts_passed *out)
 {
-    const ts_lm_objective *o = (const ts_lm_objective *)(const void *)base;
     const int64_t n = room(o, m);
     lm_batch b;
     int32_t *buffer = NULL;
@@ -369,6 +368,11 @@ static ts_status forward(ts_objective *base, ts_tape *tape, const ts_micro_batch
     ts_device_book(tape->dev, TS_MEM_DATA, -n * (int64_t)sizeof *buffer);
     ts_free(&buffer);
     return st == TS_OK ? run(o, tape, m, &b, out) : st;
+}
+
+static ts_status forward(ts_objective *base, ts_tape *tape, const ts_micro_batch *m, ts_passed *out)
+{
+    return ts_lm_objective_run((const ts_lm_objective *)(const void *)base, tape, m, out);
 }
 
 /* The stream, or the rows of it that are here, of all streams where there are several; and what is beside it. */

@@ -26,6 +26,8 @@ typedef struct ts_lm_objective {
     bool has_labels;   /* likewise; some tokens have none */
     const ts_layer_range *layers; /* [base.parts] of each part; NULL: one part has all */
     ts_lm_teacher teacher;
+    bool at_once; /* losses have their values behind the forward pass already, at the price of making logits twice */
+    bool leaves;  /* the last part gives what the network does, [rows, width], and takes no losses */
     int64_t rows_shared; /* processes that share out the rows of what is passed: 0 is 1 */
 } ts_lm_objective;
 
@@ -38,4 +40,7 @@ void ts_lm_objective_teach(ts_lm_objective *o, const ts_lm_teacher *teacher);
 /* Cuts it into parts: the layers of each, which are borrowed. */
 void ts_lm_objective_cut(ts_lm_objective *o, const ts_layer_range *layers, int64_t parts,
                          int64_t rows_shared);
+/* One micro-batch through a part, as the objective's forward: for who makes something else of it. */
+ts_status ts_lm_objective_run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m,
+                              ts_passed *out) TS_NODISCARD;
 #endif

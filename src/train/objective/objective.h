@@ -22,6 +22,7 @@ typedef struct ts_micro_batch {
     int64_t pass;      /* which of this process's micro-batches of the step it is */
     float balance;     /* weight of its auxiliary losses of experts; 0: it evaluates */
     bool evaluates;    /* nothing is dropped out, no gradient will come */
+    int look;          /* which of the objective's looks this is, from 1 (it evaluates then); 0: none */
     int64_t part;      /* which part of the objective's runs, and what the part before gave; the first
                           part has nothing */
     ts_passed in;
@@ -34,8 +35,21 @@ typedef struct ts_side_loss {
     char name[32]; /* in logs: "mtp_1 loss" */
     double weight;
     int64_t ahead;
+    const char *counts; /* fp32 [1] of a sample, in its first row: how much its value counts; NULL: as the objective's */
 } ts_side_loss;
-enum { TS_SIDE_LOSSES = TS_PASSED - 1 };
+enum { TS_SIDE_LOSSES = TS_PASSED - 1, TS_LOOKS = 3 };
+
+/* A model that is compared with: who goes on must know it. */
+typedef struct ts_compared {
+    const char *folder;
+    int64_t step; /* of its checkpoints; -1: the newest, or it is a Hugging Face folder */
+} ts_compared;
+
+/* What one look finds of each row of a batch becomes a field of it, fp64 [1], which the samples leave room for. */
+typedef struct ts_look {
+    const char *field;
+    int64_t every, from; /* of so many rows of a sample one, beginning with this; 0: all */
+} ts_look;
 
 /* Whoever implements one puts this first into a struct of his own. */
 typedef struct ts_objective ts_objective;
@@ -70,6 +84,15 @@ struct ts_objective {
      * i of what the first hands on to the second, how its rows lie on either one's processes at the border (tp and
      * cp are set): returns the positions of a sample. 0, and NULL: every process has all rows. */
     int64_t (*lies)(const ts_objective *o, int i, ts_seam_side side[2]);
+    /* Passes over a global batch before it is trained or evaluated on, forward alone, with the weights as they are: [n_looks].
+     * In one the last part gives what it has found, fp64, instead of losses. begin_look: before look k, from 0, and with
+     * `ends` behind it, on every process. looked: behind all looks, or where there are none before the batch is
+     * used, of each micro-batch; `peers` are the processes that have other samples of it. Either may be NULL. */
+    ts_look look[TS_LOOKS];
+    int n_looks;
+    void (*begin_look)(ts_objective *o, int k, bool ends);
+    ts_status (*looked)(ts_objective *o, const ts_micro_batch *m, ts_comm *peers);
+    const ts_compared *compared; /* told in checkpoints; NULL: nothing */
     bool varies; /* that is the most: a micro-batch may have fewer rows, whose number travels ahead of them */
     /* Operations of a step over so many samples. */
     double (*flops)(const ts_objective *o, int64_t samples);

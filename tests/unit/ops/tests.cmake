@@ -1,6 +1,7 @@
 ts_unit_test(ops attention LINK ts_ops)
 ts_unit_test(ops narrow LINK ts_ops)
 ts_unit_test(ops distill LINK ts_ops)
+ts_unit_test(ops prefer LINK ts_ops)
 ts_unit_test(ops judge LINK ts_ops)
 ts_unit_test(ops experts LINK ts_ops)
 ts_unit_test(ops gate LINK ts_ops)

@@ -41,6 +41,7 @@ static const ts_foreign rows[] = {
     IDLE_BUT("use-liger-kernel", NO, KERNEL),
     IDLE_BUT("use-unsloth", NO, KERNEL),
     IDLE_BUT("use-unsloth-gc", NO, KERNEL),
+    IDLE_BUT("use-v1-kernels", NO, KERNEL),
     IDLE_BUT("torch-compile", NO, KERNEL),
     IDLE_BUT("upcast-layernorm", NO, "norms are computed in fp32 always"),
     IDLE_BUT("upcast-lmhead-output", NO, "the loss is computed in fp32 always"),

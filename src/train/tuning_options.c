@@ -128,6 +128,7 @@ ts_tuning_data ts_tuning_options_data(const ts_tuning_options *o, int64_t global
     return (ts_tuning_data){ .kind = o->stage == TS_STAGE_KTO ? TS_ROWS_KTO : is_pairs(o->stage) ? TS_ROWS_PAIRS : TS_ROWS_SFT,
                              .shuffles = o->shuffles, .fills_epochs = o->padded_samples, .shuffles_all = o->full_shuffle,
                              .compares = is_pairs(o->stage) && o->stage != TS_STAGE_REWARD,
+                             .labels = o->stage == TS_STAGE_CLASSES ? o->labels : 0,
                              .cuts = o->cuts, .pads_left = o->padding_side == TS_PADDING_LEFT,
                              .has_ordinals = o->neat_pack, .piece = o->piece, .global = global };
 }

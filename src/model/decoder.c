@@ -70,7 +70,7 @@ static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
     TS_TRY(ts_norm_declare(&last, "decoder.final_layernorm", &d->final_norm));
     if (a->reward)
         return ts_decoder_declare_reward(d, &last);
-    d->head = (ts_linear){ .in = a->hidden, .out = rows, .has_bias = a->bias_head, .tied = a->tied,
+    d->head = (ts_linear){ .in = a->hidden, .out = a->labels ? a->labels : rows, .has_bias = a->bias_head, .tied = a->tied,
                            .decoupled = true, .w = a->tied ? d->embedding : NULL };
     ts_declarer by_rows = last;
     by_rows.group = last.group ? &d->vocabulary : NULL;

@@ -101,6 +101,10 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *use, ts_
     const json_t *s = ts_checkpoint_state(ck);
     const char *type = json_string_value(json_object_get(s, "file_dtype"));
     TS_TRY(ts_checkpoint_describe(ck, &m->family, a, &m->config));
+    if (use->labels && a->labels != use->labels)
+        return ts_error(TS_ERR_USER, "--num-labels %lld: %s %s", (long long)use->labels, ts_checkpoint_path(ck),
+                        a->labels ? "has another number of classes" : "is of a language model: a head of classes begins with a "
+                                                                      "Hugging Face folder (--save-hf)");
     if (!type || !ts_st_dtype_from_name(type, &m->file_dtype))
         return ts_error(TS_ERR_USER, "%s: file_dtype is missing or not the name of a type",
                         ts_checkpoint_state_file(ck));

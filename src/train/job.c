@@ -142,6 +142,7 @@ static ts_model_use use_of(ts_job *j)
                            .int8 = j->o->train.int8 != TS_INT8_NONE,
                            .int8_head = j->o->train.int8 == TS_INT8_ALL,
                            .freeze = j->o->train.freeze,
+                           .labels = j->o->tuning.stage == TS_STAGE_CLASSES ? j->o->tuning.labels : 0,
                            .lora = &j->o->lora, .set = j->set, .seed = (uint64_t)j->o->train.seed,
                            .keeps_tops = ts_train_keeps_tops(&j->o->train),
                            .steps_whole = ts_train_steps_whole(&j->o->train),
@@ -172,6 +173,8 @@ static ts_status model_from_options(ts_job *j, const tokens_info *k)
     ts_status st = ts_model_describe(&j->o->model, j->set, k->vocab, &a);
     if (st == TS_OK && k->has_tok)
         ts_arch_take_ids(&a, &k->tok);
+    if (st == TS_OK && use.labels)
+        ts_arch_take_labels(&a, use.labels);
     if (st == TS_OK) /* again, with the vocabulary */
         st = ts_job_check_layout_of(j->o, &a, j->comm->size);
     if (st == TS_OK)

@@ -445,6 +445,8 @@ static ts_status make_trainer(ts_job *j)
                           .places = { .moves = j->o->parallel.places, .every = j->o->parallel.place_every,
                                       .fall = j->o->parallel.place_finely ? j->o->parallel.place_fall : 0 },
                           .pipeline = pipeline_of(j),
+                          .saves_trained = j->o->lora.alone,
+                          .second_rate = ts_lora_on(&j->o->lora) ? j->o->lora.plus : 0,
                           .patience = patience };
     a.feed = (ts_feed_args){ .field = field,
                              .n_fields = tunes ? ts_tuning_fields(&t, &j->o->data, a.o->seq_length, field)

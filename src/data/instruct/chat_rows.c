@@ -183,15 +183,21 @@ typedef struct looking {
     look *v; /* [records] */
 } looking;
 
-static void measure(const chat_rows *r, const ts_row *row, int64_t seq_length, look *out)
+/* Answers are compared with each other: of pairs and verdicts each must have a token within the length. */
+static ts_status measure(const chat_rows *r, const ts_row *row, int64_t seq_length, look *out)
 {
     for (int k = 0; k < (r->kind == TS_ROWS_PAIRS ? 4 : 2); k += 2) {
-        const int64_t n = row->n[k], read = seq_length && n > seq_length ? seq_length : n;
+        const int64_t n = row->n[k], read = seq_length && n > seq_length ? seq_length : n, before = out->trained;
         out->tokens += read;
         out->lost += n - read;
         for (int64_t t = 1; t < read; t++)
             out->trained += row->v[k + 1][t] != TS_CHAT_NO_LABEL;
+        if (r->kind != TS_ROWS_SFT && out->trained == before)
+            return ts_error(TS_ERR_USER, "%s: %lld tokens, and none of the answer within %lld: a longer --seq-length is "
+                                         "needed, or such records are left out (--on-bad-record skip)",
+                            r->table.key[k], (long long)n, (long long)read);
     }
+    return TS_OK;
 }
 
 static void look_at(void *ctx, int64_t begin, int64_t end, int thread)
@@ -205,8 +211,8 @@ static void look_at(void *ctx, int64_t begin, int64_t end, int thread)
         look *out = &l->v[i];
         out->status = st == TS_OK ? read_record(l->r, &v, i, &row) : st;
         if (out->status == TS_OK)
-            measure(l->r, &row, l->seq_length, out);
-        else if (ts_strdup(ts_error_message(), &out->why) != TS_OK)
+            out->status = ts_records_error(l->r->records, i, measure(l->r, &row, l->seq_length, out));
+        if (out->status != TS_OK && ts_strdup(ts_error_message(), &out->why) != TS_OK)
             out->status = TS_ERR_NOMEM;
     }
     if (st == TS_OK)

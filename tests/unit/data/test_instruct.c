@@ -307,6 +307,14 @@ static void what_is_read_is_counted(void **state)
     scene_rows_close(&s);
     REFUSED(scene_rows(&s, TS_ROWS_SFT, 2, "{'messages': [" U("Q1") "," A("one two three") "]}\n"), TS_ERR_USER,
             "there is nothing to train on");
+    /* of pairs both answers are needed */
+    static const char pairs[] = "{'prompt': 'Q', 'chosen': 'a', 'rejected': 'b'}\n"
+                                "{'prompt': 'a question that is longer than all', 'chosen': 'a', 'rejected': 'b'}\n";
+    OK(scene_rows(&s, TS_ROWS_PAIRS, 16, pairs));
+    assert_int_equal(s.rows->n, 1);
+    scene_rows_close(&s);
+    s.o.on_bad_record = 0; /* stop */
+    REFUSED(scene_rows(&s, TS_ROWS_PAIRS, 16, pairs), TS_ERR_USER, "r.jsonl:2: chosen_input_ids: ");
     scene_close(&s);
 }
 

@@ -18,6 +18,9 @@ job varied 1 $pad --train-iters 6 --no-pad-to-seq-lengths --pad-to-multiple-of 1
 alike varied padded 1
 job twelve 1 $pad --train-iters 6 --variable-seq-lengths --pad-to-multiple-of 12
 alike twelve padded 1
+job dropped 1 $pad --train-iters 6 --hidden-dropout 0.1
+job dropped-varied 1 $pad --train-iters 6 --hidden-dropout 0.1 --no-pad-to-seq-lengths
+alike dropped-varied dropped 1
 job left 1 $pad --train-iters 6 --tokenizer-padding-side left
 alike left padded 1
 # they do on what they are the mean of; with one micro-batch both means are one

@@ -70,7 +70,7 @@ static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
     TS_TRY(ts_norm_declare(&last, "decoder.final_layernorm", &d->final_norm));
     if (a->reward)
         return ts_decoder_declare_reward(d, &last);
-    d->head = (ts_linear){ .in = a->hidden, .out = rows, .has_bias = a->bias_head, .tied = a->tied,
+    d->head = (ts_linear){ .in = a->hidden, .out = a->labels ? a->labels : rows, .has_bias = a->bias_head, .tied = a->tied,
                            .decoupled = true, .w = a->tied ? d->embedding : NULL };
     ts_declarer by_rows = last;
     by_rows.group = last.group ? &d->vocabulary : NULL;
@@ -418,15 +418,6 @@ ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len)
 
 /* ---- forward ---- */
 
-/* As much as transformers adds (neftune_noise_alpha): by the length that the sequences of the pass are filled up to. */
-static ts_status add_noise(ts_tape *tape, const ts_run *run, int64_t stream, ts_tensor **x)
-{
-    const ts_rng rng = ts_run_rng(run, TS_RNG_EMBEDDING, stream);
-    const ts_row_places rows = ts_run_numbers(run, run->row0);
-    const double values = (double)(run->spread ? run->spread->length : run->S) * (double)(*x)->dim[1];
-    return ts_op_noise(tape, *x, (float)(run->embedding_noise / sqrt(values)), &rng, &rows, x);
-}
-
 ts_status ts_decoder_embed(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_tensor *ids, int64_t stream,
                            ts_tensor **x)
 {
@@ -442,13 +433,13 @@ ts_status ts_decoder_embed(ts_decoder *d, ts_tape *tape, const ts_run *run, cons
     if (d->group.sequence)
         TS_TRY(ts_op_group_keep(tape, d->group.comm, *x, x));
     if (run->embedding_noise > 0)
-        TS_TRY(add_noise(tape, run, stream, x));
+        TS_TRY(ts_decoder_add_noise(tape, run, stream, x));
     if (d->embed_norm.present)
         TS_TRY(ts_op_norm(tape, &d->embed_norm.op, *x, NULL, NULL, x));
     if (run->hidden_dropout > 0) {
         const ts_rng rng = ts_run_rng(run, TS_RNG_HIDDEN_DROPOUT, stream);
         const ts_row_places rows = ts_run_numbers(run, run->row0);
-        TS_TRY(ts_op_dropout(tape, *x, run->hidden_dropout, &rng, &rows, x));
+        return ts_op_dropout(tape, *x, run->hidden_dropout, &rng, &rows, x);
     }
     return TS_OK;
 }

@@ -56,6 +56,7 @@ typedef struct ts_decoder {
     ts_storage *q_cos[TS_ARCH_MAX_ROPES], *q_sin[TS_ARCH_MAX_ROPES]; /* of queries, where they are others; else NULL */
     ts_storage *slopes; /* ALiBi, of the heads here; NULL: no layer has it */
     bool begins;           /* with values of its own, not read ones */
+    bool head_begins;      /* the output layer alone does */
     int64_t rope_positions, rope_seq; /* what the tables were made for */
     int64_t first_trained;            /* layer: those below have nothing that is trained */
     ts_expert_rules rules;            /* of training; with them: */

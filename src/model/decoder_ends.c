@@ -26,7 +26,7 @@ ts_status ts_decoder_reward(const ts_decoder *d, ts_tape *tape, ts_tensor *x, co
 ts_xent_op ts_decoder_head(const ts_decoder *d)
 {
     TS_ASSERT(!d->head.adapter, "the loss multiplies with the output layer's weight alone");
-    return (ts_xent_op){ .w = d->head.w, .b = d->head.b, .vocab = d->arch.vocab,
+    return (ts_xent_op){ .w = d->head.w, .b = d->head.b, .vocab = ts_arch_outputs(&d->arch),
                          .group = d->group.comm, .first = ts_decoder_first_token(d, d->head.w),
                          .softcap = (float)d->arch.logit_softcap,
                          .logit_scale = (float)d->arch.logit_scale, .unit_rows = d->arch.unit_head };

@@ -367,6 +367,44 @@ static ts_status xent_backward(ts_tape *tape, ts_record *r)
 
 static const ts_op xent_op = { .name = "linear_xent", .backward = xent_backward };
 
+/* ---- a frozen output layer ---- */
+
+/* Where nothing but x has a gradient that of each loss is made with it, and the backward multiplies its rows: logits are
+ * made once. Kept is as much as x. */
+static bool is_frozen(const ts_xent_op *o, const ts_tensor *x)
+{
+    return !o->late && !o->unit_rows && x->wants_grad && !ts_param_has_grad(o->w) && !ts_param_has_grad(o->b);
+}
+
+static ts_status frozen_backward(ts_tape *tape, ts_record *r)
+{
+    ts_tensor *x = r->in[0], *dx;
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
+    const ts_mix_args a = { .cols = x->dim[1], .outs = 1, .ins = 1, .dtype = x->dtype, .x = ts_tensor_data(r->saved[0]),
+                            .m = ts_tensor_data(r->out[0]->grad), .y = ts_tensor_data(dx) };
+    const double n = (double)ts_tensor_count(dx);
+    ts_launch_mix(tape->dev, &a, x->dim[0], (ts_cost){ n, 2 * n * (double)ts_dtype_size(x->dtype), x->dtype });
+    return ts_tape_accumulate(tape, x, dx);
+}
+
+static const ts_op frozen_op = { .name = "linear_xent_frozen", .backward = frozen_backward };
+
+static ts_status run_frozen(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts_tensor *loss)
+{
+    xent k = { .tape = tape, .o = o, .dtype = x->dtype, .grads = true };
+    ts_tensor *slope;
+    ts_record *r;
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &slope));
+    const results to = { .dx = slope, .loss = loss };
+    TS_TRY(run(&k, x, &to));
+    TS_TRY(ts_tape_record(tape, &frozen_op, 0, &r));
+    r->in[0] = x, r->out[0] = loss;
+    loss->wants_grad = true;
+    ts_record_save(tape, r, slope);
+    ts_tape_drop(tape, slope);
+    return TS_OK;
+}
+
 static ts_status record(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts_tensor *loss)
 {
     ts_record *r;
@@ -400,6 +438,8 @@ ts_status ts_op_linear_xent(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, T, 0, loss));
     if (argmax)
         TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, T, 0, argmax));
+    if (records && !argmax && is_frozen(o, x))
+        return run_frozen(tape, o, x, *loss);
     if (!records || !o->late || argmax) {
         const results to = { .loss = *loss, .argmax = argmax ? *argmax : NULL };
         TS_TRY(run(&k, x, &to));

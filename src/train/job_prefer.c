@@ -40,6 +40,13 @@ static void rest_adapters(void *job, bool rests)
     j->model.adapters->plan.off = rests;
 }
 
+/* The model itself, before its first step, is what it is compared with, and looks at all then. */
+static bool looks_as_it_begins(const ts_job *j)
+{
+    const bool goes_on = j->loaded > 0 && !j->o->train.finetune;
+    return j->o->prefer.precompute && !j->o->prefer.reference && !j->model.adapters && !goes_on;
+}
+
 /* Which folder it is: as the options say, or where the run began; *step likewise. */
 static ts_status find_reference(ts_job *j, const ts_checkpoint *ck, const char **folder, int64_t *step)
 {
@@ -66,14 +73,16 @@ ts_status ts_job_open_reference(ts_job *j, const ts_checkpoint *ck, const ts_mod
     if (!ts_prefer_on(j->o->tuning.stage) || !rules.refers || is_own_reference(j))
         return TS_OK;
     TS_TRY(find_reference(j, ck, &folder, &step));
+    TS_TRY(ts_strdup(folder, &j->reference_folder));
+    j->compared = (ts_compared){ j->reference_folder, step };
+    if (looks_as_it_begins(j))
+        return TS_OK;
     const ts_status st = ts_model_open(folder, ts_checkpoint_is(folder) ? step : -1, &use, &j->reference);
     if (st != TS_OK)
         return ts_error_context(st, "while opening the reference %s (--ref-model)", folder);
     if (j->reference.decoder->arch.vocab != a->vocab)
         return ts_error(TS_ERR_USER, "--ref-model %s: a vocabulary of %lld tokens, and the model's has %lld: both must have the "
                                      "same", folder, (long long)j->reference.decoder->arch.vocab, (long long)a->vocab);
-    TS_TRY(ts_strdup(folder, &j->reference_folder));
-    j->compared = (ts_compared){ j->reference_folder, step };
     return TS_OK;
 }
 

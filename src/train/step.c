@@ -42,7 +42,7 @@ static ts_status count_tokens(ts_trainer *t, ts_step_result *r)
     int64_t tokens[1 + TS_PASSED];
     for (int k = 0; k < n - 1; k++)
         tokens[k] = (int64_t)ts_flight_counts(t, k);
-    tokens[n - 1] = t->objective->counts ? tokens[0] : labels_here(t);
+    tokens[n - 1] = t->objective->counts || ts_batch_find(&t->feed.batch, "loss_mask") < 0 ? tokens[0] : labels_here(t);
     TS_TRY(ts_comm_run(t->mesh->comm[TS_MESH_DP_CP],
                        ts_all_reduce(tokens, n, TS_COMM_I64, TS_COMM_SUM)));
     TS_TRY(ts_line_tell(t->mesh, tokens, n, TS_COMM_I64));

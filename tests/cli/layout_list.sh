@@ -79,6 +79,7 @@ model() {
     answers) echo "$gated $answers" ;;
     answers-noise) echo "$gated $answers --neftune-noise-alpha 20 --hidden-dropout 0.1 --no-pad-to-seq-lengths" ;;
     pairs) echo "$gated --data-path $D/pairs --stage dpo --dpo-label-smoothing 0.1 --pref-ftx 0.2 --ref-model $D/compared" ;;
+    pairs-adapted) echo "$gated --data-path $D/pairs --stage dpo --lora-r 4 --lora-alpha 8 --lora-target-modules linear_qkv linear_proj linear_fc1 linear_fc2 --load $D/compared --finetune" ;;
     pairs-odds) echo "$gated --data-path $D/pairs --stage orpo --no-pad-to-seq-lengths" ;;
     pairs-moe) echo "$gated $experts --moe-aux-loss-coeff 0 --moe-z-loss-coeff 0 --data-path $D/pairs --stage simpo" ;;
     verdicts) echo "$gated --data-path $D/verdicts --stage kto --ref-model $D/compared --global-batch-size 4" ;;

@@ -35,6 +35,14 @@ figures ahead >"$D/a" && figures other >"$D/b" && same "$D/a" "$D/b"
 job verdicts 1 --train-iters 8 --finetune --stage kto --data-path "$D/verdicts"
 job verdicts-ahead 1 --train-iters 8 --finetune --stage kto --data-path "$D/verdicts" --precompute-ref-log-probs
 figures verdicts >"$D/b" && figures verdicts-ahead >"$D/a" && same "$D/a" "$D/b"
+# kto's divergence is of the micro-batch of all processes
+job verdicts-small 1 --train-iters 8 --finetune --stage kto --data-path "$D/verdicts" --micro-batch-size 1
+checks=$((checks + 1))
+[ "$(figures verdicts)" != "$(figures verdicts-small)" ] || wrong "kto does not depend on --micro-batch-size"
+if have_mpi; then
+    job verdicts-two 2 --train-iters 8 --finetune --stage kto --data-path "$D/verdicts" --micro-batch-size 1
+    alike verdicts-two verdicts 1
+fi
 # a resumed run keeps it, though what it loads has gone on
 for ahead in "" --precompute-ref-log-probs; do
     rm -rf "$D/half"

@@ -44,7 +44,14 @@ ts_status ts_lm_begin(ts_lm *lm)
     TS_TRY(ts_runtime_dtype(&lm->rt, &use.compute));
     TS_TRY(ts_runtime_open(&lm->rt, 0, 1, &lm->dev));
     use.dev = lm->dev;
-    return ts_model_open(lm->rt.load, lm->o.ckpt_step, &use, &lm->model);
+    TS_TRY(ts_model_open(lm->rt.load, lm->o.ckpt_step, &use, &lm->model));
+    const bool has = lm->model.decoder->arch.labels > 0;
+    if (has == lm->o.classes)
+        return TS_OK;
+    return has ? ts_error(TS_ERR_USER, "%s has a head of classes (score) in place of words, which `tessera score` tells",
+                          lm->rt.load)
+               : ts_error(TS_ERR_USER, "--head: %s has no head of classes, which `tessera posttrain` trains",
+                          lm->rt.load);
 }
 
 void ts_lm_end(ts_lm *lm)

@@ -13,6 +13,7 @@
 typedef struct ts_lm_options {
     int64_t ckpt_step;
     bool load_in_8bit, load_in_4bit;
+    bool classes; /* it is to have a head of classes, else words */
     bool reward, no_final_norm;
     const char *lora_load; /* an adapter's folder; NULL: none */
 } ts_lm_options;

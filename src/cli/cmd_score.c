@@ -11,6 +11,7 @@
 typedef struct score_options {
     const char *input, *output, *logits, *record, *replay;
     int on_bad_record;
+    bool head;
 } score_options;
 
 #define ROW(type, field, name, def, help)                                                          \
@@ -21,6 +22,8 @@ static const ts_option score_rows[] = {
         ".zst); - is the standard input"),
     TS_BAD_RECORD_ROW(score_options, on_bad_record, "score"),
     ROW(TEXT, output, "output", "-", "JSON lines: ids, logprobs, sum, count, greedy"),
+    ROW(FLAG, head, "head", NULL,
+        "of a model with a head of classes: each line's class, its probabilities and logits, told from the last token"),
     ROW(TEXT, logits, "logits", NULL,
         "also write the first line's logits to this safetensors file"),
     TS_ROW_IS(TS_OPTION_PLACE, TEXT, score_options, record, "moe-routing-record", NULL, 0, 0, NULL, "score",
@@ -33,7 +36,7 @@ static const char usage[] =
     "usage: tessera score --load DIR --input FILE.jsonl --output OUT.jsonl\n\n"
     "Writes the natural logarithm of each token's probability given those before it (the first is\n"
     "null), their sum, and whether each was the most probable one. Of a model of rewards, with --reward: the\n"
-    "reward of each line, at its last token.\n"
+    "reward of each line, at its last token; of one that tells classes, with --head: its class.\n"
     "example: echo '{\"text\": \"The sky is blue.\"}' | tessera score --load models/my-model --input -";
 
 typedef struct scorer {
@@ -167,6 +170,47 @@ static ts_status write_logits(scorer *s, const int32_t *ids, int64_t n)
     return st;
 }
 
+/* The class that the last token tells: z [labels] of it. */
+static ts_status classes_line(scorer *s, const int32_t *ids, int64_t n, const float *z)
+{
+    ts_str *l = &s->line;
+    const int64_t labels = s->lm.model.decoder->arch.labels;
+    int64_t best = 0;
+    double sum = 0;
+    TS_TRY(begin_line(l, ids, n));
+    for (int64_t k = 0; k < labels; k++)
+        best = z[k] > z[best] ? k : best;
+    for (int64_t k = 0; k < labels; k++)
+        sum += exp((double)z[k] - (double)z[best]);
+    TS_TRY(ts_str_printf(l, ", \"label\": %lld, \"probabilities\": [", (long long)best));
+    for (int64_t k = 0; k < labels; k++) {
+        TS_TRY(ts_str_puts(l, k ? ", " : ""));
+        TS_TRY(ts_str_json_real(l, exp((double)z[k] - (double)z[best]) / sum, 9));
+    }
+    TS_TRY(ts_str_puts(l, "], \"logits\": ["));
+    for (int64_t k = 0; k < labels; k++) {
+        TS_TRY(ts_str_puts(l, k ? ", " : ""));
+        TS_TRY(ts_str_json_real(l, (double)z[k], 9));
+    }
+    return ts_str_puts(l, "]}");
+}
+
+static ts_status score_classes(scorer *s, ts_jsonl *in, const int32_t *ids, int64_t n)
+{
+    const int64_t labels = s->lm.model.decoder->arch.labels;
+    float *z;
+    TS_TRY(ts_alloc(&z, (size_t)(n * labels), sizeof *z));
+    ts_status st = ts_lm_logits(&s->lm, ids, (size_t)n, z);
+    const float *last = z + (n - 1) * labels;
+    for (int64_t k = 0; st == TS_OK && k < labels && !s->bad_line; k++)
+        if (!isfinite(last[k]))
+            s->bad_line = in->line;
+    if (st == TS_OK)
+        st = classes_line(s, ids, n, last);
+    ts_free(&z);
+    return st;
+}
+
 static ts_status score_words(scorer *s, ts_jsonl *in, const int32_t *ids, int64_t n, int64_t first)
 {
     TS_TRY(ts_grow(&s->logprobs, &s->cap_l, (size_t)n, sizeof *s->logprobs));
@@ -193,7 +237,9 @@ static ts_status score_line(scorer *s, ts_jsonl *in, const json_t *line, ts_outp
     TS_TRY(line_ids(s, in, line, &ids, &n, &first));
     ts_status st = n > 0 ? TS_OK : ts_jsonl_error(in, "there are no tokens to score");
     if (st == TS_OK)
-        st = s->lm.o.reward ? score_reward(s, in, ids, n) : score_words(s, in, ids, n, first);
+        st = s->o.head        ? score_classes(s, in, ids, n)
+             : s->lm.o.reward ? score_reward(s, in, ids, n)
+                              : score_words(s, in, ids, n, first);
     if (st == TS_OK)
         st = ts_jsonl_out_line(out, &s->line);
     ts_free(&ids);
@@ -203,7 +249,7 @@ static ts_status score_line(scorer *s, ts_jsonl *in, const json_t *line, ts_outp
 static ts_status no_number(const scorer *s)
 {
     return ts_lm_explain(&s->lm, ts_error(TS_ERR_RUN, "line %lld: a %s is not a number",
-                                          (long long)s->bad_line, s->lm.o.reward ? "reward" : "log-probability"));
+                                          (long long)s->bad_line, s->o.head ? "logit" : s->lm.o.reward ? "reward" : "log-probability"));
 }
 
 static ts_status score_file(scorer *s)
@@ -249,6 +295,11 @@ static ts_status open_all(scorer *s)
                                      "give one");
     if (s->o.record)
         TS_TRY(ts_output_check("--moe-routing-record", s->o.record));
+    if (s->o.head && s->lm.o.reward)
+        return ts_error(TS_ERR_USER, "--head and --reward are of different models: give one");
+    if (s->o.head && (s->o.logits || s->o.record || s->o.replay))
+        return ts_error(TS_ERR_USER, "--head tells classes: leave --logits, --moe-routing-record and --moe-routing-replay out");
+    s->lm.o.classes = s->o.head;
     TS_TRY(ts_lm_begin(&s->lm));
     return s->o.record || s->o.replay ? ts_lm_routing(&s->lm, s->o.record, s->o.replay) : TS_OK;
 }

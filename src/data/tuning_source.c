@@ -3,8 +3,10 @@
 #include "base/mem.h"
 #include "data/blend.h"
 #include "data/instruct/chat_rows.h"
+#include "data/instruct/label_rows.h"
 #include "data/rows_order.h"
 #include "data/split.h"
+#include "io/bad_records.h"
 
 #include <math.h>
 #include <string.h>
@@ -222,9 +224,23 @@ static ts_status open_chat(ts_tuning_source *s, const char *path, ts_rows **out)
     return ts_chat_rows_open(&chat, &need, NULL, out);
 }
 
+static ts_status open_labelled(ts_tuning_source *s, const char *path, ts_rows **out)
+{
+    const ts_label_need need = { .path = path, .labels = s->t.labels, .seq_length = s->need.seq_length,
+                                 .vocab_size = s->need.vocab_size, .text = s->t.text,
+                                 .skips = s->t.chat && s->t.chat->on_bad_record == TS_BAD_RECORD_SKIP,
+                                 .max_samples = s->t.chat ? s->t.chat->max_samples : 0, .speaks = s->need.speaks };
+    if (!ts_chat_rows_is_path(path))
+        return ts_error(TS_ERR_USER, "--stage cls: %s: texts with their classes are in a file whose name ends in .json or .jsonl, "
+                                     "a line {\"text\": ..., \"label\": 0}", path);
+    return ts_label_rows_open(&need, out);
+}
+
 /* Conversations by the name's ending, else packed files. */
 static ts_status open_rows(ts_tuning_source *s, const char *path, ts_rows **out)
 {
+    if (s->t.labels)
+        return open_labelled(s, path, out);
     if (s->t.chat && (s->t.chat->dataset.n || ts_chat_rows_is_path(path)))
         return open_chat(s, path, out);
     return ts_packed_rows_open(path, s->t.kind, s->t.has_ordinals, s->need.vocab_size, out);

@@ -17,7 +17,8 @@ typedef struct ts_tuning_data {
     bool compares;     /* answers are told from each other by what is trained of them: each must have a label in its row */
     int64_t piece;     /* documents are cut into pieces of so many tokens; 0: they are not */
     int64_t global;    /* samples of a global batch */
-    /* conversations: how they are written; borrowed while the source is made */
+    int64_t labels;    /* classes that texts are told apart by (instruct/label_rows.h); 0: samples say what follows what */
+    /* conversations and texts: how they are written; borrowed while the source is made */
     const ts_chat_options *chat;
     const ts_text_options *text;
     const char *folder; /* the model's; NULL: none */

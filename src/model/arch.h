@@ -250,6 +250,8 @@ typedef struct ts_arch {
     double act_clamp, glu_offset; /* of gated MLPs: values are clamped, up is moved (ts_act_op); 0: not so */
     bool clamps_value;         /* the clamp is of what the activation gives */
     bool tied;                 /* the output layer is the embedding */
+    int64_t labels;            /* rows of the output layer are so many classes of a sequence (transformers' score of
+                                  ...ForSequenceClassification); 0: they are the words of the vocabulary */
     bool reward;               /* a head (rm_head) that makes one number of a token stands in place of the output layer */
     /* Per-layer embeddings (nn/per_layer.h): their width, 0: there are none, and rows of their table */
     int64_t per_layer_width, per_layer_vocab;
@@ -292,6 +294,9 @@ typedef struct ts_arch {
 void ts_arch_init(ts_arch *a);
 void ts_arch_deinit(ts_arch *a);
 ts_status ts_arch_copy(const ts_arch *a, ts_arch *out) TS_NODISCARD;
+/* n classes in place of words, as transformers has it: no bias, no cap and no scale of their own, not the embedding. */
+void ts_arch_take_labels(ts_arch *a, int64_t n);
+static inline int64_t ts_arch_outputs(const ts_arch *a) { return a->labels ? a->labels : a->vocab; }
 /* Makes layer[] of n_layers entries as the model's fields say, with this window. */
 ts_status ts_arch_layers(ts_arch *a, int64_t window) TS_NODISCARD;
 /* It has a head of rewards from now on, behind the final norm or without it, and no output layer. */

@@ -150,3 +150,11 @@ void ts_arch_share_choices(ts_arch *a, int64_t freq, int64_t offset)
     }
 }
 
+void ts_arch_take_labels(ts_arch *a, int64_t n)
+{
+    a->labels = n;
+    a->tied = a->bias_head = a->unit_head = false;
+    a->logit_softcap = 0;
+    a->logit_scale = 1;
+    a->mtp_layers = 0;
+}

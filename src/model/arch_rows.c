@@ -142,6 +142,7 @@ const ts_field_row ts_arch_rows[] = {
       .option = "add-output-layer-bias", .says = TS_SAYS_VALUE),
     F(BOOL, tied, .shapes = true, .words = "tied output layer",
       .option = "untie-embeddings-and-output-weights", .says = TS_SAYS_NOT),
+    COUNT(labels, 1 << 20, "num_labels", .shapes = true, .words = "classes"),
     SIZE(n_kv_heads, TS_ARCH_MAX_HEADS, "num_key_value_heads", .shapes = true,
          .words = "key and value heads", .option = "num-query-groups"),
     SIZE(head_dim, TS_ARCH_MAX_HEAD_DIM, "head_dim", .shapes = true, .words = "width of a head",

@@ -172,6 +172,9 @@ ts_status ts_family_read(const ts_family *f, const json_t *config, const char *f
 /* Writes a config that ts_family_read and transformers understand. What the family cannot say is left
  * out: whether it fits is found by reading it back. */
 ts_status ts_family_write(const ts_family *f, const ts_arch *a, json_t *config) TS_NODISCARD;
+/* Where a model has a head of classes: says so in a config that speaks of words so far, as transformers'
+ * ...ForSequenceClassification. */
+ts_status ts_family_write_labels(const ts_family *f, const ts_arch *a, json_t *config) TS_NODISCARD;
 /* False: what is always so in this family is otherwise in the description. */
 bool ts_family_may_say(const ts_family *f, const ts_arch *a);
 /* Own or inherited. */

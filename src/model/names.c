@@ -392,7 +392,10 @@ static ts_status add_one(naming *n, const ts_name_row *row, int64_t layer, const
     if (i < 0)
         return TS_OK;
     n->named[i] = true;
-    return add_row(n->map, &(target){ n->a, row, suffix, name, n->list.param[i], layer, -1 });
+    ts_name_row own = *row;
+    if (n->a->labels && !strcmp(row->name, "output_layer"))
+        own.hf_name = "score"; /* in every family */
+    return add_row(n->map, &(target){ n->a, &own, suffix, name, n->list.param[i], layer, -1 });
 }
 
 /* Whether it stands in the tensor of the row before it. */

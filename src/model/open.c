@@ -71,6 +71,24 @@ static ts_dtype value_type(const ts_model_use *use, ts_st_dtype file)
     return file == TS_ST_F32 ? use->compute : file == TS_ST_BF16 ? TS_DTYPE_BF16 : TS_DTYPE_F16;
 }
 
+static ts_status take_labels(const ts_model_use *use, const char *from, ts_arch *a, ts_model *m)
+{
+    if (!use->labels || a->labels == use->labels)
+        return TS_OK;
+    if (a->labels)
+        return ts_error(TS_ERR_USER, "--num-labels %lld: %s has a head of %lld classes", (long long)use->labels, from,
+                        (long long)a->labels);
+    ts_arch_take_labels(a, use->labels);
+    return ts_family_write_labels(m->family, a, m->config);
+}
+
+/* A head that no file has begins with random values. */
+static ts_status begin_head(ts_decoder *d, const ts_model_use *use)
+{
+    d->head_begins = true;
+    return use->dev->computes && d->ends ? ts_param_begin(d->head.w, use->seed, (float)d->arch.init_std) : TS_OK;
+}
+
 static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
 {
     /* what is read is unpacked, and so is what is written from it */
@@ -81,7 +99,9 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
     ts_status st = ts_family_read_folder(folder, &m->family, &a, &m->config);
     if (st == TS_OK)
         st = ts_strdup(folder, &m->folder);
-    if (st == TS_OK && use->lora && use->lora->nf4)
+    if (st == TS_OK)
+        st = take_labels(use, folder, &a, m);
+    if (st == TS_OK && use->lora && (use->lora->nf4 || use->lora->alone))
         st = ts_strdup(folder, &m->nf4_base);
     if (st == TS_OK)
         st = ts_st_dir_open(folder, NULL, &dir);
@@ -101,6 +121,8 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
         m->file_dtype = ts_weights_dtype(dir);
         st = ts_model_use_decoder(&a, use, value_type(use, m->file_dtype), m);
     }
+    if (st == TS_OK && use->labels && !ts_st_dir_find(dir, "score.weight"))
+        st = begin_head(m->decoder, use);
     if (st == TS_OK)
         st = ts_model_begin_reward(m->decoder, use, ts_st_dir_find(dir, "rm_head.weight"), folder);
     if (st == TS_OK && use->dev->computes)

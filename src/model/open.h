@@ -38,6 +38,7 @@ typedef struct ts_model_use {
     const ts_lora_options *lora; /* adapters beside the weights; NULL: none */
     const ts_option_set *set;    /* of its options, to compare; may be NULL */
     uint64_t seed;               /* of those that begin, and of a head that does */
+    int64_t labels; /* a head of so many classes takes the output layer's place; 0: as the model has it */
     ts_shard_options shards; /* with training: what processes that train the same share out */
 } ts_model_use;
 /* Makes m's decoder of a description, with memory for values; `value`: their type, unless for

@@ -473,9 +473,11 @@ static void report_unused(const ts_family *f, const ts_arch *a, const ts_name_ma
 {
     int64_t unused = 0, further = 0;
     const char *first = NULL;
+    char head[NAME];
     for (int64_t i = 0; i < ts_st_dir_count(dir); i++) {
         const char *name = ts_st_dir_at(dir, i)->name;
-        if (is_mapped(f, map, name) || ts_family_ignores(f, a, name))
+        if (is_mapped(f, map, name) || ts_family_ignores(f, a, name) ||
+            (a->labels && !strcmp(name, weight_of(f, "output_layer", head)))) /* whose place the classes have */
             continue;
         if (ts_family_further(f, a, name)) {
             further++;
@@ -514,7 +516,8 @@ static ts_status report(const ts_decoder *d, const ts_family *f, const ts_st_dir
 static bool is_elsewhere(const ts_decoder *d, const ts_name_map *map, size_t tensor)
 {
     const ts_name_tensor *t = &map->tensor[tensor];
-    return t->is_copy || (d->reward_begins && ts_decoder_is_reward(map->piece[t->first_piece].name));
+    return t->is_copy || (d->head_begins && !strcmp(t->hf_name, "score.weight")) ||
+           (d->reward_begins && ts_decoder_is_reward(map->piece[t->first_piece].name));
 }
 
 ts_status ts_weights_load(ts_decoder *d, const ts_family *family, const ts_st_dir *dir,

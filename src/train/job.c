@@ -1,4 +1,4 @@
-#include "train/job_prefer.h"
+#include "train/job.h"
 #include "train/blocks.h"
 
 #include "base/file.h"
@@ -142,6 +142,7 @@ static ts_model_use use_of(ts_job *j)
                            .int8 = j->o->train.int8 != TS_INT8_NONE,
                            .int8_head = j->o->train.int8 == TS_INT8_ALL,
                            .freeze = j->o->train.freeze,
+                           .labels = j->o->tuning.stage == TS_STAGE_CLASSES ? j->o->tuning.labels : 0,
                            .lora = &j->o->lora, .set = j->set, .seed = (uint64_t)j->o->train.seed,
                            .keeps_tops = ts_train_keeps_tops(&j->o->train),
                            .steps_whole = ts_train_steps_whole(&j->o->train),
@@ -172,6 +173,8 @@ static ts_status model_from_options(ts_job *j, const tokens_info *k)
     ts_status st = ts_model_describe(&j->o->model, j->set, k->vocab, &a);
     if (st == TS_OK && k->has_tok)
         ts_arch_take_ids(&a, &k->tok);
+    if (st == TS_OK && use.labels)
+        ts_arch_take_labels(&a, use.labels);
     if (st == TS_OK) /* again, with the vocabulary */
         st = ts_job_check_layout_of(j->o, &a, j->comm->size);
     if (st == TS_OK)
@@ -376,22 +379,11 @@ static ts_status train_indexers(ts_job *j)
     return ts_decoder_train_indexers(d, &(ts_index_rules){ .coeff = (float)o->index_coeff, .is_sparse = o->index_sparse });
 }
 
-/* Whether micro-batches have the lengths of their longest samples. */
-static bool rows_vary(const ts_job *j)
-{
-    return ts_tuning_on(&j->o->tuning) && (!j->o->tuning.pads || j->o->parallel.varies);
-}
-
-/* What their lengths are multiples of: as processes can share them out too. */
+/* What lengths of micro-batches are multiples of, which processes can then share out; 0: they are all alike. */
 static int64_t multiple_of(const ts_job *j)
 {
-    const int64_t cp = j->mesh->size[TS_MESH_CP], tp = j->o->parallel.sequence ? j->mesh->size[TS_MESH_TP] : 1,
-                  asked = j->o->tuning.multiple;
-    const int64_t each = (cp > 1 ? 2 * cp : 1) * tp;
-    int64_t n = each;
-    while (rows_vary(j) && n % asked)
-        n += each;
-    return rows_vary(j) ? n : 0;
+    const int64_t cp = j->mesh->size[TS_MESH_CP], tp = j->o->parallel.sequence ? j->mesh->size[TS_MESH_TP] : 1;
+    return ts_tuning_multiple(&j->o->tuning, j->o->parallel.varies, (cp > 1 ? 2 * cp : 1) * tp);
 }
 
 /* What is trained for; a stage has its objective here. */
@@ -410,7 +402,7 @@ static ts_objective *make_objective(ts_job *j)
     ts_lm_objective_teach(&j->objective, &teacher);
     ts_lm_objective_cut(&j->objective, j->stages.part, j->stages.n_stages * j->stages.n_chunks,
                         d->group.sequence ? d->group.comm->size : 1);
-    j->objective.base.varies = (j->o->parallel.varies || rows_vary(j)) && j->stages.n_stages > 1;
+    j->objective.base.varies = (j->o->parallel.varies || multiple_of(j)) && j->stages.n_stages > 1;
     if (ts_parallel_recompute(&j->o->parallel) == TS_AGAIN_ADVANCE) /* chunks run again as a whole */
         j->objective.recompute = (ts_recompute_plan){ 0 };
     return ts_prefer_on(j->o->tuning.stage) ? ts_job_compare(j) : &j->objective.base;
@@ -453,6 +445,8 @@ static ts_status make_trainer(ts_job *j)
                           .places = { .moves = j->o->parallel.places, .every = j->o->parallel.place_every,
                                       .fall = j->o->parallel.place_finely ? j->o->parallel.place_fall : 0 },
                           .pipeline = pipeline_of(j),
+                          .saves_trained = j->o->lora.alone,
+                          .second_rate = ts_lora_on(&j->o->lora) ? j->o->lora.plus : 0,
                           .patience = patience };
     a.feed = (ts_feed_args){ .field = field,
                              .n_fields = tunes ? ts_tuning_fields(&t, &j->o->data, a.o->seq_length, field)

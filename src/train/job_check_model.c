@@ -1,26 +1,33 @@
 /* What a job asks of the model that it trains, and of the folders that it is written to: see train/job.h. */
 #include "train/job.h"
 
+#include "model/adapters.h"
 #include "parallel/context.h"
 #include "train/model_files.h"
 
 #include <stdio.h>
 
-/* What is written at the end must be known to work before the first step. */
-static ts_status check_folder(ts_job *j, const char *folder, const char *option, bool with_data)
+/* A folder that is written at the end takes nothing else's place. */
+static ts_status check_place(const ts_job *j, const char *folder, const char *option, bool with_data)
 {
     const ts_train_options *o = &j->o->train;
     const struct {
         const char *option, *path;
     } others[] = { { "--save", o->save },
                    { "--save-hf", o->save_hf },
+                   { "--save-peft", j->o->lora.save_peft },
                    { "--tensorboard-dir", o->tensorboard_dir },
                    { "--metrics-jsonl", o->metrics_jsonl } };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (others[i].path && others[i].path != folder)
             TS_TRY(ts_model_folder_apart(folder, option, others[i].path, others[i].option));
-    if (with_data)
-        TS_TRY(ts_weights_may_save(folder, option));
+    return with_data ? ts_weights_may_save(folder, option) : TS_OK;
+}
+
+/* What is written at the end must be known to work before the first step. */
+static ts_status check_folder(ts_job *j, const char *folder, const char *option, bool with_data)
+{
+    TS_TRY(check_place(j, folder, option, with_data));
     const ts_weights_source s = ts_model_source(&j->model);
     char why[512];
     const ts_status st = ts_weights_check(&s);
@@ -33,9 +40,25 @@ static ts_status check_folder(ts_job *j, const char *folder, const char *option,
                     option, folder, why, option);
 }
 
+static ts_status check_adapter(const ts_job *j, bool with_data)
+{
+    const ts_lora_options *o = &j->o->lora;
+    const ts_adapters *a = j->model.adapters;
+    if (o->save_peft && !a)
+        return ts_error(TS_ERR_USER, "--save-peft %s: there is no adapter: give --lora-r or --lora-load", o->save_peft);
+    if (o->save_peft && !a->n)
+        return ts_error(TS_ERR_USER, "--save-peft %s: no Hugging Face class describes the model, so that its layers have no names "
+                                     "there", o->save_peft);
+    if (o->alone && a && !j->model.nf4_base)
+        return ts_error(TS_ERR_USER, "--lora-ckpt-filter: the model's weights are read again from the folder that the run began "
+                                     "with: give --load, a Hugging Face folder");
+    return o->save_peft ? check_place(j, o->save_peft, "--save-peft", with_data) : TS_OK;
+}
+
 ts_status ts_job_check_save_hf(ts_job *j, bool with_data)
 {
     const ts_train_options *o = &j->o->train;
+    TS_TRY(check_adapter(j, with_data));
     if (o->save_hf)
         TS_TRY(check_folder(j, o->save_hf, "--save-hf", with_data));
     return o->save_ema_hf ? check_folder(j, o->save_ema_hf, "--save-ema-hf", with_data) : TS_OK;
@@ -97,8 +120,29 @@ static ts_status check_slices(const ts_job *j)
     return TS_OK;
 }
 
+/* A head of classes is trained by the stage that does so, and whole. */
+static ts_status check_classes(const ts_job *j)
+{
+    const ts_arch *a = &j->model.decoder->arch;
+    const int64_t tp = j->mesh->size[TS_MESH_TP];
+    if (!a->labels)
+        return TS_OK;
+    if (j->o->tuning.stage != TS_STAGE_CLASSES)
+        return ts_error(TS_ERR_USER, "the model has a head of %lld classes in place of words: `tessera posttrain` "
+                                     "trains it (stage cls)", (long long)a->labels);
+    if (j->model.adapters)
+        return ts_error(TS_ERR_USER, "--stage cls: beside adapters the head of classes would stay as it is: give one or the other");
+    if (j->teacher.decoder)
+        return ts_error(TS_ERR_USER, "--stage cls: a teacher tells words, not classes: leave it out");
+    if (a->labels % tp)
+        return ts_error(TS_ERR_USER, "--num-labels %lld: --tensor-model-parallel-size %lld must divide it, since its processes share "
+                                     "out the head's rows", (long long)a->labels, (long long)tp);
+    return TS_OK;
+}
+
 ts_status ts_job_check_model(const ts_job *j)
 {
+    TS_TRY(check_classes(j));
     TS_TRY(check_slices(j));
     const ts_decoder *d = j->model.decoder;
     for (int64_t i = 0; j->spread.comm && i < ts_arch_blocks(&d->arch); i++) {

@@ -5,7 +5,10 @@
 
 const ts_option ts_tuning_option_rows[] = {
     RUN(CHOICE, stage, "stage", "pt", 0, 0, TS_CHOICES(TS_STAGES),
-        "what is trained for: sft answers; dpo, simpo, orpo, kto preferences; rm (orm), prm rewards (pt: text, as `pretrain`)"),
+        "what is trained for: cls classes of texts; sft answers; dpo, simpo, orpo, kto preferences; rm (orm), prm rewards (pt: text, as `pretrain`)"),
+    RUN(INT, labels, "num-labels", "2", 2, 1 << 20, NULL,
+        "--stage cls: classes of a text; a head for them (score) takes the output layer's place, with random values where --load "
+        "has none"),
     RUN(FLAG, instruction, "is-instruction-dataset", NULL, 0, 0, NULL,
         "--data-path names samples with labels, PREFIX of PREFIX_packed_KEY_document (sft; the stage says so too)"),
     RUN(FLAG, pairwise, "is-pairwise-dataset", NULL, 0, 0, NULL,
@@ -19,7 +22,7 @@ const ts_option ts_tuning_option_rows[] = {
     RUN(NOFLAG, pads, "no-pad-to-seq-lengths", NULL, 0, 0, NULL,
         "micro-batches are as long as their longest sample, not --seq-length: the same losses in less time "
         "(--variable-seq-lengths is the same here)"),
-    RUN(INT, multiple, "pad-to-multiple-of", "8", 1, 1 << 26, NULL,
+    RUN(INT, multiple, "pad-to-multiple-of", "8", 1, 1 << 20, NULL,
         "with --no-pad-to-seq-lengths: lengths are rounded up to a multiple of this"),
     RUN(CHOICE, padding_side, "tokenizer-padding-side", "right", 0, 0, TS_CHOICES(TS_PADDING_SIDES),
         "where short samples are filled up"),
@@ -40,6 +43,7 @@ const size_t ts_tuning_option_count = sizeof ts_tuning_option_rows / sizeof *ts_
 #define SFT TS_SUBJECT_TUNING
 const ts_option ts_tuning_later_rows[] = {
     TS_LATER("stage", 1, "pt", SFT),
+    TS_LATER("num-labels", 1, NULL, SFT),
     TS_LATER("is-instruction-dataset", TS_OPTION_ANY, "false|False", SFT),
     TS_LATER("is-pairwise-dataset", TS_OPTION_ANY, "false|False", SFT),
     TS_LATER("no-pad-to-seq-lengths", TS_OPTION_ANY, "false|False", SFT),
@@ -81,9 +85,19 @@ static ts_status check_stage(int stage)
                                                              "trains one of whole answers");
 }
 
-static bool varies(const ts_tuning_options *o, const ts_option_set *set)
+int64_t ts_tuning_multiple(const ts_tuning_options *o, bool varies, int64_t each)
 {
-    return !o->pads || ts_option_is_on(set, "variable-seq-lengths");
+    int64_t n = each;
+    if (!ts_tuning_on(o) || (o->pads && !varies))
+        return 0;
+    while (n % o->multiple)
+        n += each;
+    return n;
+}
+
+static bool has_lengths(const ts_tuning_options *o, const ts_option_set *set)
+{
+    return ts_tuning_multiple(o, ts_option_is_on(set, "variable-seq-lengths"), 1) > 0;
 }
 
 ts_status ts_tuning_options_check(const ts_tuning_options *o, const ts_option_set *set)
@@ -91,6 +105,10 @@ ts_status ts_tuning_options_check(const ts_tuning_options *o, const ts_option_se
     if (!ts_tuning_on(o))
         return check_text(set);
     TS_TRY(check_stage(o->stage));
+    if (o->stage == TS_STAGE_CLASSES && (ts_option_is_on(set, "pack") || ts_option_is_on(set, "reset-attention-mask")))
+        return ts_error(TS_ERR_USER, "--stage cls: a row is one text: leave --pack and --reset-attention-mask out");
+    if (o->stage != TS_STAGE_CLASSES && ts_option_is_on(set, "num-labels"))
+        return ts_error(TS_ERR_USER, "--num-labels goes with --stage cls");
     TS_TRY(ts_option_exclude(set, "is-instruction-dataset", "is-pairwise-dataset"));
     TS_TRY(ts_option_exclude(set, "cut-max-seqlen", "no-cut-token"));
     TS_TRY(ts_option_exclude(set, "no-shuffle", "full-shuffle-instruction-dataset"));
@@ -101,7 +119,7 @@ ts_status ts_tuning_options_check(const ts_tuning_options *o, const ts_option_se
                                      "--is-instruction-dataset");
     if (o->neat_pack && o->stage != TS_STAGE_SFT)
         return ts_error(TS_ERR_USER, "--neat-pack goes with --stage sft");
-    if (varies(o, set) && o->padding_side == TS_PADDING_LEFT)
+    if (has_lengths(o, set) && o->padding_side == TS_PADDING_LEFT)
         return ts_error(TS_ERR_USER, "--tokenizer-padding-side left: rows of different lengths (--no-pad-to-seq-lengths) are "
                                      "filled up behind: leave one out");
     return TS_OK;
@@ -110,7 +128,7 @@ ts_status ts_tuning_options_check(const ts_tuning_options *o, const ts_option_se
 void ts_tuning_options_warn(const ts_tuning_options *o, const ts_option_set *set)
 {
     const bool resets = ts_option_is_on(set, "reset-attention-mask");
-    ts_option_warn_alone(set, "pad-to-multiple-of", varies(o, set), "--no-pad-to-seq-lengths");
+    ts_option_warn_alone(set, "pad-to-multiple-of", has_lengths(o, set), "--no-pad-to-seq-lengths");
     ts_option_warn_alone(set, "fix-sub-seq-length", resets, "--reset-attention-mask");
     ts_option_warn_alone(set, "neat-pack", resets, "--reset-attention-mask");
 }
@@ -120,6 +138,7 @@ ts_tuning_data ts_tuning_options_data(const ts_tuning_options *o, int64_t global
     return (ts_tuning_data){ .kind = o->stage == TS_STAGE_KTO ? TS_ROWS_KTO : is_pairs(o->stage) ? TS_ROWS_PAIRS : TS_ROWS_SFT,
                              .shuffles = o->shuffles, .fills_epochs = o->padded_samples, .shuffles_all = o->full_shuffle,
                              .compares = is_pairs(o->stage) && o->stage != TS_STAGE_REWARD,
+                             .labels = o->stage == TS_STAGE_CLASSES ? o->labels : 0,
                              .cuts = o->cuts, .pads_left = o->padding_side == TS_PADDING_LEFT,
                              .has_ordinals = o->neat_pack, .piece = o->piece, .global = global };
 }

@@ -109,20 +109,14 @@ static unsigned compare(void *ctx, const ts_train_step *s)
     return TS_TRAIN_GO_ON;
 }
 
-static void train(const json_t *common, const json_t *c, const char *dir)
+/* Trains with the options of a case, and these two words. */
+static void train_with(const json_t *common, const json_t *c, const char *name, const char *load, const char *data)
 {
     const char *words[48];
-    char load[256], data[512], prefix[400];
-    const json_t *options = json_object_get(c, "options"), *rows;
-    const char *key;
+    const json_t *options = json_object_get(c, "options");
     size_t n = 0;
     ts_training *t = NULL;
-    seen v = { .steps = json_object_get(c, "steps"), .name = json_string_value(json_object_get(c, "name")) };
-    snprintf(prefix, sizeof prefix, "%s/%s", dir, v.name);
-    json_object_foreach(json_object_get(c, "keys"), key, rows)
-        write_key(prefix, key, rows);
-    snprintf(load, sizeof load, "--load=tests/golden/families/%s", json_string_value(json_object_get(c, "model")));
-    snprintf(data, sizeof data, "--data-path=%s", prefix);
+    seen v = { .steps = json_object_get(c, "steps"), .name = name };
     for (size_t i = 0; i < json_array_size(common); i++)
         words[n++] = json_string_value(json_array_get(common, i));
     for (size_t i = 0; i < json_array_size(options); i++)
@@ -133,6 +127,19 @@ static void train(const json_t *common, const json_t *c, const char *dir)
     OK(ts_training_run(t, compare, &v));
     assert_int_equal(v.n, json_array_size(v.steps));
     ts_training_close(&t);
+}
+
+static void train(const json_t *common, const json_t *c, const char *dir)
+{
+    char load[256], data[512], prefix[400];
+    const char *key, *name = json_string_value(json_object_get(c, "name"));
+    const json_t *rows;
+    snprintf(prefix, sizeof prefix, "%s/%s", dir, name);
+    json_object_foreach(json_object_get(c, "keys"), key, rows)
+        write_key(prefix, key, rows);
+    snprintf(load, sizeof load, "--load=tests/golden/families/%s", json_string_value(json_object_get(c, "model")));
+    snprintf(data, sizeof data, "--data-path=%s", prefix);
+    train_with(common, c, name, load, data);
 }
 
 static void steps_are_torch_s(void **state)
@@ -147,9 +154,38 @@ static void steps_are_torch_s(void **state)
     temp_remove(&t);
 }
 
+/* Heads of classes against tests/golden/classes.json (scripts/golden_classes.py). */
+static void classes_are_transformers_s(void **state)
+{
+    json_t *root = NULL;
+    const json_t *c, *one;
+    temp t;
+    size_t i, k;
+    (void)state;
+    temp_make(&t);
+    OK(ts_json_read("tests/golden/classes.json", &root));
+    json_array_foreach(json_object_get(root, "cases"), i, c) {
+        const char *model = json_string_value(json_object_get(c, "model"));
+        char load[256], data[600];
+        ts_str lines = { 0 };
+        json_array_foreach(json_object_get(c, "records"), k, one) {
+            OK(ts_json_write(one, 0, "a record", &lines));
+            OK(ts_str_puts(&lines, "\n"));
+        }
+        temp_write(&t, "texts.jsonl", lines.s, lines.len);
+        snprintf(load, sizeof load, "--load=tests/golden/classes/%s", model);
+        snprintf(data, sizeof data, "--data-path=%s", temp_path(&t, "texts.jsonl"));
+        train_with(json_object_get(root, "common"), c, model, load, data);
+        ts_str_deinit(&lines);
+    }
+    assert_int_equal(i, 2);
+    json_decref(root);
+    temp_remove(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(order_is_numpy_s), cmocka_unit_test(parts_are_mindspeed_s),
-                                        cmocka_unit_test(steps_are_torch_s) };
+                                        cmocka_unit_test(steps_are_torch_s), cmocka_unit_test(classes_are_transformers_s) };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

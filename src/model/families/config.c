@@ -4,6 +4,7 @@
 #include "model/arch_rows.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 _Static_assert(offsetof(ts_arch, family) == 0, "0 stands for no field in rows of config.json");
@@ -203,13 +204,94 @@ static ts_status read_row(void *ctx, const ts_config_row *r)
     return (r->read ? r->read : read_by_kind)(r, d->o, d->file, d->a);
 }
 
+/* ---- heads of classes ---- */
+
+static const char classes[] = "ForSequenceClassification";
+
+static const char *architecture_of(const json_t *config)
+{
+    const char *name = json_string_value(json_array_get(json_object_get(config, "architectures"), 0));
+    return name ? name : "";
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text), m = strlen(end);
+    return n > m && !strcmp(text + n - m, end);
+}
+
+/* As transformers counts them: by their names, which it leaves out where there are two. */
+static ts_status read_labels(const json_t *config, const char *file, ts_arch *a)
+{
+    const json_t *names = json_object_get(config, "id2label");
+    int64_t n = json_is_object(names) ? (int64_t)json_object_size(names) : 2;
+    if (!ends_with(architecture_of(config), classes))
+        return TS_OK;
+    TS_TRY(ts_json_int(config, file, "num_labels", n, 1, 1 << 20, &n));
+    ts_arch_take_labels(a, n);
+    return TS_OK;
+}
+
+/* The class of the same family that has a head of classes. */
+static ts_status write_class(const ts_family *f, json_t *config)
+{
+    static const char *const ends[] = { "ForCausalLM", "LMHeadModel", "ForConditionalGeneration" };
+    const char *name = *architecture_of(config) ? architecture_of(config) : f->architecture;
+    size_t n = strlen(name);
+    char text[160];
+    if (ends_with(name, classes))
+        return TS_OK;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (ends_with(name, ends[i]))
+            n = strlen(name) - strlen(ends[i]);
+    snprintf(text, sizeof text, "%.*s%s", (int)(n < 100 ? n : 100), name, classes);
+    return json_object_set_new(config, "architectures", json_pack("[s]", text)) ? ts_error(TS_ERR_NOMEM, "no memory for %s", text)
+                                                                               : TS_OK;
+}
+
+static ts_status write_names(const ts_arch *a, json_t *config)
+{
+    json_t *names = json_object(), *numbers = json_object();
+    char name[32], number[24];
+    bool fine = names && numbers;
+    for (int64_t i = 0; i < a->labels; i++) {
+        snprintf(name, sizeof name, "LABEL_%lld", (long long)i);
+        snprintf(number, sizeof number, "%lld", (long long)i);
+        fine = fine && !json_object_set_new(names, number, json_string(name)) &&
+               !json_object_set_new(numbers, name, json_integer(i));
+    }
+    fine = fine && !json_object_set(config, "id2label", names) && !json_object_set(config, "label2id", numbers);
+    json_decref(names);
+    json_decref(numbers);
+    return fine ? TS_OK : ts_error(TS_ERR_NOMEM, "no memory for the names of classes");
+}
+
+ts_status ts_family_write_labels(const ts_family *f, const ts_arch *a, json_t *config)
+{
+    const json_t *names = json_object_get(config, "id2label"), *eos = json_object_get(config, "eos_token_id");
+    if (!a->labels)
+        return TS_OK;
+    TS_TRY(write_class(f, config));
+    if (!json_is_object(names) || (int64_t)json_object_size(names) != a->labels)
+        TS_TRY(write_names(a, config));
+    if (json_is_array(eos))
+        eos = json_array_get(eos, 0);
+    /* transformers finds the last token of a padded row by it */
+    const bool pads = json_is_integer(json_object_get(config, "pad_token_id")) || !json_is_integer(eos);
+    if ((!pads && json_object_set_new(config, "pad_token_id", json_integer(json_integer_value(eos)))) ||
+        json_object_set_new(config, "problem_type", json_string("single_label_classification")))
+        return ts_error(TS_ERR_NOMEM, "no memory for a configuration");
+    return TS_OK;
+}
+
 ts_status ts_family_read(const ts_family *f, const json_t *config, const char *file, ts_arch *a)
 {
     reading d = { config, file, a, false };
     TS_TRY(each_row(f, f, read_row, &d));
     TS_TRY(ts_arch_layers(a, 0));
     d.layers = true;
-    return each_row(f, f, read_row, &d);
+    TS_TRY(each_row(f, f, read_row, &d));
+    return read_labels(config, file, a);
 }
 
 typedef struct writing {
@@ -227,7 +309,8 @@ static ts_status write_row(void *ctx, const ts_config_row *r)
 
 ts_status ts_family_write(const ts_family *f, const ts_arch *a, json_t *config)
 {
-    return each_row(f, f, write_row, &(writing){ a, config });
+    TS_TRY(each_row(f, f, write_row, &(writing){ a, config }));
+    return ts_family_write_labels(f, a, config);
 }
 
 /* ---- what a family always has ---- */

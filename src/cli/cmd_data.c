@@ -42,8 +42,8 @@ static const ts_option rows[] = {
 
 static const char usage[] =
     "usage: tessera data show --load DIR --data-path FILE.jsonl --hf-chat-template [--output OUT.jsonl]\n\n"
-    "Prints samples as training reads them: what is trained is coloured (or stands between \xE2\x9F\xA6 and\n"
-    "\xE2\x9F\xA7 where there are no colours), what --seq-length cuts off is marked; and counts of all.\n"
+    "Prints samples as training reads them: what is trained is coloured (or in double brackets\n"
+    "where there are no colours), what --seq-length cuts off is marked; and counts of all.\n"
     "example: tessera data show --load models/my-model --data-path chats.jsonl --hf-chat-template";
 
 typedef struct shower {

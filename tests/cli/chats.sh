@@ -32,6 +32,10 @@ expect 2 "there is nothing to train on: none of 2 samples has a token of an answ
 (printf '\357\273\277[\n'; sed '/^$/d; $!s/$/,/' "$D/chats.jsonl"; printf ']\n') >"$D/list.json"
 show --data-path "$D/list.json" --output "$D/list.jsonl" >/dev/null 2>&1
 same "$D/all.jsonl" "$D/list.jsonl"
+mkfifo "$D/pipe.jsonl"
+cat "$D/chats.jsonl" >"$D/pipe.jsonl" &
+show --data-path "$D/pipe.jsonl" --output "$D/pipe.out" >/dev/null 2>&1
+same "$D/all.jsonl" "$D/pipe.out"
 gzip -c "$D/chats.jsonl" >"$D/packed.jsonl"
 show --data-path "$D/packed.jsonl" --output "$D/packed.out" >/dev/null 2>&1
 same "$D/all.jsonl" "$D/packed.out"

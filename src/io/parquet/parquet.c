@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct ts_parquet {
     char *name;
@@ -17,7 +18,9 @@ struct ts_parquet {
 bool ts_parquet_is(const char *path)
 {
     char magic[4];
-    FILE *f = ts_path_is_dir(path) ? NULL : fopen(path, "rb");
+    struct stat about;
+    const bool is_file = stat(path, &about) == 0 && S_ISREG(about.st_mode); /* a pipe is not to be read twice */
+    FILE *f = is_file ? fopen(path, "rb") : NULL;
     const bool is = f && fread(magic, 1, 4, f) == 4 && !memcmp(magic, "PAR1", 4);
     if (f)
         fclose(f);

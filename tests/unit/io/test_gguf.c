@@ -207,6 +207,8 @@ static void refuses_broken_heads(void **state)
     refused(&m, "a bool is 2");
     begin(&m, 3, 0, 1), put_text(&m, "k"), put32(&m, TS_GGUF_LIST), put32(&m, TS_GGUF_U64), put64(&m, 1ull << 61), put64(&m, 0);
     refused(&m, "2305843009213693952 elements (u64)");
+    begin(&m, 3, 0, 1), put_text(&m, "k"), put32(&m, TS_GGUF_LIST), put32(&m, TS_GGUF_U64), put64(&m, 2), put64(&m, 0);
+    refused(&m, "2 elements (u64)");
     begin(&m, 3, 0, 1), put_text(&m, "k"), put32(&m, TS_GGUF_LIST);
     for (int i = 0; i < 6; i++)
         put32(&m, TS_GGUF_LIST), put64(&m, 1);

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import lzma
+import struct
 import sys
 from pathlib import Path
 
@@ -19,11 +20,19 @@ def put(target, name, data):
     (corpus / target / name).write_bytes(data if isinstance(data, bytes) else data.encode())
 
 
+def gguf_text(s):
+    return struct.pack("<Q", len(s)) + s.encode()
+
+
 def binary_files():
     for f in (golden / "io").glob("*.safetensors"):
         put("safetensors", f.stem, f.read_bytes())
     for f in (golden / "parquet").glob("*.parquet"):
         put("parquet", f.stem, f.read_bytes())
+    for f in ("tokenizers/smollm", "tokenizers/pieces"):
+        put("gguf", Path(f).name, (golden / f"gguf/{f}.gguf").read_bytes())
+    put("gguf", "head", b"GGUF" + struct.pack("<IQQ", 3, 1, 1) + gguf_text("general.alignment") + struct.pack("<II", 4, 32)
+        + gguf_text("blk.0.attn_q.weight") + struct.pack("<IQQIQ", 2, 32, 1, 2, 0) + bytes(40))
     for code in range(1, 9):
         binary, index = ((golden / "data" / f"type{code}.{e}").read_bytes() for e in ("bin", "idx"))
         put("indexed", f"type{code}", bytes([len(binary)]) + binary + index)

@@ -23,11 +23,12 @@ enum { KINDS(TS_CHOICE_ORDER) };
 KINDS(TS_CHOICE_CHECK)
 
 #define GROUP "data show"
-#define ROW(type, field, name, def, lo, hi, choices, help)                                                          \
+#define ROW(type, field, name, def, lo, hi, choices, help)                                                         \
     TS_ROW(type, show_options, field, name, def, lo, hi, choices, GROUP, help)
 static const ts_option rows[] = {
     ROW(TEXT, load, "load", NULL, 0, 0, NULL, "the model's folder: its tokenizer and its chat template"),
-    ROW(TEXT, data_path, "data-path", NULL, 0, 0, NULL, "a .json or .jsonl file of conversations, or PREFIX of files PREFIX_packed_KEY_document.bin/.idx"),
+    ROW(TEXT, data_path, "data-path", NULL, 0, 0, NULL,
+        "a .json or .jsonl file of conversations, or PREFIX of files PREFIX_packed_KEY_document.bin/.idx"),
     ROW(INT, seq_length, "seq-length", "0", 0, 1 << 26, NULL,
         "tokens of a sample that training would read; what is behind them is shown as cut (0: all are read)"),
     ROW(CHOICE, kind, "kind", "sft", 0, 0, TS_CHOICES(KINDS),
@@ -105,7 +106,8 @@ static state state_of(const shower *s, int k, int64_t t)
 static ts_status put_stretch(shower *s, state how, const int32_t *ids, int64_t n)
 {
     static const char *const colour[][2] = { { "", "" }, { "\033[32m", "\033[0m" }, { "\033[9;31m", "\033[0m" } },
-                             *const sign[][2] = { { "", "" }, { "\xE2\x9F\xA6", "\xE2\x9F\xA7" },
+                             *const sign[][2] = { { "", "" },
+                                                  { "\xE2\x9F\xA6", "\xE2\x9F\xA7" },
                                                   { "\n[cut:] ", "" } };
     const char *const *around = s->coloured ? colour[how] : sign[how];
     TS_TRY(ts_str_puts(&s->line, around[0]));
@@ -180,8 +182,11 @@ static ts_status open_chats(shower *s)
 {
     const bool is_entry = s->chat.dataset.n > 0;
     TS_TRY(ts_chat_writer_open(&s->chat, s->o.load, &s->text, &s->writer));
-    const ts_chat_need need = { .path = is_entry ? s->chat.dataset.v[0] : s->o.data_path, .is_entry = is_entry,
-                                .writer = &s->writer, .kind = (ts_rows_kind)s->o.kind, .seq_length = s->o.seq_length,
+    const ts_chat_need need = { .path = is_entry ? s->chat.dataset.v[0] : s->o.data_path,
+                                .is_entry = is_entry,
+                                .writer = &s->writer,
+                                .kind = (ts_rows_kind)s->o.kind,
+                                .seq_length = s->o.seq_length,
                                 .speaks = true };
     return ts_chat_rows_open(&s->chat, &need, &s->counts, &s->rows);
 }
@@ -216,8 +221,8 @@ static ts_status open_files(shower *s)
     const bool has_mask = st == TS_OK && s->o.kind == TS_ROWS_SFT && ts_path_exists(mask.s);
     ts_str_deinit(&mask);
     if (st == TS_OK)
-        st = ts_packed_rows_open(s->o.data_path, (ts_rows_kind)s->o.kind, has_mask, ts_tokenizer_vocab_size(s->writer.tok.tok),
-                                 &s->rows);
+        st = ts_packed_rows_open(s->o.data_path, (ts_rows_kind)s->o.kind, has_mask,
+                                 ts_tokenizer_vocab_size(s->writer.tok.tok), &s->rows);
     return st == TS_OK ? count_rows(s) : st;
 }
 
@@ -231,7 +236,8 @@ static ts_status check(show_options *o, const ts_chat_options *chat)
     if (!o->load)
         return ts_error(TS_ERR_USER, "--load is missing: the model's folder");
     if (!o->data_path && !chat->dataset.n)
-        return ts_error(TS_ERR_USER, "--data-path is missing: a .json or .jsonl file of conversations, or a prefix");
+        return ts_error(TS_ERR_USER,
+                        "--data-path is missing: a .json or .jsonl file of conversations, or a prefix");
     if (chat->dataset.n > 1 || (chat->dataset.n && o->data_path))
         return ts_error(TS_ERR_USER, "--dataset, --data-path: one at a time is shown");
     if (o->is_instruction && o->is_pairwise)

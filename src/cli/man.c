@@ -6,13 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Text as roff takes it: no word is a request or an escape, and a hyphen is the one that is typed. Long
- * lists of choices may be broken. */
+/* Text as roff takes it: no word is a request or an escape, a hyphen is the one that is typed, and letters that ASCII
+ * does not have go by their numbers. Long lists of choices may be broken. */
 static ts_status put(ts_str *out, const char *s, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         const bool begins_line = i == 0 ? out->len && out->s[out->len - 1] == '\n'
                                         : s[i - 1] == '\n';
+        const int len = ts_utf8_len(&s[i], n - i);
         if (begins_line && (s[i] == '.' || s[i] == '\''))
             TS_TRY(ts_str_puts(out, "\\&"));
         if (s[i] == '-')
@@ -21,7 +22,10 @@ static ts_status put(ts_str *out, const char *s, size_t n)
             TS_TRY(ts_str_puts(out, "\\e"));
         else if (s[i] == '|' && i > 0 && isalnum((unsigned char)s[i - 1]))
             TS_TRY(ts_str_puts(out, "|\\:")); /* a line may end there */
-        else
+        else if (len > 1) {
+            TS_TRY(ts_str_printf(out, "\\[u%04X]", (unsigned)ts_utf8_decode(&s[i], len)));
+            i += (size_t)len - 1;
+        } else
             TS_TRY(ts_str_add(out, &s[i], 1));
     }
     return TS_OK;

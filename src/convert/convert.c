@@ -88,6 +88,11 @@ static ts_status describe(const ts_convert_options *o, const ts_convert_model *m
 
 static ts_status open_adapter(const ts_convert_options *o, ts_convert_model *m)
 {
+    const ts_lora_options own = { .told = m->told };
+    if (m->told && o->lora.load)
+        return ts_error(TS_ERR_USER, "--lora-load %s: %s has an adapter of its own: convert it without first", o->lora.load, m->path);
+    if (m->told && !o->check)
+        return ts_adapters_open(&own, NULL, m->source.family, m->source.arch, false, &m->adapters);
     if (!o->lora.load)
         return o->adapter_alone ? ts_error(TS_ERR_USER, "--save-lora-to-hf: there is no adapter: give --lora-load") : TS_OK;
     if (!m->source.arch)
@@ -110,9 +115,11 @@ static ts_status read_adapter(void *ctx, const char *param, int64_t at, int64_t 
 
 static ts_status write_adapter(const ts_convert_options *o, ts_convert_model *m, ts_convert_result *r)
 {
-    const ts_weights_source values = { .arch = m->source.arch, .family = m->source.family, .read = read_adapter,
-                                       .ctx = m->adapters };
-    if (ts_names_count(m->adapters->saved_files))
+    const bool in_folder = m->adapters->dir;
+    const ts_weights_source values = { .arch = m->source.arch, .family = m->source.family,
+                                       .read = in_folder ? read_adapter : m->source.read,
+                                       .ctx = in_folder ? (void *)m->adapters : m->source.ctx };
+    if (in_folder && ts_names_count(m->adapters->saved_files))
         return ts_error(TS_ERR_USER, "--save-lora-to-hf: the adapter has modules that were trained whole, whose folder is one of "
                                      "PEFT already");
     TS_TRY(ts_adapters_write(m->adapters, &values, NULL, o->save_dir, "--save-dir"));

@@ -53,6 +53,7 @@ struct ts_convert_model {
     ts_st_dtype dtype;        /* of the matrices in files */
     const ts_st_dir *tensors; /* under Hugging Face's names; NULL: it is no such folder */
     const json_t *config;     /* likewise */
+    const json_t *told;       /* the adapter that a checkpoint has; NULL: none */
     ts_adapters *adapters;    /* what is merged; NULL: nothing */
     void *own;
 };

@@ -86,7 +86,9 @@ static ts_status open_checkpoint(const ts_convert_options *o, ts_convert_model *
     ts_arch_init(&x->arch);
     TS_TRY(ts_checkpoint_open(o->load_dir, o->step, TS_CKPT_MODEL_ONLY, NULL, &x->ck));
     TS_TRY(ts_checkpoint_describe(x->ck, &x->family, &x->arch, &x->config));
-    TS_TRY(check_tensors(x));
+    m->told = json_object_get(ts_checkpoint_state(x->ck), "adapter");
+    if (!m->told || !o->adapter_alone)
+        TS_TRY(check_tensors(x));
     TS_TRY(take_files(x));
     const char *file = ts_checkpoint_state_file(x->ck), *type = NULL;
     TS_TRY(ts_json_text(ts_checkpoint_state(x->ck), file, "file_dtype", "F32", &type));

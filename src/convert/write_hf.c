@@ -329,9 +329,11 @@ static ts_status read_either(void *ctx, const char *param, int64_t at, int64_t n
 static ts_status write_source(const ts_convert_options *o, const ts_convert_model *m, const ts_weights_save_options *w)
 {
     two_sources both = { m->source, m->adapters };
-    ts_merger merger = { .a = m->adapters, .read = read_either, .ctx = &both };
+    const bool in_folder = m->adapters && m->adapters->dir; /* else in the same source */
+    ts_merger merger = { .a = m->adapters, .read = in_folder ? read_either : m->source.read,
+                         .ctx = in_folder ? (void *)&both : m->source.ctx };
     ts_weights_source source = m->source;
-    if (m->adapters && ts_names_count(m->adapters->saved_files))
+    if (in_folder && ts_names_count(m->adapters->saved_files))
         return ts_error(TS_ERR_USER, "--lora-load %s: the adapter has modules that were trained whole (modules_to_save): convert "
                                      "the model to a Hugging Face folder first", o->lora.load);
     if (m->adapters)

@@ -59,7 +59,6 @@ const ts_option ts_data_option_rows[] = {
       .def = "GeneralPretrainHandler",
       .help = "records of this kind; GeneralPretrainHandler's, plain text, are understood" },
     TS_LATER("formatting", 1, NULL, RECORDS),
-    TS_LATER("packing", TS_OPTION_ANY, "false|False", RECORDS),
     TS_LATER("train-doc-idx-path", 1, NULL, RECORDS),
     TS_LATER("train-sample-idx-path", 1, NULL, RECORDS),
     TS_LATER("train-shuffle-idx-path", 1, NULL, RECORDS),

@@ -40,7 +40,7 @@ typedef struct ring {
     bool stop;                          /* the writer gave up */
     ts_indexed_builder **builders;      /* [n_keys] */
     ts_packer packer;                   /* with --pack */
-    int64_t n_records, n_long;          /* read; samples that were too long */
+    int64_t n_records, n_samples, n_long; /* read; made of them; too long to be written */
     ts_preprocess_totals totals;
     ts_bad_records bad;
     double position; /* in the files, of what was written */
@@ -187,6 +187,7 @@ static ts_status write_run(ring *r, const slot *s, size_t k)
 
 static ts_status write_slot(ring *r, const slot *s)
 {
+    r->n_samples += (int64_t)s->tokens.runs[0].n;
     if (r->o->handler.pack)
         TS_TRY(ts_packer_add(&r->packer, &s->tokens.runs[0], &s->tokens.runs[2]));
     for (size_t k = 0; !r->o->handler.pack && k < r->n_keys; k++)
@@ -329,14 +330,14 @@ static ts_status finish_samples(ring *r)
 {
     ts_packer *p = &r->packer;
     const long long length = (long long)r->o->handler.seq_length;
-    const int64_t n_long = r->n_long + p->left_out, documents = r->totals.documents;
+    const int64_t n_long = r->n_long + p->left_out, n = r->n_samples;
     if (n_long)
         ts_log(TS_LOG_WARN, "%lld of %lld samples have --seq-length %lld tokens or more and are left out",
-               (long long)n_long, (long long)documents, length);
+               (long long)n_long, (long long)n, length);
     if (p->cut)
-        ts_log(TS_LOG_WARN, "%lld of %lld samples are cut to %lld tokens", (long long)p->cut, (long long)documents,
+        ts_log(TS_LOG_WARN, "%lld of %lld samples are cut to %lld tokens", (long long)p->cut, (long long)n,
                length - 1);
-    if (r->handler && n_long >= documents)
+    if (r->handler && n_long >= n)
         return ts_error(TS_ERR_USER, "--seq-length %lld: every sample has as many tokens or more: none is left", length);
     if (!r->o->handler.pack)
         return TS_OK;

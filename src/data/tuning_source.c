@@ -217,9 +217,11 @@ static ts_status open_chat(ts_tuning_source *s, const char *path, ts_rows **out)
     const ts_chat_need need = { .path = path, .is_entry = s->t.chat->dataset.n > 0, .writer = &s->writer, .kind = s->t.kind,
                                 .seq_length = s->need.seq_length, .vocab_size = s->need.vocab_size,
                                 .speaks = s->need.speaks };
+    ts_chat_options chat = *s->t.chat;
+    chat.pack |= s->t.has_ordinals; /* --neat-pack */
     if (!s->writer.encoder)
-        TS_TRY(ts_chat_writer_open(s->t.chat, s->t.folder, s->t.text, &s->writer));
-    return ts_chat_rows_open(s->t.chat, &need, NULL, out);
+        TS_TRY(ts_chat_writer_open(&chat, s->t.folder, s->t.text, &s->writer));
+    return ts_chat_rows_open(&chat, &need, NULL, out);
 }
 
 static ts_status open_labelled(ts_tuning_source *s, const char *path, ts_rows **out)
@@ -400,15 +402,31 @@ static ts_status check_options(const ts_tuning_data *t, const ts_data_options *o
     return TS_OK;
 }
 
-static const ts_option_list no_entries;
+/* The words of --dataset, of which each may name several with commas. memory holds them. */
+static ts_status split_entries(const ts_option_list *words, ts_str *memory, ts_option_list *out)
+{
+    size_t cap = 0, n = 0;
+    for (int64_t i = 0; i < words->n; i++)
+        TS_TRY(ts_str_add(memory, words->v[i], strlen(words->v[i]) + 1));
+    for (size_t i = 0; i < memory->len; i++)
+        if (memory->s[i] == ',')
+            memory->s[i] = 0;
+    for (size_t i = 0; i < memory->len; i += strlen(memory->s + i) + 1) {
+        if (!memory->s[i])
+            continue;
+        TS_TRY(ts_grow(&out->v, &cap, n + 1, sizeof *out->v));
+        out->v[n++] = memory->s + i;
+        out->n = (int64_t)n;
+    }
+    return TS_OK;
+}
 
-static ts_status open_parts(ts_tuning_source *s, const ts_data_options *o)
+static ts_status open_parts(ts_tuning_source *s, const ts_data_options *o, const ts_option_list *entries)
 {
     static const char *const names[] = { "train-data-path", "valid-data-path", "test-data-path" };
     const ts_option_list *own[] = { &o->train_data_path, &o->valid_data_path, &o->test_data_path };
     const int64_t wanted[] = { s->need.n_train, s->need.n_valid, s->need.n_test };
     const bool has_own = own[0]->n || own[1]->n || own[2]->n;
-    const ts_option_list *entries = s->t.chat ? &s->t.chat->dataset : &no_entries;
     double share[3];
     TS_TRY(ts_split_shares(o->split, share));
     if (!has_own && s->need.n_train > 0 && !(share[0] > 0))
@@ -431,7 +449,13 @@ ts_status ts_tuning_source_create(const ts_tuning_data *t, const ts_data_options
     TS_TRY(ts_alloc(&s, 1, sizeof *s));
     *s = (ts_tuning_source){ .t = *t, .need = *need, .resets_attention = o->reset_attention_mask };
     s->n_fields = ts_tuning_fields(t, o, need->seq_length, s->field);
-    const ts_status st = open_parts(s, o);
+    ts_str memory = { 0 };
+    ts_option_list entries = { 0 };
+    ts_status st = t->chat ? split_entries(&t->chat->dataset, &memory, &entries) : TS_OK;
+    if (st == TS_OK)
+        st = open_parts(s, o, &entries);
+    ts_str_deinit(&memory);
+    ts_free(&entries.v);
     if (st != TS_OK)
         ts_tuning_source_destroy(&s);
     else

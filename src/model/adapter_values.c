@@ -70,6 +70,8 @@ ts_status ts_adapters_freeze(const ts_adapters *a, ts_decoder *d)
 {
     for (size_t i = 0; i < d->params.n; i++) {
         ts_param *p = d->params.p[i];
+        if (p->id < a->n_base && a->plan.decoupled)
+            p->decoupled = false; /* the second rate is B's */
         const bool exact = p->rank == 1 || p->is_router || p->is_filter, is_whole = ts_names_find(a->saved, p->name) >= 0;
         if (p->id >= a->n_base || p->has_type || (is_whole == a->plan.training && !needs_rows(a, p)))
             continue;

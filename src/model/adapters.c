@@ -59,7 +59,9 @@ typedef struct resolving {
     ts_name_map map;
     ts_adapter_rules rules;
     const char *file; /* for messages */
-    bool *fits;       /* [o->targets.n] */
+    const char **told; /* the names that a checkpoint tells */
+    ts_option_list targets; /* names that are asked for; none where a config decides */
+    bool *fits;             /* [targets.n] */
 } resolving;
 
 static ts_status add_module(ts_adapters *a, const ts_name_tensor *t, const ts_name_piece *first, ts_adapted **out)
@@ -168,8 +170,8 @@ static ts_status adapt_module(resolving *r, const ts_name_tensor *t, int64_t lin
 static void note_fits(resolving *r, const char *module)
 {
     const size_t n = strlen(module);
-    for (int64_t i = 0; i < r->o->targets.n; i++) {
-        const char *t = r->o->targets.v[i];
+    for (int64_t i = 0; i < r->targets.n; i++) {
+        const char *t = r->targets.v[i];
         const size_t m = strlen(t);
         r->fits[i] = r->fits[i] || !strcmp(t, "all-linear") || !strcmp(t, module) ||
                      (n > m && module[n - m - 1] == '.' && !strcmp(module + n - m, t));
@@ -231,8 +233,8 @@ static ts_status resolve_linears(resolving *r)
     for (size_t i = 0; i < ts_names_count(r->linears.names); i++) {
         const char *leaf = leaf_of(ts_names_text(r->linears.names, i));
         bool is = false;
-        for (int64_t k = 0; k < r->o->targets.n; k++)
-            if (!strcmp(leaf, r->o->targets.v[k]))
+        for (int64_t k = 0; k < r->targets.n; k++)
+            if (!strcmp(leaf, r->targets.v[k]))
                 is = r->fits[k] = true;
         if (is)
             TS_TRY(adapt_linear(r, i));
@@ -279,33 +281,59 @@ static ts_status fits_nothing(const resolving *r, const char *what)
 static ts_status choose_names(const resolving *r, bool *megatron)
 {
     int64_t n = 0;
-    for (int64_t i = 0; i < r->o->targets.n; i++)
-        n += is_megatron(r->o->targets.v[i]);
+    for (int64_t i = 0; i < r->targets.n; i++)
+        n += is_megatron(r->targets.v[i]);
     *megatron = n > 0;
-    if (n && n < r->o->targets.n)
+    if (n && n < r->targets.n)
         return ts_error(TS_ERR_USER, "--lora-target-modules: Megatron's names (linear_...) have one adapter for all that a "
                                      "weight holds, Hugging Face's one for each: give names of one kind");
     if (!n && !r->family)
         return ts_error(TS_ERR_USER, "--lora-target-modules %s: a model that no Hugging Face class describes has Megatron's "
-                                     "names alone: linear_qkv linear_proj linear_fc1 linear_fc2", r->o->targets.v[0]);
+                                     "names alone: linear_qkv linear_proj linear_fc1 linear_fc2", r->targets.v[0]);
     return TS_OK;
+}
+
+static ts_status note_names(const resolving *r)
+{
+    json_t *names = json_array();
+    bool failed = !names;
+    for (int64_t i = 0; !failed && i < r->targets.n; i++)
+        failed = json_array_append_new(names, json_string(r->targets.v[i]));
+    r->out->megatron = names;
+    return failed ? ts_error(TS_ERR_NOMEM, "no memory") : TS_OK;
+}
+
+/* Names that mean experts' weights too, which have no adapters here. */
+static ts_status check_experts(const resolving *r)
+{
+    const char *name = r->rules.all_linear ? "all-linear" : NULL;
+    for (int64_t i = 0; i < r->targets.n; i++)
+        if (!strcmp(r->targets.v[i], "linear_fc1") || !strcmp(r->targets.v[i], "linear_fc2"))
+            name = r->targets.v[i];
+    return name && r->arch->n_experts
+               ? ts_error(TS_ERR_USER, "%s: %s gives experts adapters too, which they cannot have here: name other layers, such as "
+                                       "those of attention", r->file, name)
+               : TS_OK;
 }
 
 static ts_status resolve(resolving *r)
 {
     bool megatron = false;
     char what[256];
-    TS_TRY(ts_alloc(&r->fits, (size_t)r->o->targets.n + 1, sizeof *r->fits));
-    if (!r->o->load)
+    TS_TRY(check_experts(r));
+    TS_TRY(ts_alloc(&r->fits, (size_t)r->targets.n + 1, sizeof *r->fits));
+    if (r->targets.n)
         TS_TRY(choose_names(r, &megatron));
     TS_TRY((megatron ? resolve_linears : resolve_modules)(r));
-    for (int64_t i = 0; !r->o->load && i < r->o->targets.n; i++)
+    for (int64_t i = 0; i < r->targets.n; i++)
         if (!r->fits[i]) {
-            snprintf(what, sizeof what, "--lora-target-modules %s", r->o->targets.v[i]);
+            snprintf(what, sizeof what, "--lora-target-modules %s", r->targets.v[i]);
             return fits_nothing(r, what);
         }
     snprintf(what, sizeof what, "%s: target_modules", r->file);
-    return r->out->plan.n || r->out->n ? TS_OK : fits_nothing(r, what);
+    if (!r->out->plan.n)
+        return fits_nothing(r, what);
+    return megatron ? note_names(r) : TS_OK;
 }
 
 /* ---- modules that are trained whole ---- */
@@ -449,6 +477,24 @@ static ts_status read_config(const char *folder, ts_str *path, ts_adapters *a)
     return ts_st_dir_open(folder, "adapter_model", &a->dir);
 }
 
+/* Of a checkpoint. */
+static ts_status take_config(resolving *r, ts_str *path)
+{
+    const json_t *names = json_object_get(r->o->told, "megatron"), *v;
+    size_t i;
+    r->out->config = json_deep_copy(json_object_get(r->o->told, "config"));
+    TS_TRY(ts_str_puts(path, "the checkpoint's adapter"));
+    if (!r->out->config)
+        return ts_error(TS_ERR_USER, "%s has no config", path->s);
+    if (!json_array_size(names))
+        return TS_OK;
+    TS_TRY(ts_alloc(&r->told, json_array_size(names), sizeof *r->told));
+    json_array_foreach(names, i, v)
+        r->told[r->targets.n++] = json_is_string(v) ? json_string_value(v) : "";
+    r->targets.v = r->told;
+    return TS_OK;
+}
+
 static ts_status begin_config(const ts_lora_options *o, ts_str *path, ts_adapters *a)
 {
     a->config = new_config(o);
@@ -465,17 +511,36 @@ static ts_status count_base(const ts_arch *arch, int64_t *n)
     return TS_OK;
 }
 
-static ts_status open_all(resolving *r, const ts_option_set *set, ts_str *path)
+/* What changes training alone, and there is not here. */
+static ts_status check_training(const resolving *r, bool training)
+{
+    double dropout;
+    TS_TRY(ts_json_real(r->rules.config, r->file, "lora_dropout", 0, &dropout));
+    if (training && dropout > 0)
+        return ts_error(TS_ERR_USER, "%s: lora_dropout is %g, but what adapters read is not dropped out here: set it to 0 to train on",
+                        r->file, dropout);
+    return TS_OK;
+}
+
+static ts_status open_all(resolving *r, const ts_option_set *set, bool training, ts_str *path)
 {
     ts_adapters *a = r->out;
     TS_TRY(ts_adapter_plan_init(&a->plan));
+    a->plan.training = training;
     TS_TRY(ts_names_create(4, &a->saved));
     TS_TRY(ts_names_create(4, &a->saved_files));
     TS_TRY(count_base(r->arch, &a->n_base));
-    TS_TRY(r->o->load ? read_config(r->o->load, path, a) : begin_config(r->o, path, a));
+    if (!r->o->load && !r->o->told)
+        r->targets = r->o->targets;
+    TS_TRY(r->o->load   ? read_config(r->o->load, path, a)
+           : r->o->told ? take_config(r, path)
+                        : begin_config(r->o, path, a));
+    a->alone = r->o->alone;
+    a->plan.decoupled = r->o->plus > 0;
     r->file = path->s;
     TS_TRY(ts_adapter_rules_open(a->config, r->file, &r->rules));
-    if (r->o->load)
+    TS_TRY(check_training(r, training));
+    if (r->o->load || (r->o->told && !r->targets.n))
         TS_TRY(compare(r->o, set, &r->rules));
     if (r->o->load && !r->family)
         return ts_error(TS_ERR_USER, "--lora-load %s: no Hugging Face class describes the model, so that names in it fit nothing",
@@ -487,7 +552,7 @@ static ts_status open_all(resolving *r, const ts_option_set *set, ts_str *path)
     TS_TRY(resolve(r));
     TS_TRY(keep_whole(r));
     ts_adapter_plan_number(&a->plan, a->n_base);
-    return r->o->load ? TS_OK : tell_targets(a);
+    return r->o->load || r->o->told ? TS_OK : tell_targets(a);
 }
 
 ts_status ts_adapters_open(const ts_lora_options *o, const ts_option_set *set, const ts_family *family, const ts_arch *arch,
@@ -496,14 +561,14 @@ ts_status ts_adapters_open(const ts_lora_options *o, const ts_option_set *set, c
     resolving r = { .o = o, .family = family, .arch = arch, .linears.adapting = { meet } };
     ts_str path = { 0 };
     TS_TRY(ts_alloc(&r.out, 1, sizeof *r.out));
-    ts_status st = open_all(&r, set, &path);
-    r.out->plan.training = training;
+    ts_status st = open_all(&r, set, training, &path);
     ts_str_deinit(&path);
     ts_names_destroy(&r.linears.names);
     ts_free(&r.linears.size);
     ts_name_map_deinit(&r.map);
     ts_adapter_rules_close(&r.rules);
     ts_free(&r.fits);
+    ts_free(&r.told);
     if (st != TS_OK)
         ts_adapters_destroy(&r.out);
     else
@@ -526,8 +591,15 @@ void ts_adapters_destroy(ts_adapters **adapters)
     ts_names_destroy(&a->saved_files);
     ts_st_dir_destroy(&a->dir);
     json_decref(a->config);
+    json_decref(a->megatron);
     ts_free(&a->folder);
     ts_free(adapters);
+}
+
+ts_status ts_adapters_tell(const ts_adapters *a, json_t **out)
+{
+    *out = json_pack("{s:O, s:O*}", "config", a->config, "megatron", a->megatron);
+    return *out ? TS_OK : ts_error(TS_ERR_NOMEM, "out of memory while describing an adapter");
 }
 
 /* ---- names ---- */

@@ -27,6 +27,8 @@ typedef struct ts_adapters {
     ts_adapter_plan plan;
     int64_t n_base;   /* parameters of the model itself, whose ids come first */
     json_t *config;   /* adapter_config.json */
+    json_t *megatron; /* the names of layers that have one part for all rows; NULL: modules have parts of their own */
+    bool alone;       /* checkpoints hold no other values */
     char *folder;     /* where it was read; NULL: it begins */
     ts_st_dir *dir;   /* its tensors, until they are read */
     ts_adapted *module;
@@ -45,6 +47,8 @@ void ts_adapters_destroy(ts_adapters **a);
 ts_status ts_adapters_freeze(const ts_adapters *a, ts_decoder *d) TS_NODISCARD;
 /* Once the model's own values are there: the folder's, or A random by the seed and B zero. */
 ts_status ts_adapters_fill(ts_adapters *a, ts_decoder *d, const ts_family *family, uint64_t seed) TS_NODISCARD;
+/* What a checkpoint says of it (json_decref), for ts_lora_options.told. */
+ts_status ts_adapters_tell(const ts_adapters *a, json_t **out) TS_NODISCARD;
 /* While it is off, the model computes what it does without (of modules that are trained whole nothing is undone). */
 static inline void ts_adapters_turn(ts_adapters *a, bool on) { a->plan.off = !on; }
 /* The name of a part's parameter in the model. */

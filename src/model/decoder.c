@@ -5,7 +5,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 static ts_status declare_layers(ts_decoder *d, const ts_declarer *all)
 {
@@ -54,15 +53,6 @@ static ts_status declare_embedding(ts_decoder *d, const ts_declarer *all, int64_
     return ts_altup_declare_in(&in, &d->altup);
 }
 
-static ts_status declare_reward(ts_decoder *d, const ts_declarer *last)
-{
-    const ts_declarer in = ts_declare_in(last, "rm_head");
-    const ts_param_spec weight = { .place = ts_place_whole(1, d->arch.hidden), .is_router = true },
-                        bias = { .place = ts_place_whole(1, 0), .start = TS_START_CONSTANT };
-    TS_TRY(ts_declare(&in, "weight", &weight, &d->reward[0]));
-    return ts_declare(&in, "bias", &bias, &d->reward[1]);
-}
-
 /* All parameters, in the order in which they are used. */
 static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
 {
@@ -79,7 +69,7 @@ static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
     d->final_norm.op.is_kept = a->mtp_layers > 0; /* norms behind it read it */
     TS_TRY(ts_norm_declare(&last, "decoder.final_layernorm", &d->final_norm));
     if (a->reward)
-        return declare_reward(d, &last);
+        return ts_decoder_declare_reward(d, &last);
     d->head = (ts_linear){ .in = a->hidden, .out = a->labels ? a->labels : rows, .has_bias = a->bias_head, .tied = a->tied,
                            .decoupled = true, .w = a->tied ? d->embedding : NULL };
     ts_declarer by_rows = last;
@@ -428,26 +418,11 @@ ts_status ts_decoder_prepare(ts_decoder *d, int64_t positions, int64_t seq_len)
 
 /* ---- forward ---- */
 
-/* Of the rows of the vocabulary that are here. */
-static int64_t first_token(const ts_decoder *d, const ts_param *w)
-{
-    return d->group.comm ? w->place.dim[0].span[0].begin : 0;
-}
-
-/* As much as transformers adds (neftune_noise_alpha): by the length that the sequences of the pass are filled up to. */
-static ts_status add_noise(ts_tape *tape, const ts_run *run, int64_t stream, ts_tensor **x)
-{
-    const ts_rng rng = ts_run_rng(run, TS_RNG_EMBEDDING, stream);
-    const ts_row_places rows = ts_run_numbers(run, run->row0);
-    const double values = (double)(run->spread ? run->spread->length : run->S) * (double)(*x)->dim[1];
-    return ts_op_noise(tape, *x, (float)(run->embedding_noise / sqrt(values)), &rng, &rows, x);
-}
-
 ts_status ts_decoder_embed(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_tensor *ids, int64_t stream,
                            ts_tensor **x)
 {
     const ts_embed_op o = { .table = d->embedding, .group = d->group.comm,
-                            .first = first_token(d, d->embedding), .positions = d->positions, .ids = ids,
+                            .first = ts_decoder_first_token(d, d->embedding), .positions = d->positions, .ids = ids,
                             .pos = run->pos, .scale = ts_decoder_rounded(d, d->arch.embed_scale), .dtype = d->compute,
                             .freezes = d->arch.pad_frozen && d->arch.pad >= 0,
                             .frozen = (int32_t)d->arch.pad };
@@ -458,13 +433,13 @@ ts_status ts_decoder_embed(ts_decoder *d, ts_tape *tape, const ts_run *run, cons
     if (d->group.sequence)
         TS_TRY(ts_op_group_keep(tape, d->group.comm, *x, x));
     if (run->embedding_noise > 0)
-        TS_TRY(add_noise(tape, run, stream, x));
+        TS_TRY(ts_decoder_add_noise(tape, run, stream, x));
     if (d->embed_norm.present)
         TS_TRY(ts_op_norm(tape, &d->embed_norm.op, *x, NULL, NULL, x));
     if (run->hidden_dropout > 0) {
         const ts_rng rng = ts_run_rng(run, TS_RNG_HIDDEN_DROPOUT, stream);
         const ts_row_places rows = ts_run_numbers(run, run->row0);
-        TS_TRY(ts_op_dropout(tape, *x, run->hidden_dropout, &rng, &rows, x));
+        return ts_op_dropout(tape, *x, run->hidden_dropout, &rng, &rows, x);
     }
     return TS_OK;
 }
@@ -602,24 +577,4 @@ ts_status ts_decoder_forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
 {
     const ts_decoder_span all = { .ids = ids, .last = d->arch.n_layers };
     return ts_decoder_run(d, tape, run, recompute, &all, hidden);
-}
-
-bool ts_decoder_is_reward(const char *name) { return !strncmp(name, "rm_head.", strlen("rm_head.")); }
-
-ts_status ts_decoder_reward(const ts_decoder *d, ts_tape *tape, ts_tensor *x, const ts_chosen_rows *rows, ts_tensor **y)
-{
-    ts_tensor *few, *wide;
-    TS_ASSERT(d->reward[0], "a model without a head of rewards");
-    TS_TRY(ts_op_pick_rows(tape, x, rows, &few));
-    TS_TRY(ts_op_cast(tape, few, TS_DTYPE_F32, &wide));
-    return ts_op_linear(tape, wide, d->reward[0], d->reward[1], y);
-}
-
-ts_xent_op ts_decoder_head(const ts_decoder *d)
-{
-    TS_ASSERT(!d->head.adapter, "the loss multiplies with the output layer's weight alone");
-    return (ts_xent_op){ .w = d->head.w, .b = d->head.b, .vocab = ts_arch_outputs(&d->arch),
-                         .group = d->group.comm, .first = first_token(d, d->head.w),
-                         .softcap = (float)d->arch.logit_softcap,
-                         .logit_scale = (float)d->arch.logit_scale, .unit_rows = d->arch.unit_head };
 }

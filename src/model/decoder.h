@@ -193,8 +193,15 @@ ts_status ts_decoder_predict(ts_decoder *d, ts_tape *tape, const ts_run *run, co
                              ts_tensor **out) TS_NODISCARD;
 /* As what a recipe trains. */
 ts_network ts_decoder_network(ts_decoder *d);
+/* Of the rows of the vocabulary that are here. */
+static inline int64_t ts_decoder_first_token(const ts_decoder *d, const ts_param *w)
+{
+    return d->group.comm ? w->place.dim[0].span[0].begin : 0;
+}
 /* What the output layer needs: labels and weights are to be filled in. */
 ts_xent_op ts_decoder_head(const ts_decoder *d);
+/* For ts_decoder_create (decoder_ends.c): declares the head of rewards behind all else. */
+ts_status ts_decoder_declare_reward(ts_decoder *d, const ts_declarer *last) TS_NODISCARD;
 /* Whether a parameter is the head's of a model of rewards. */
 bool ts_decoder_is_reward(const char *name);
 /* Of a model of rewards: those of some rows of its output. */

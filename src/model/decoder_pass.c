@@ -1,4 +1,4 @@
-/* What a decoder's pass has beside the stream: per-layer embeddings, and what layers lend to later ones. */
+/* What a decoder's pass has beside the stream: per-layer embeddings, what layers lend to later ones, noise. */
 #include "model/decoder.h"
 
 #include "model/decoder_blocks.h"
@@ -134,6 +134,15 @@ ts_status ts_decoder_hand_on(const ts_decoder *d, ts_tape *tape, const ts_decode
 }
 
 /* ---- a pass ---- */
+
+/* As much as transformers adds (neftune_noise_alpha): by the length that the sequences of the pass are filled up to. */
+ts_status ts_decoder_add_noise(ts_tape *tape, const ts_run *run, int64_t stream, ts_tensor **x)
+{
+    const ts_rng rng = ts_run_rng(run, TS_RNG_EMBEDDING, stream);
+    const ts_row_places rows = ts_run_numbers(run, run->row0);
+    const int64_t length = run->spread ? run->spread->length : run->S;
+    return ts_op_noise(tape, *x, run->embedding_noise / sqrtf((float)(length * (*x)->dim[1])), &rng, &rows, x);
+}
 
 /* Before the first layer, of tokens and their embedding. */
 static ts_status make_beside(ts_decoder *d, ts_tape *tape, const ts_decoder_span *span, ts_tensor *x, ts_run *run)

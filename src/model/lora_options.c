@@ -12,6 +12,10 @@ const ts_option ts_lora_option_rows[] = {
         "weight holds), or the names of the model's Hugging Face class (q_proj ..., all-linear: each its own)"),
     RUN(FLAG, dora, "lora-dora", NULL, 0, 0, NULL,
         "train lengths of the weights' rows as well, and with the two matrices their directions (DoRA)"),
+    RUN(REAL, plus, "lora-plus-ratio", "0", 0, 1e6, NULL,
+        "B learns at so many times the rate of A (LoRA+), and lengths of DoRA too (0: at the same)"),
+    TS_ROW(FLAG, ts_lora_options, alone, "lora-ckpt-filter", NULL, 0, 0, NULL, "adapters",
+           "checkpoints hold the adapter alone; the model's weights stay where --load has found them"),
     RUN(FLAG, rslora, "lora-rslora", NULL, 0, 0, NULL, "divide --lora-alpha by the root of the rank"),
     TS_ROW_IS(TS_OPTION_PLACE, TEXT, ts_lora_options, load, "lora-load", NULL, 0, 0, NULL, "adapters",
               "an adapter beside the weights of --load: a folder that PEFT or --save-peft has written, whose "
@@ -33,13 +37,13 @@ ts_status ts_lora_options_check(const ts_lora_options *o, const ts_option_set *s
     if (o->r > 0 && !o->load && !o->targets.n)
         return ts_error(TS_ERR_USER, "--lora-r %lld: --lora-target-modules must say which layers get an adapter, such as "
                                      "linear_qkv linear_proj, or all-linear", (long long)o->r);
-    if (o->save_peft && !ts_lora_on(o))
-        return ts_error(TS_ERR_USER, "--save-peft %s: there is no adapter: give --lora-r or --lora-load", o->save_peft);
     if (o->nf4 && !ts_lora_on(o))
         return ts_error(TS_ERR_USER, "--qlora: weights in 4 bits are not trained themselves: give --lora-r or --lora-load");
     for (size_t i = 0; o->nf4 && i < sizeof of_values / sizeof *of_values; i++)
         TS_TRY(ts_option_exclude(set, "qlora", of_values[i]));
     if (ts_lora_on(o)) {
+        if (o->plus > 0)
+            TS_TRY(ts_option_exclude(set, "lora-plus-ratio", "decoupled-lr"));
         const char *const option = o->r > 0 ? "lora-r" : "lora-load";
         static const char *const others[] = { "freeze", "tp-2d", "int8", "fp8-format" };
         for (size_t i = 0; i < sizeof others / sizeof *others; i++)
@@ -50,7 +54,7 @@ ts_status ts_lora_options_check(const ts_lora_options *o, const ts_option_set *s
 
 void ts_lora_options_warn(const ts_lora_options *o, const ts_option_set *set)
 {
-    static const char *const all[] = { "lora-alpha", "lora-target-modules", "lora-rslora", "lora-dora" };
+    static const char *const all[] = { "lora-alpha", "lora-target-modules", "lora-rslora", "lora-dora", "lora-plus-ratio" };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         ts_option_warn_alone(set, all[i], ts_lora_on(o), "--lora-r");
 }

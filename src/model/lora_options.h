@@ -9,13 +9,16 @@ typedef struct ts_lora_options {
     double alpha;
     ts_option_list targets;
     bool rslora, dora;
+    double plus; /* rate of B over that of A; 0: the same */
+    bool alone;  /* checkpoints hold what is trained alone */
+    const json_t *told; /* an adapter that a checkpoint describes (ts_adapters_tell); NULL: none */
     bool nf4; /* weights of the layers' linear layers that are not trained are held in NF4 */
     const char *save_peft; /* of commands that train; NULL */
 } ts_lora_options;
 extern const ts_option ts_lora_option_rows[];
 extern const size_t ts_lora_option_count;
 
-static inline bool ts_lora_on(const ts_lora_options *o) { return o->load || o->r > 0; }
+static inline bool ts_lora_on(const ts_lora_options *o) { return o->load || o->r > 0 || o->told; }
 /* TS_ERR_USER: options that contradict each other. */
 ts_status ts_lora_options_check(const ts_lora_options *o, const ts_option_set *set) TS_NODISCARD;
 /* Warns of what has no effect without an adapter. */

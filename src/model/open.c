@@ -101,7 +101,7 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
         st = ts_strdup(folder, &m->folder);
     if (st == TS_OK)
         st = take_labels(use, folder, &a, m);
-    if (st == TS_OK && use->lora && use->lora->nf4)
+    if (st == TS_OK && use->lora && (use->lora->nf4 || use->lora->alone))
         st = ts_strdup(folder, &m->nf4_base);
     if (st == TS_OK)
         st = ts_st_dir_open(folder, NULL, &dir);

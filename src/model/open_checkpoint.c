@@ -52,7 +52,7 @@ ts_status ts_checkpoint_folder(const ts_checkpoint *ck, char **out)
 }
 
 /* n: of the model itself; adapters, whose ids are behind these, may be elsewhere. *all: they are here too. */
-static ts_status load_values(ts_decoder *d, int64_t n, const ts_checkpoint *ck, bool *all)
+static ts_status load_values(ts_decoder *d, int64_t n, const ts_checkpoint *ck, bool from_base, bool *all)
 {
     ts_param_set *s = &d->params;
     *all = true;
@@ -64,20 +64,20 @@ static ts_status load_values(ts_decoder *d, int64_t n, const ts_checkpoint *ck, 
             *all = false;
             continue;
         }
-        if (s->p[i]->held == TS_HELD_NF4)
+        if (s->p[i]->held == TS_HELD_NF4 || (!t && from_base))
             continue;
         if (!t)
             return ts_error(TS_ERR_USER, "%s: tensor %s is missing%s", ts_checkpoint_path(ck), s->p[i]->name,
                             json_object_get(ts_checkpoint_state(ck), "nf4_base")
-                                ? ": weights in 4 bits are in the folder that the run began with, and its adapter in "
-                                  "--save-peft's (or go on with --qlora)" : "");
+                                ? ": it is in the folder that the run began with" : "");
         TS_TRY(ts_param_read_values(s->p[i], t));
     }
     ts_param_set_changed(s);
     return TS_OK;
 }
 
-/* What checkpoints do not hold: weights in NF4, from the folder that the run began with. */
+/* What checkpoints do not hold: weights in NF4, and with --lora-ckpt-filter all but the adapter, from the folder that the
+ * run began with. */
 static ts_status load_base(const ts_checkpoint *ck, ts_model *m)
 {
     const char *base = json_string_value(json_object_get(ts_checkpoint_state(ck), "nf4_base"));
@@ -86,7 +86,7 @@ static ts_status load_base(const ts_checkpoint *ck, ts_model *m)
         return ts_error(TS_ERR_USER, "--qlora: %s is of a run without it: --load must be a Hugging Face folder, or a checkpoint "
                         "of such a run", ts_checkpoint_path(ck));
     if (!ts_path_is_dir(base))
-        return ts_error(TS_ERR_USER, "--qlora: %s has its weights in 4 bits in %s, which is not there any more",
+        return ts_error(TS_ERR_USER, "%s has weights (of --qlora or --lora-ckpt-filter) in %s, which is not there any more",
                         ts_checkpoint_path(ck), base);
     TS_TRY(ts_strdup(base, &m->nf4_base));
     TS_TRY(ts_st_dir_open(base, NULL, &dir));
@@ -95,10 +95,17 @@ static ts_status load_base(const ts_checkpoint *ck, ts_model *m)
     return st;
 }
 
-static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *use, ts_arch *a,
+static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *wanted, ts_arch *a,
                            ts_model *m)
 {
-    const json_t *s = ts_checkpoint_state(ck);
+    const json_t *s = ts_checkpoint_state(ck), *told = json_object_get(s, "adapter");
+    const bool from_base = json_object_get(s, "nf4_base");
+    ts_lora_options lora = wanted->lora ? *wanted->lora : (ts_lora_options){ 0 };
+    ts_model_use with = *wanted;
+    if (told && !ts_lora_on(&lora)) /* a model is what it was */
+        lora.told = told;
+    with.lora = &lora;
+    const ts_model_use *use = &with;
     const char *type = json_string_value(json_object_get(s, "file_dtype"));
     TS_TRY(ts_checkpoint_describe(ck, &m->family, a, &m->config));
     if (use->labels && a->labels != use->labels)
@@ -115,10 +122,10 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *use, ts_
     TS_TRY(ts_model_use_decoder(a, use, use->training ? use->master : use->compute, m));
     bool all = false;
     TS_TRY(ts_model_begin_reward(m->decoder, use, a->reward, ts_checkpoint_path(ck)));
-    if (use->lora && use->lora->nf4 && use->dev->computes)
+    if ((lora.nf4 || (from_base && m->family)) && use->dev->computes)
         TS_TRY(load_base(ck, m));
     if (use->dev->computes)
-        TS_TRY(load_values(m->decoder, m->adapters ? m->adapters->n_base : INT64_MAX, ck, &all));
+        TS_TRY(load_values(m->decoder, m->adapters ? m->adapters->n_base : INT64_MAX, ck, from_base, &all));
     return m->adapters && !all ? ts_adapters_fill(m->adapters, m->decoder, m->family, use->seed) : TS_OK;
 }
 

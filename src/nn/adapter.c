@@ -121,9 +121,10 @@ static ts_status declare_a(const ts_declarer *in, const ts_linear *l, const ts_a
     return declare_one(in, "lora_A", p, &a, trains, out);
 }
 
-static ts_status declare_b(const ts_declarer *in, const ts_linear *l, const ts_adapter_part *p, bool trains, ts_lora *here, int i)
+static ts_status declare_b(const ts_declarer *in, const ts_linear *l, const ts_adapter_part *p, const ts_adapter_plan *plan,
+                           ts_lora *here, int i)
 {
-    ts_param_spec b = { .place = ts_place_whole(p->rows, p->rank), .start = TS_START_CONSTANT };
+    ts_param_spec b = { .place = ts_place_whole(p->rows, p->rank), .start = TS_START_CONSTANT, .decoupled = plan->decoupled };
     ts_place_span share[TS_PLACE_SPANS];
     int n_share;
     ts_lora_part *part = &here->op.part[i];
@@ -134,17 +135,18 @@ static ts_status declare_b(const ts_declarer *in, const ts_linear *l, const ts_a
     if (l->cut == TS_CUT_COLUMN)
         ts_place_cut(&b.place, 0, TS_AXIS_TENSOR, share, n_share);
     b.parts = parts_of(l, part->run, part->n_runs, &b.is_copy);
-    return declare_one(in, "lora_B", p, &b, trains, &part->b);
+    return declare_one(in, "lora_B", p, &b, plan->training, &part->b);
 }
 
 /* Lengths lie where B's rows do. */
-static ts_status declare_m(const ts_declarer *in, const ts_adapter_part *p, bool trains, const ts_linear *l, ts_lora_part *part)
+static ts_status declare_m(const ts_declarer *in, const ts_adapter_part *p, const ts_adapter_plan *plan, const ts_linear *l,
+                           ts_lora_part *part)
 {
     const ts_place *b = &part->b->place;
-    ts_param_spec m = { .place = ts_place_whole(p->rows, 0), .start = TS_START_CONSTANT };
+    ts_param_spec m = { .place = ts_place_whole(p->rows, 0), .start = TS_START_CONSTANT, .decoupled = plan->decoupled };
     m.place.dim[0] = b->dim[0];
     m.parts = parts_of(l, part->run, part->n_runs, &m.is_copy);
-    return declare_one(in, "lora_magnitude_vector", p, &m, trains, &part->m);
+    return declare_one(in, "lora_magnitude_vector", p, &m, plan->training, &part->m);
 }
 
 static ts_status declare_site(const ts_adapter_plan *plan, const ts_declarer *in, ts_linear *l, ts_adapter_site *s)
@@ -159,9 +161,9 @@ static ts_status declare_site(const ts_adapter_plan *plan, const ts_declarer *in
         TS_TRY(declare_a(in, l, &s->part[i], plan->training, &here->op.part[i].a));
     }
     for (int i = 0; i < s->n; i++)
-        TS_TRY(declare_b(in, l, &s->part[i], plan->training, here, i));
+        TS_TRY(declare_b(in, l, &s->part[i], plan, here, i));
     for (int i = 0; s->dora && i < s->n; i++)
-        TS_TRY(declare_m(in, &s->part[i], plan->training, l, &here->op.part[i]));
+        TS_TRY(declare_m(in, &s->part[i], plan, l, &here->op.part[i]));
     here->adapter = (ts_adapter){ add_lora, s->dora, &plan->off };
     l->adapter = &here->adapter;
     return TS_OK;

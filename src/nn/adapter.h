@@ -42,6 +42,7 @@ typedef struct ts_adapter_site {
 typedef struct ts_adapter_plan {
     ts_adapting adapting; /* first, so that its function finds the rest */
     bool off;      /* layers give what they give without */
+    bool decoupled; /* B and lengths have a rate of their own */
     bool training; /* else their values are held in fp32 and have no gradients */
     ts_names *linears; /* of the sites, in their order */
     ts_adapter_site *site;

@@ -182,7 +182,9 @@ static ts_status find_up(const pass *p, ts_made *made, ts_tensor **up)
     ts_device *dev = p->tape->dev;
     const ts_dtype type = p->q->dtype;
     const bool is_old = !made->storage || made->version != w->version;
-    TS_ASSERT(!p->l->kv_up.adapter, "what an adapter adds to keys and values is not in the weight");
+    if (ts_linear_is_adapted(&p->l->kv_up))
+        return ts_error(TS_ERR_USER, "--lora-load: text cannot be generated with an adapter of %s beside it: merge it first (tessera "
+                                     "convert --lora-load)", w->name);
     if (!made->storage)
         TS_TRY(ts_storage_create(dev, TS_MEM_OTHER, (size_t)ts_param_count(w) * ts_dtype_size(type),
                                  &made->storage));

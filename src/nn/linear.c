@@ -105,8 +105,7 @@ ts_status ts_linear_declare(const ts_declarer *d, const char *name, ts_linear *l
     return d->adapting ? d->adapting->meet(d->adapting, &in, l) : TS_OK;
 }
 
-static bool is_adapted(const ts_linear *l) { return l->adapter && !(l->adapter->off && *l->adapter->off); }
-static ts_param *bias_of(const ts_linear *l) { return is_adapted(l) && l->adapter->adds_bias ? NULL : l->b; }
+static ts_param *bias_of(const ts_linear *l) { return ts_linear_is_adapted(l) && l->adapter->adds_bias ? NULL : l->b; }
 
 /* What the group does with a product: its columns stay apart, or its parts are summed. */
 static ts_status shared(ts_tape *tape, const ts_linear *l, ts_tensor *x, ts_tensor **y)
@@ -143,5 +142,5 @@ ts_status ts_linear_forward(ts_tape *tape, const ts_linear *l, ts_tensor *x, ts_
     TS_TRY(!l->group     ? ts_op_linear(tape, x, l->w, bias_of(l), y)
            : l->group->x ? shared_both_ways(tape, l, x, y)
                          : shared(tape, l, x, y));
-    return is_adapted(l) ? l->adapter->add(l->adapter, tape, x, y) : TS_OK;
+    return ts_linear_is_adapted(l) ? l->adapter->add(l->adapter, tape, x, y) : TS_OK;
 }

@@ -172,7 +172,8 @@ void ts_marks_piece(ts_marks *m, const ts_token_model *model, bool trims, const 
 {
     size_t at = 0, n_run;
     for (size_t i = first; i < ids->n && ts_marks_wait(m); i += n_run) {
-        size_t begin = at, end = at + token_bytes(model, s + at, n - at, ids->v + i, ids->n - i, i == first, &n_run);
+        size_t begin = at,
+               end = at + token_bytes(model, s + at, n - at, ids->v + i, ids->n - i, i == first, &n_run);
         at = end;
         while (trims && begin < end && s[begin] == ' ')
             begin++;

@@ -85,7 +85,7 @@ double ts_flight_counts(const ts_trainer *t, int loss)
 
 double ts_flight_divisor(const ts_trainer *t, double counts)
 {
-    return t->objective->by_micro ? (double)(t->feed.n_micro * t->feed.size) : counts;
+    return t->objective->by_micro ? (double)(t->feed.n_micro * t->feed.size) : counts > 0 ? counts : 1;
 }
 
 static ts_status put_weights(ts_trainer *t, ts_flight *f, const ts_micro_batch *m, double weight, int loss,

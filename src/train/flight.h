@@ -9,7 +9,8 @@ void ts_trainer_enter(ts_trainer *t, const char *phase);
 /* The sum of the weights of all values of a loss (0: the objective's first, then those beside it) of this rank in
  * the batch that was read. */
 double ts_flight_counts(const ts_trainer *t, int loss);
-/* What the sum of a loss over a global batch is divided by, whose weights on all ranks sum up to `counts`. */
+/* What the sum of a loss over a global batch is divided by, whose weights on all ranks sum up to `counts`; 1 where there
+ * is none. */
 double ts_flight_divisor(const ts_trainer *t, double counts);
 
 /* One part of a micro-batch forward, f->in through it to f->out; f->micro and f->chunk say which. With

@@ -1,4 +1,4 @@
-#include "train/job_prefer.h"
+#include "train/job.h"
 #include "train/blocks.h"
 
 #include "base/file.h"
@@ -378,22 +378,11 @@ static ts_status train_indexers(ts_job *j)
     return ts_decoder_train_indexers(d, &(ts_index_rules){ .coeff = (float)o->index_coeff, .is_sparse = o->index_sparse });
 }
 
-/* Whether micro-batches have the lengths of their longest samples. */
-static bool rows_vary(const ts_job *j)
-{
-    return ts_tuning_on(&j->o->tuning) && (!j->o->tuning.pads || j->o->parallel.varies);
-}
-
-/* What their lengths are multiples of: as processes can share them out too. */
+/* What lengths of micro-batches are multiples of, which processes can then share out; 0: they are all alike. */
 static int64_t multiple_of(const ts_job *j)
 {
-    const int64_t cp = j->mesh->size[TS_MESH_CP], tp = j->o->parallel.sequence ? j->mesh->size[TS_MESH_TP] : 1,
-                  asked = j->o->tuning.multiple;
-    const int64_t each = (cp > 1 ? 2 * cp : 1) * tp;
-    int64_t n = each;
-    while (rows_vary(j) && n % asked)
-        n += each;
-    return rows_vary(j) ? n : 0;
+    const int64_t cp = j->mesh->size[TS_MESH_CP], tp = j->o->parallel.sequence ? j->mesh->size[TS_MESH_TP] : 1;
+    return ts_tuning_multiple(&j->o->tuning, j->o->parallel.varies, (cp > 1 ? 2 * cp : 1) * tp);
 }
 
 /* What is trained for; a stage has its objective here. */
@@ -412,7 +401,7 @@ static ts_objective *make_objective(ts_job *j)
     ts_lm_objective_teach(&j->objective, &teacher);
     ts_lm_objective_cut(&j->objective, j->stages.part, j->stages.n_stages * j->stages.n_chunks,
                         d->group.sequence ? d->group.comm->size : 1);
-    j->objective.base.varies = (j->o->parallel.varies || rows_vary(j)) && j->stages.n_stages > 1;
+    j->objective.base.varies = (j->o->parallel.varies || multiple_of(j)) && j->stages.n_stages > 1;
     if (ts_parallel_recompute(&j->o->parallel) == TS_AGAIN_ADVANCE) /* chunks run again as a whole */
         j->objective.recompute = (ts_recompute_plan){ 0 };
     return ts_prefer_on(j->o->tuning.stage) ? ts_job_compare(j) : &j->objective.base;
@@ -455,6 +444,8 @@ static ts_status make_trainer(ts_job *j)
                           .places = { .moves = j->o->parallel.places, .every = j->o->parallel.place_every,
                                       .fall = j->o->parallel.place_finely ? j->o->parallel.place_fall : 0 },
                           .pipeline = pipeline_of(j),
+                          .saves_trained = j->o->lora.alone,
+                          .second_rate = ts_lora_on(&j->o->lora) ? j->o->lora.plus : 0,
                           .patience = patience };
     a.feed = (ts_feed_args){ .field = field,
                              .n_fields = tunes ? ts_tuning_fields(&t, &j->o->data, a.o->seq_length, field)

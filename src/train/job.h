@@ -70,6 +70,18 @@ ts_status ts_job_check_target(const ts_job *j) TS_NODISCARD;
 /* How many samples of each part it needs (job_count.c). With --num-train-epochs also j->train_iters, and options that
  * say it: what the passes miss of the last batch comes from one more. */
 ts_status ts_job_count_samples(ts_job *j, ts_data_need *need) TS_NODISCARD;
+/* Of a job that compares answers (job_prefer.c). */
+ts_prefer_rules ts_job_prefer_rules(const ts_job *j);
+/* Whether what the reference finds is kept, for all samples. */
+bool ts_job_keeps_reference(const ts_job *j);
+/* Opens what its stage compares with, if anything, as the model is used; ck: what it goes on from, or NULL. The model
+ * is there. TS_ERR_USER: there is none, or none that fits. */
+ts_status ts_job_open_reference(ts_job *j, const ts_checkpoint *ck, const ts_model_use *model_use) TS_NODISCARD;
+/* Makes its objective of the language model's, which is made. */
+ts_objective *ts_job_compare(ts_job *j);
+/* With --precompute-ref-log-probs, before the first step: the reference looks at all samples, and is let go. Collective. */
+ts_status ts_job_look_ahead(ts_job *j) TS_NODISCARD;
+
 /* Says what is about to run: where it begins, its data, the model's size. Rank 0 speaks. */
 ts_status ts_job_describe(const ts_job *j) TS_NODISCARD;
 

@@ -1,26 +1,33 @@
 /* What a job asks of the model that it trains, and of the folders that it is written to: see train/job.h. */
 #include "train/job.h"
 
+#include "model/adapters.h"
 #include "parallel/context.h"
 #include "train/model_files.h"
 
 #include <stdio.h>
 
-/* What is written at the end must be known to work before the first step. */
-static ts_status check_folder(ts_job *j, const char *folder, const char *option, bool with_data)
+/* A folder that is written at the end takes nothing else's place. */
+static ts_status check_place(const ts_job *j, const char *folder, const char *option, bool with_data)
 {
     const ts_train_options *o = &j->o->train;
     const struct {
         const char *option, *path;
     } others[] = { { "--save", o->save },
                    { "--save-hf", o->save_hf },
+                   { "--save-peft", j->o->lora.save_peft },
                    { "--tensorboard-dir", o->tensorboard_dir },
                    { "--metrics-jsonl", o->metrics_jsonl } };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (others[i].path && others[i].path != folder)
             TS_TRY(ts_model_folder_apart(folder, option, others[i].path, others[i].option));
-    if (with_data)
-        TS_TRY(ts_weights_may_save(folder, option));
+    return with_data ? ts_weights_may_save(folder, option) : TS_OK;
+}
+
+/* What is written at the end must be known to work before the first step. */
+static ts_status check_folder(ts_job *j, const char *folder, const char *option, bool with_data)
+{
+    TS_TRY(check_place(j, folder, option, with_data));
     const ts_weights_source s = ts_model_source(&j->model);
     char why[512];
     const ts_status st = ts_weights_check(&s);
@@ -33,9 +40,25 @@ static ts_status check_folder(ts_job *j, const char *folder, const char *option,
                     option, folder, why, option);
 }
 
+static ts_status check_adapter(const ts_job *j, bool with_data)
+{
+    const ts_lora_options *o = &j->o->lora;
+    const ts_adapters *a = j->model.adapters;
+    if (o->save_peft && !a)
+        return ts_error(TS_ERR_USER, "--save-peft %s: there is no adapter: give --lora-r or --lora-load", o->save_peft);
+    if (o->save_peft && !a->n)
+        return ts_error(TS_ERR_USER, "--save-peft %s: no Hugging Face class describes the model, so that its layers have no names "
+                                     "there", o->save_peft);
+    if (o->alone && a && !j->model.nf4_base)
+        return ts_error(TS_ERR_USER, "--lora-ckpt-filter: the model's weights are read again from the folder that the run began "
+                                     "with: give --load, a Hugging Face folder");
+    return o->save_peft ? check_place(j, o->save_peft, "--save-peft", with_data) : TS_OK;
+}
+
 ts_status ts_job_check_save_hf(ts_job *j, bool with_data)
 {
     const ts_train_options *o = &j->o->train;
+    TS_TRY(check_adapter(j, with_data));
     if (o->save_hf)
         TS_TRY(check_folder(j, o->save_hf, "--save-hf", with_data));
     return o->save_ema_hf ? check_folder(j, o->save_ema_hf, "--save-ema-hf", with_data) : TS_OK;

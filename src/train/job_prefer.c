@@ -1,5 +1,5 @@
 /* A job that compares answers: its reference, and its objective. */
-#include "train/job_prefer.h"
+#include "train/job.h"
 
 #include "base/log.h"
 #include "base/thread.h"

@@ -23,6 +23,7 @@ ts_status ts_trainer_look(ts_trainer *t)
         return TS_OK;
     for (int k = 0; k < o->n_looks; k++)
         TS_TRY(look_once(t, k));
+    ts_narrow_set_forget(o->params->narrow); /* scales are training's */
     for (int64_t m = 0; o->looked && m < t->feed.n_micro; m++) {
         const ts_micro_batch micro = ts_feed_micro(&t->feed, m);
         TS_TRY(o->looked(o, &micro, t->mesh->comm[TS_MESH_DP]));

@@ -1,5 +1,6 @@
 #include "train/resume.h"
 
+#include "model/adapters.h"
 #include "model/param_read.h"
 #include "train/narrow_state.h"
 #include "train/stage_list.h"
@@ -28,6 +29,11 @@ static ts_status describe_model(const ts_model *m, json_t *state)
                         json_object_set_new(state, "pad_frozen", json_boolean(a->pad_frozen)) ||
                         json_object_set_new(state, "experts_stacked", json_boolean(a->experts_stacked)) ||
                         json_object_set_new(state, "other_names", json_boolean(a->other_names))))
+        st = ts_error(TS_ERR_NOMEM, "out of memory while describing the model");
+    o = NULL;
+    if (st == TS_OK && m->adapters)
+        st = ts_adapters_tell(m->adapters, &o);
+    if (st == TS_OK && o && json_object_set_new(state, "adapter", o))
         st = ts_error(TS_ERR_NOMEM, "out of memory while describing the model");
     return st;
 }
@@ -124,11 +130,18 @@ static void shape_projected(const ts_trainer *t, const ts_param *p, kind k, ts_c
     x->shape[1] = k != LAST_NORM ? s.cols : s.rest == 1 ? 1 : s.rest / s.rank;
 }
 
+/* Of weights in NF4 the folder that they were read from has the codes, and with saves_trained of all that is frozen the
+ * values. */
+static bool is_saved(const ts_trainer *t, const ts_param *p)
+{
+    return p->held != TS_HELD_NF4 && !(t->saves_trained && !ts_param_is_trained(p));
+}
+
 /* Its data come later. */
 static void add_tensor(const ts_trainer *t, tensor_list *l, size_t i, kind k)
 {
     const ts_param *p = t->objective->params->p[i];
-    if (p->held == TS_HELD_NF4) /* of which the folder that it was read from has the codes */
+    if (!is_saved(t, p))
         return;
     if (!is_projected(t, p, k) && (!keeps(t, k) || !ts_whole_has(&l->whole[k], p)))
         return;
@@ -235,7 +248,7 @@ int64_t ts_trainer_state_bytes(const ts_trainer *t)
             shape_projected(t, p, k, &x);
             bytes += (size_t)(x.shape[0] * x.shape[1]) * sizeof(float);
         }
-        if (p->held == TS_HELD_NF4)
+        if (!is_saved(t, p))
             continue;
         bytes += (size_t)ts_param_count(p) *
                  (ts_param_is_trained(p) ? moments + ts_dtype_size((s->master && !s->masters_are_values) || s->low ? TS_DTYPE_F32 : p->dtype)

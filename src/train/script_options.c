@@ -135,7 +135,6 @@ const ts_option ts_train_script_rows[] = {
     TS_LATER("reward-model", 1, NULL, SFT),
     TS_LATER("rollout-batch-size", 1, NULL, SFT),
     TS_LATER("dataset-additional-keys", TS_OPTION_MANY, NULL, SFT),
-    TS_LATER("lora-ckpt-filter", 0, NULL, LORA),
     TS_LATER("lu-lora-final-layer-index", 1, NULL, LORA),
     TS_LATER("lu-lora-lr", 1, NULL, LORA),
     TS_LATER("lu-lora-lr-ratio", 1, NULL, LORA),

@@ -46,7 +46,7 @@ static ts_status count_tokens(ts_trainer *t, ts_step_result *r)
     TS_TRY(ts_comm_run(t->mesh->comm[TS_MESH_DP_CP],
                        ts_all_reduce(tokens, n, TS_COMM_I64, TS_COMM_SUM)));
     TS_TRY(ts_line_tell(t->mesh, tokens, n, TS_COMM_I64));
-    if (tokens[0] <= 0 && !t->objective->by_micro)
+    if (tokens[0] <= 0 && ts_batch_find(&t->feed.batch, "labels") < 0) /* those may all be none */
         return ts_error(TS_ERR_USER, "the global batch of iteration %lld has no token to train on",
                         (long long)t->iteration + 1);
     r->counted = tokens[0];

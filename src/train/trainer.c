@@ -13,7 +13,10 @@ static ts_status make_training(ts_trainer *t, const ts_trainer_args *a)
 {
     TS_TRY(ts_lr_schedule_init(&t->schedule, t->o, t->feed.global));
     t->decoupled = t->schedule;
-    ts_lr_schedule_decoupled(&t->decoupled, t->o);
+    if (a->second_rate > 0)
+        t->decoupled.max *= a->second_rate, t->decoupled.min *= a->second_rate, t->decoupled.init *= a->second_rate;
+    else
+        ts_lr_schedule_decoupled(&t->decoupled, t->o);
     TS_TRY(ts_grads_init(&t->grads, t->o, t->mesh, t->sharers, t->objective->params, a->overlap,
                          a->bucket));
     t->grads.scatter.use = step_unit;
@@ -24,7 +27,7 @@ static ts_status make_training(ts_trainer *t, const ts_trainer_args *a)
     if (t->mesh->size[TS_MESH_PP] > 1)
         t->optim.stages = t->mesh->comm[TS_MESH_PP];
     t->optim.line = t->mesh->line;
-    t->optim.has_decoupled = t->o->decoupled_lr >= 0;
+    t->optim.has_decoupled = t->o->decoupled_lr >= 0 || a->second_rate > 0;
     t->optim.sharers = ts_shards_alone(&t->objective->params->shards) ? NULL : t->sharers->share;
     t->optim.expert_sharers = t->sharers->expert_share;
     t->optim.counters = !t->optim.sharers && t->sharers->expert_share ? t->mesh->comm[TS_MESH_DP_CP] : t->optim.sharers;
@@ -73,6 +76,15 @@ void ts_trainer_size_batch(ts_trainer *t)
     ts_feed_size(&t->feed, ts_batch_ramp_at(&t->feed.ramp, t->consumed));
 }
 
+/* Whether most of what is multiplied stays as it is: two more copies of it would be most of the memory. */
+static bool is_frozen(const ts_param_set *s)
+{
+    int64_t frozen = 0;
+    for (size_t i = 0; i < s->n; i++)
+        frozen += ts_param_is_trained(s->p[i]) ? 0 : ts_param_count(s->p[i]);
+    return frozen > s->total;
+}
+
 /* Making packed weights for each product costs one part in some hundred rows of it. Where the values are read as they
  * are there is nothing to make, but each micro-batch reads twice as much. */
 static bool shares_forms(const ts_trainer *t)
@@ -82,6 +94,8 @@ static bool shares_forms(const ts_trainer *t)
         return true; /* forms do not outlive the values */
     if (t->o->packed_weights != TS_PACKED_AUTO)
         return t->o->packed_weights == TS_PACKED_SHARED;
+    if (is_frozen(t->objective->params))
+        return true;
     return t->feed.n_micro == 1 && (t->dev->rounds_b || t->feed.micro * t->feed.each * t->o->seq_length > FEW_ROWS);
 }
 
@@ -98,6 +112,7 @@ ts_status ts_trainer_prepare_pipeline(ts_trainer *t)
 
 static ts_status make(ts_trainer *t, const ts_trainer_args *a)
 {
+    t->saves_trained = a->saves_trained;
     TS_TRY(ts_feed_init(&t->feed, t->o, &a->feed, t->mesh->at[TS_MESH_DP],
                         t->mesh->size[TS_MESH_DP]));
     if (shares_forms(t))

@@ -62,6 +62,7 @@ typedef struct ts_trainer {
     ts_optimizer optim;
     ts_gather gather;
     ts_idle idle;
+    bool saves_trained;  /* as in ts_trainer_args */
     ts_lr_schedule schedule, decoupled; /* of --decoupled-lr, when optim.has_decoupled */
     ts_loss_scaler scaler;
     ts_expert_report experts; /* of the last step */
@@ -96,6 +97,8 @@ typedef struct ts_trainer_args {
     bool overlap; /* of dist's options, as the next */
     int64_t bucket;
     bool overlap_gather; /* see train/gather.h */
+    double second_rate; /* of parameters that are decoupled: so many times that of others; 0: theirs is --decoupled-lr's */
+    bool saves_trained; /* checkpoints hold what is trained alone */
     bool watches_idle; /* parameters that get no gradient are named */
     ts_expert_places_options places;
     ts_pipeline_kind pipeline; /* over the mesh's stages; the objective has a part for each chunk */

@@ -22,7 +22,7 @@ const ts_option ts_tuning_option_rows[] = {
     RUN(NOFLAG, pads, "no-pad-to-seq-lengths", NULL, 0, 0, NULL,
         "micro-batches are as long as their longest sample, not --seq-length: the same losses in less time "
         "(--variable-seq-lengths is the same here)"),
-    RUN(INT, multiple, "pad-to-multiple-of", "8", 1, 1 << 26, NULL,
+    RUN(INT, multiple, "pad-to-multiple-of", "8", 1, 1 << 20, NULL,
         "with --no-pad-to-seq-lengths: lengths are rounded up to a multiple of this"),
     RUN(CHOICE, padding_side, "tokenizer-padding-side", "right", 0, 0, TS_CHOICES(TS_PADDING_SIDES),
         "where short samples are filled up"),
@@ -85,9 +85,19 @@ static ts_status check_stage(int stage)
                                                              "trains one of whole answers");
 }
 
-static bool varies(const ts_tuning_options *o, const ts_option_set *set)
+int64_t ts_tuning_multiple(const ts_tuning_options *o, bool varies, int64_t each)
 {
-    return !o->pads || ts_option_is_on(set, "variable-seq-lengths");
+    int64_t n = each;
+    if (!ts_tuning_on(o) || (o->pads && !varies))
+        return 0;
+    while (n % o->multiple)
+        n += each;
+    return n;
+}
+
+static bool has_lengths(const ts_tuning_options *o, const ts_option_set *set)
+{
+    return ts_tuning_multiple(o, ts_option_is_on(set, "variable-seq-lengths"), 1) > 0;
 }
 
 ts_status ts_tuning_options_check(const ts_tuning_options *o, const ts_option_set *set)
@@ -109,7 +119,7 @@ ts_status ts_tuning_options_check(const ts_tuning_options *o, const ts_option_se
                                      "--is-instruction-dataset");
     if (o->neat_pack && o->stage != TS_STAGE_SFT)
         return ts_error(TS_ERR_USER, "--neat-pack goes with --stage sft");
-    if (varies(o, set) && o->padding_side == TS_PADDING_LEFT)
+    if (has_lengths(o, set) && o->padding_side == TS_PADDING_LEFT)
         return ts_error(TS_ERR_USER, "--tokenizer-padding-side left: rows of different lengths (--no-pad-to-seq-lengths) are "
                                      "filled up behind: leave one out");
     return TS_OK;
@@ -118,7 +128,7 @@ ts_status ts_tuning_options_check(const ts_tuning_options *o, const ts_option_se
 void ts_tuning_options_warn(const ts_tuning_options *o, const ts_option_set *set)
 {
     const bool resets = ts_option_is_on(set, "reset-attention-mask");
-    ts_option_warn_alone(set, "pad-to-multiple-of", varies(o, set), "--no-pad-to-seq-lengths");
+    ts_option_warn_alone(set, "pad-to-multiple-of", has_lengths(o, set), "--no-pad-to-seq-lengths");
     ts_option_warn_alone(set, "fix-sub-seq-length", resets, "--reset-attention-mask");
     ts_option_warn_alone(set, "neat-pack", resets, "--reset-attention-mask");
 }

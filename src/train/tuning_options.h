@@ -45,6 +45,9 @@ static inline bool ts_tuning_on(const ts_tuning_options *o) { return o->stage !=
 ts_status ts_tuning_options_check(const ts_tuning_options *o, const ts_option_set *set) TS_NODISCARD;
 /* Warns of those that have no effect beside the others. */
 void ts_tuning_options_warn(const ts_tuning_options *o, const ts_option_set *set);
+/* Of what the lengths of micro-batches are multiples, where they are those of their longest samples (also with `varies`,
+ * --variable-seq-lengths): what is asked for, and `each`. 0: they are all --seq-length. */
+int64_t ts_tuning_multiple(const ts_tuning_options *o, bool varies, int64_t each);
 /* How its samples become rows; `global` samples are a global batch. */
 ts_tuning_data ts_tuning_options_data(const ts_tuning_options *o, int64_t global);
 #endif

@@ -44,11 +44,24 @@ for names in "q_proj v_proj down_proj" "linear_qkv linear_proj linear_fc1 linear
     scores converted --load "$D/both"
     near apart converted
     rm -rf "$D/both"
-    # shellcheck disable=SC2086
-    job half 1 $new --exit-interval 2 --save "$D/half"
-    # shellcheck disable=SC2086
-    job rest 1 $new --load "$D/half" --save-peft "$D/peft-rest"
-    same "$D/peft/adapter_model.safetensors" "$D/peft-rest/adapter_model.safetensors"
+    # a checkpoint says what adapter it has, with the model's weights and without
+    scores saved --load "$D/one"
+    near apart saved
+    checks=$((checks + 1))
+    "$T" convert --load-dir "$D/one" --save-dir "$D/both" >"$D/out" 2>"$D/err" || wrong "convert: $(cat "$D/err")"
+    scores converted --load "$D/both"
+    near apart converted
+    rm -rf "$D/both"
+    for filter in "" --lora-ckpt-filter; do
+        # shellcheck disable=SC2086
+        job half 1 $new $filter --exit-interval 2 --save "$D/half$filter"
+        # shellcheck disable=SC2086
+        job rest 1 --load "$D/half$filter" $filter --save-peft "$D/peft-rest"
+        same "$D/peft/adapter_model.safetensors" "$D/peft-rest/adapter_model.safetensors"
+        rm -rf "$D/peft-rest"
+    done
+    checks=$((checks + 1))
+    grep -q "linear_qkv.weight" "$D"/half--lora-ckpt-filter/iter_*/model.safetensors.index.json && wrong "weights of the model are saved"
     have_mpi || continue
     for layout in "2 --tensor-model-parallel-size 2" "4 --tensor-model-parallel-size 4 --sequence-parallel" "2 --context-parallel-size 2" \
         "4 --pipeline-model-parallel-size 2 --use-distributed-optimizer" "2 --use-torch-fsdp2 --recompute-granularity full
@@ -66,7 +79,21 @@ for names in "q_proj v_proj down_proj" "linear_qkv linear_proj linear_fc1 linear
         scores merged --load "$D/hf"
         near apart merged
     done
-    rm -rf "$D/half" "$D/one" "$D/hf" "$D/peft" "$D/peft-rest"
+    rm -rf "$D"/half* "$D/one" "$D/hf" "$D/peft" "$D/peft-rest"
+done
+
+# B at four times the rate: where B is zero and A has no gradient yet a step is that of four times the rate, else not
+step="--optimizer sgd --sgd-momentum 0 --weight-decay 0 --clip-grad 0 --train-iters 1"
+# shellcheck disable=SC2086
+for of in "--lora-r 3 --lora-target-modules q_proj" "--lora-load $adapter"; do
+    job plus 1 $of $step --lr 0.5 --lora-plus-ratio 4 --save-peft "$D/plus"
+    job four 1 $of $step --lr 2 --save-peft "$D/four"
+    checks=$((checks + 1))
+    case $of in
+    *lora-r*) cmp -s "$D/plus/adapter_model.safetensors" "$D/four/adapter_model.safetensors" ;;
+    *) ! cmp -s "$D/plus/adapter_model.safetensors" "$D/four/adapter_model.safetensors" ;;
+    esac || wrong "--lora-plus-ratio with $of"
+    rm -rf "$D/plus" "$D/four"
 done
 
 # refused before anything is written
@@ -94,6 +121,7 @@ bent() {
 bent 's/"q_proj"/"o_proj"/' "is missing, which adapter_config.json asks for"
 bent 's/"q_proj"/"v_proj"/' "fits nothing in the model"
 bent 's/"r": 4/"r": 5/' "has shape [4"
+bent 's/"lora_dropout": 0.0/"lora_dropout": 0.1/' "lora_dropout is 0.1"
 bent 's/"lora_bias": false/"lora_bias": true/' "lora_bias is set"
 bent 's/"down_proj"/"lm_head"/' "has no adapter here"
 expect 2 "whose lora_alpha is 6" "$T" convert --load-dir $base --lora-load $adapter --lora-alpha 5 --save-dir "$D/no"

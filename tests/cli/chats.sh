@@ -43,6 +43,21 @@ rm "$D/model/chat_template.jinja"
 show --output "$D/named.jsonl" >/dev/null 2>&1
 same "$D/all.jsonl" "$D/named.jsonl"
 
+# by a template of slots: as `preprocess` writes it
+echo '[{"conversations": [{"from": "human", "value": "Q1"}, {"from": "gpt", "value": "one two"}, {"from": "human", "value": "Q2"},
+    {"from": "gpt", "value": "three"}]}]' >"$D/turns.json"
+"$T" preprocess --input "$D/turns.json" --output-prefix "$D/slots" --handler-name SharegptStyleInstructionHandler --prompt-type alpaca \
+    --tokenizer-type PretrainedFromHF --tokenizer-name-or-path "$D/model" >/dev/null 2>"$D/err" || cat "$D/err"
+"$T" data show --load "$D/model" --data-path "$D/slots" --output - 2>/dev/null | sed 's/"attention_mask": [^]]*], //' >"$D/slots.jsonl"
+"$T" data show --load "$D/model" --data-path "$D/turns.json" --prompt-type alpaca --output "$D/turns.jsonl" >/dev/null 2>&1
+same "$D/slots.jsonl" "$D/turns.jsonl"
+checks=$((checks + 1))
+grep -q '"labels": .*[0-9], -100' "$D/turns.jsonl" || wrong "nothing is trained of $(cat "$D/turns.jsonl")"
+expect 0 "⟦three" "$T" data show --load "$D/model" --data-path "$D/turns.json" --prompt-type alpaca --mask-history
+expect 2 "conversations are written in one way" "$T" data show --load "$D/model" --data-path "$D/turns.json" --prompt-type alpaca \
+    --hf-chat-template
+expect 2 "--prompt-type none is no template" "$T" data show --load "$D/model" --data-path "$D/turns.json" --prompt-type none
+
 # a Parquet file: its rows with a label are verdicts, those without are not
 expect 2 'snappy.parquet:1: "messages": expected a list' "$T" data show --load "$D/model" --data-path "$G/parquet/snappy.parquet" --hf-chat-template --kind kto
 expect 0 "were bad and left out" "$T" data show --load "$D/model" --data-path "$G/parquet/snappy.parquet" --hf-chat-template --kind kto \

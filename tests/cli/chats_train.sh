@@ -21,8 +21,10 @@ packs=$("$T" data show --load "$D/model" --data-path "$D/chats.jsonl" --hf-chat-
 checks=$((checks + 1))
 [ "$packs" -gt 1 ] && [ "$packs" -lt 10 ] || wrong "12 samples in $packs packs"
 job apart 1 --global-batch-size 12 --train-iters 3
-job packed 1 --global-batch-size "$packs" --train-iters 3 --pack --neat-pack --reset-attention-mask
+job packed 1 --global-batch-size "$packs" --train-iters 3 --packing --neat-pack --reset-attention-mask
 alike packed apart 1
+job neat 1 --global-batch-size "$packs" --train-iters 3 --neat-pack --reset-attention-mask
+alike neat packed 1 0
 checks=$((checks + 1))
 job mixed 1 --global-batch-size "$packs" --train-iters 1 --pack
 [ "$(numbers mixed)" != "$(numbers apart | head -n 1)" ] || wrong "the conversations of a pack do not see each other"
@@ -51,4 +53,6 @@ echo '{"mine": {"file_name": "talks.jsonl", "formatting": "openai", "columns": {
 common=$(echo "$common" | sed "s|--data-path $D/chats.jsonl|--dataset mine --dataset-dir $D/data|")
 job named 1 --global-batch-size 4 --train-iters 1
 alike named skipped 1 0
+common=$(echo "$common" | sed "s|--dataset mine|--dataset mine,mine|")
+expect 0 "24 samples" "$T" posttrain $common --global-batch-size 4 --train-iters 1
 finish

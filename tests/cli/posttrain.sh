@@ -31,6 +31,8 @@ alike one-token-mean one-mean 1
 job lone 1 $pad --train-iters 41 --micro-batch-size 1 --global-batch-size 1 --no-shuffle --split 100,0,0
 checks=$((checks + 1))
 sed -n 3p "$D/lone.jsonl" | grep -q '"lm_loss": 0[.0]*,' || wrong "sample 2 has no label: $(sed -n 3p "$D/lone.jsonl")"
+job lone-tokens 1 $pad --train-iters 41 --micro-batch-size 1 --global-batch-size 1 --no-shuffle --split 100,0,0 --calculate-per-token-loss
+alike lone-tokens lone 1
 # packed: masks and ordinals matter
 job whole 1 $pad --train-iters 2
 job apart 1 $pad --train-iters 2 --neat-pack --reset-attention-mask

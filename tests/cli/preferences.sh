@@ -43,6 +43,16 @@ for ahead in "" --precompute-ref-log-probs; do
     job half 1 --train-iters 8 --load "$D/half" $ahead
     figures own | tail -n 3 >"$D/a" && figures half | tail -n 3 >"$D/b" && same "$D/a" "$D/b"
 done
+# what it is judged on is compared likewise
+for ahead in "" --precompute-ref-log-probs; do
+    job "judged$ahead" 1 --train-iters 4 --finetune --split 70,30,0 --eval-iters 1 --eval-interval 2 $ahead
+done
+checks=$((checks + 1))
+grep -q '"valid_lm_loss": 0' "$D/judged.jsonl" || wrong "no evaluation: $(head -n 2 "$D/judged.jsonl")"
+for name in judged judged--precompute-ref-log-probs; do
+    sed 's/, "tokens_per_second": [^,]*//; s/, "tflops": [^,]*//; s/, "iteration_seconds.*//' "$D/$name.jsonl" >"$D/$name"
+done
+same "$D/judged" "$D/judged--precompute-ref-log-probs"
 # lengths change no figure
 job varied 1 --train-iters 8 --finetune --no-pad-to-seq-lengths
 alike varied own 1

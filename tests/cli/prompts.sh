@@ -76,6 +76,34 @@ echo '{"messages": [{"role": "judge", "content": ""}]}' >"$D/in.jsonl"
 expect 2 'in.jsonl:1: message 1: "role": "judge": expected system, user' pre --handler-name OpenAIInstructionHandler \
     --prompt-type qwen
 
+# rewards of steps stand at their placeholders; a corpus's text is the one that it says
+numbers() { od -An -td4 "$D/o_packed_$1_document.bin" | tr -s ' \n' ' '; }
+steps() { pre --handler-name AlpacaStyleProcessRewardHandler "$@"; }
+echo '{"input": "кики", "value": ["+", "-"]}' >"$D/in.jsonl"
+expect 0 "1 documents" steps --reward-tokens + -
+[ "$(numbers input_ids)$(numbers labels)" = " 26 26  27 28 " ] || wrong "steps: $(numbers input_ids)$(numbers labels)"
+expect 2 "value: expected labels of --reward-tokens" steps --reward-tokens +
+expect 2 "--placeholder-token: a 漢 is" steps --placeholder-token "a 漢"
+echo '{"input": "ки", "value": ["+", "-"]}' >"$D/in.jsonl"
+expect 2 "value: 2 labels, but the text has 1 placeholders" steps
+printf '%s\n' '{"title": "T", "question_body": "Q", "answer_body": "A", "text": "In python, T\n### Question:\nQ\n### Response:\nA\n"}' \
+    >"$D/in.jsonl"
+expect 0 "1 documents" pre --handler-name StackOverflowPythonPretrainHandler --append-eod
+cp "$D/o_text_document.bin" "$D/corpus.bin"
+expect 0 "1 documents" pre --append-eod
+same "$D/o_text_document.bin" "$D/corpus.bin"
+
+# prompts of several turns keep the earlier answers, whichever handler makes them
+cat >"$D/in.jsonl" <<'END'
+{"instruction": "So?", "input": "", "output": "No.", "history": [["Hi", "Ho"], ["And?", "Well."]]}
+END
+for h in R1 PPO; do
+    expect 0 "1 documents" pre --handler-name ${h}AlpacaStyleInstructionHandler --prompt-type default \
+        --map-keys '{"history": "history"}'
+    cp "$D/o_packed_input_ids_document.bin" "$D/$h.bin"
+done
+same "$D/R1.bin" "$D/PPO.bin"
+
 # LLaMA-Factory's list of data sets
 echo '[{"q": "Hi", "a": "Ho", "input": "of another column"}]' >"$D/list.json"
 echo '{"mine": {"file_name": "list.json", "columns": {"prompt": "q", "response": "a"}}, "hub": {"hf_hub_url": "x/y"}}' \

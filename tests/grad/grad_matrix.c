@@ -1,5 +1,6 @@
 /* Linear layers and the output layer with cross-entropy. */
 #include "grad.h"
+#include "ops/lora.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -46,6 +47,76 @@ static const grad_case linears[] = {
     { "linear, wider than a tile",
       { IN("x", 3, 40), PARAM("w", 35, 40), PARAM("b", 35, 0) },
       LINEAR(3, 35, 40) },
+};
+
+/* ---- adapters ---- */
+
+/* Two parts: rows 0, 1, 4, 5 of seven, and 2, 3; variables x, w, then A and B of each, and lengths of rows. */
+enum { LORA_OUT = 7, LORA_IN = 6 };
+static const ts_lora_run lora_runs[] = { { 0, 0, 2 }, { 2, 4, 2 }, { 0, 2, 2 } };
+static const float lora_scale[] = { 1.5f, 0.75f };
+
+/* The part of row o, and which row of its B; -1: none. */
+static int lora_part(int64_t o, int64_t *row)
+{
+    const int part = o == 6 ? -1 : o == 2 || o == 3;
+    *row = part == 1 ? o - 2 : o < 2 ? o : o - 2;
+    return part;
+}
+
+/* Row o of the weight with what is added. */
+static void lora_row(const grad_case *g, double *const *x, int64_t o, double row[LORA_IN])
+{
+    int64_t r;
+    const int part = lora_part(o, &r);
+    for (int64_t i = 0; i < LORA_IN; i++) {
+        row[i] = x[1][o * LORA_IN + i];
+        const int64_t rank = part < 0 ? 0 : g->var[2 + 2 * part].d0;
+        for (int64_t k = 0; k < rank; k++)
+            row[i] += (double)lora_scale[part] * x[3 + 2 * part][r * rank + k] * x[2 + 2 * part][k * LORA_IN + i];
+    }
+}
+
+static void lora_oracle(const grad_case *g, double *const *x, double *y)
+{
+    for (int64_t t = 0; t < g->var[0].d0; t++)
+        for (int64_t o = 0; o < LORA_OUT; o++) {
+            double row[LORA_IN], sum = 0, square = 0;
+            int64_t r;
+            const int part = lora_part(o, &r);
+            lora_row(g, x, o, row);
+            for (int64_t i = 0; i < LORA_IN; i++)
+                sum += x[0][t * LORA_IN + i] * row[i];
+            if (g->var[6].name && part >= 0) { /* lengths below have no gradient */
+                lora_row(g, g->x0, o, row);
+                for (int64_t i = 0; i < LORA_IN; i++)
+                    square += row[i] * row[i];
+                sum *= x[6 + part][r] / sqrt(square);
+            }
+            y[t * LORA_OUT + o] = sum;
+        }
+}
+
+static ts_status lora_run(const grad_case *g, grad_env *e)
+{
+    const ts_lora_op o = { .part = { { e->param[2], e->param[3], e->param[6], lora_scale[0], lora_runs, 2 },
+                                     { e->param[4], e->param[5], e->param[7], lora_scale[1], lora_runs + 2, 1 } },
+                           .n = 2 };
+    ts_tensor *y, *h;
+    TS_TRY(ts_op_linear(e->tape, e->leaf[0], e->param[1], NULL, &y));
+    TS_TRY(ts_op_lora_down(e->tape, &o, e->leaf[0], &h));
+    TS_TRY(ts_op_lora_up(e->tape, &o, h, y, &e->out[0]));
+    return g->var[6].name ? ts_op_lora_lengthen(e->tape, &o, e->param[1], NULL, NULL, e->out[0], &e->out[0]) : TS_OK;
+}
+
+#define LORA(...)                                                                                  \
+    { IN("x", 5, LORA_IN, __VA_ARGS__), PARAM("w", LORA_OUT, LORA_IN, .is_frozen = true), PARAM("a", 2, LORA_IN), \
+      PARAM("b", 4, 2), PARAM("a'", 1, LORA_IN), PARAM("b'", 2, 1)
+#define LORA_REST .n_out = 5 * LORA_OUT, .longest = 12, .oracle = lora_oracle, .run = lora_run
+static const grad_case loras[] = {
+    { "lora", LORA(.scale = 1) }, LORA_REST, .with_bf16 = true },
+    { "lora, frozen input", LORA(.is_frozen = true) }, LORA_REST },
+    { "lora, lengths", LORA(.scale = 1), PARAM("m", 4, 0), PARAM("m'", 2, 0) }, LORA_REST },
 };
 
 /* ---- cross-entropy ---- */
@@ -403,6 +474,7 @@ int main(void)
 {
     bool all_ = true;
     GRAD_RUN(linears);
+    GRAD_RUN(loras);
     GRAD_RUN(xents);
     all_ = chunks() && all_;
     return all_ ? 0 : 1;

@@ -25,8 +25,8 @@ typedef struct chat_rows {
     int64_t vocab_size;             /* 0: not checked */
     ts_rows_kind kind;
     ts_chat_train train;
-    int64_t *record; /* [table.n] of a sample */
-    int64_t *length; /* [table.n] tokens, of its first sequence */
+    int64_t *record;      /* [table.n] of a sample */
+    int64_t *length;      /* [table.n] tokens, of its first sequence */
     pthread_mutex_t lock; /* of what follows */
     reader *spare;        /* [n_spare] */
     size_t n_spare, cap_spare;
@@ -90,7 +90,8 @@ static ts_status encode(const chat_rows *r, reader *v, const json_t *conversatio
     const ts_ids *from[2] = { &v->tokens.ids, &v->tokens.labels };
     for (size_t i = 0; r->vocab_size && i < from[0]->n; i++)
         if (from[0]->v[i] >= r->vocab_size)
-            return ts_error(TS_ERR_USER, "the tokenizer makes id %d of it, outside the model's vocabulary (0 to %lld)",
+            return ts_error(TS_ERR_USER,
+                            "the tokenizer makes id %d of it, outside the model's vocabulary (0 to %lld)",
                             (int)from[0]->v[i], (long long)r->vocab_size - 1);
     for (int k = 0; k < 2; k++) {
         TS_TRY(ts_row_room(out, key + k, (int64_t)from[k]->n));
@@ -171,7 +172,7 @@ static void destroy(ts_rows *table)
 /* What became of a record. */
 typedef struct look {
     ts_status status;
-    char *why; /* of one that failed; owned */
+    char *why;               /* of one that failed; owned */
     int64_t tokens, trained; /* within the length */
     int64_t lost;            /* tokens beyond it */
 } look;
@@ -182,15 +183,21 @@ typedef struct looking {
     look *v; /* [records] */
 } looking;
 
-static void measure(const chat_rows *r, const ts_row *row, int64_t seq_length, look *out)
+/* Answers are compared with each other: of pairs and verdicts each must have a token within the length. */
+static ts_status measure(const chat_rows *r, const ts_row *row, int64_t seq_length, look *out)
 {
     for (int k = 0; k < (r->kind == TS_ROWS_PAIRS ? 4 : 2); k += 2) {
-        const int64_t n = row->n[k], read = seq_length && n > seq_length ? seq_length : n;
+        const int64_t n = row->n[k], read = seq_length && n > seq_length ? seq_length : n, before = out->trained;
         out->tokens += read;
         out->lost += n - read;
         for (int64_t t = 1; t < read; t++)
             out->trained += row->v[k + 1][t] != TS_CHAT_NO_LABEL;
+        if (r->kind != TS_ROWS_SFT && out->trained == before)
+            return ts_error(TS_ERR_USER, "%s: %lld tokens, and none of the answer within %lld: a longer --seq-length is "
+                                         "needed, or such records are left out (--on-bad-record skip)",
+                            r->table.key[k], (long long)n, (long long)read);
     }
+    return TS_OK;
 }
 
 static void look_at(void *ctx, int64_t begin, int64_t end, int thread)
@@ -204,8 +211,8 @@ static void look_at(void *ctx, int64_t begin, int64_t end, int thread)
         look *out = &l->v[i];
         out->status = st == TS_OK ? read_record(l->r, &v, i, &row) : st;
         if (out->status == TS_OK)
-            measure(l->r, &row, l->seq_length, out);
-        else if (ts_strdup(ts_error_message(), &out->why) != TS_OK)
+            out->status = ts_records_error(l->r->records, i, measure(l->r, &row, l->seq_length, out));
+        if (out->status != TS_OK && ts_strdup(ts_error_message(), &out->why) != TS_OK)
             out->status = TS_ERR_NOMEM;
     }
     if (st == TS_OK)
@@ -214,7 +221,8 @@ static void look_at(void *ctx, int64_t begin, int64_t end, int thread)
 }
 
 /* Takes the good ones; the first bad one ends it, or is left out. */
-static ts_status take_good(const looking *l, int64_t n, bool skips, int64_t max_samples, bool speaks, ts_chat_counts *c)
+static ts_status take_good(const looking *l, int64_t n, bool skips, int64_t max_samples, bool speaks,
+                           ts_chat_counts *c)
 {
     chat_rows *r = l->r;
     ts_bad_records bad = { 0 };
@@ -247,10 +255,9 @@ static ts_status take_good(const looking *l, int64_t n, bool skips, int64_t max_
 static ts_status check_counts(const ts_chat_need *need, const ts_chat_counts *c)
 {
     if (!c->trained)
-        return ts_error(TS_ERR_USER,
-                        "%s: there is nothing to train on: none of %lld samples has a token of an answer%s",
-                        need->path, (long long)c->samples,
-                        c->cut ? " within --seq-length: a longer one is needed" : "");
+        return ts_error(
+            TS_ERR_USER, "%s: there is nothing to train on: none of %lld samples has a token of an answer%s",
+            need->path, (long long)c->samples, c->cut ? " within --seq-length: a longer one is needed" : "");
     if (c->untrained && need->speaks)
         ts_log(TS_LOG_WARN, "%s: %lld of %lld samples have no token to train on%s", need->path,
                (long long)c->untrained, (long long)c->samples, c->cut ? " (within --seq-length)" : "");
@@ -283,7 +290,7 @@ static ts_status look_at_all(chat_rows *r, const ts_chat_options *o, const ts_ch
 
 /* ---- a template that loses the answer ---- */
 
-/* The conversation with other words for its last answer, or NULL where that has no text. */
+/* The conversation with other words for its last answer, or NULL where that has no text or is not trained. */
 static json_t *with_another_answer(const json_t *conversation)
 {
     json_t *copy = json_deep_copy(conversation), *messages = json_object_get(copy, "messages"), *answer = NULL;
@@ -292,7 +299,9 @@ static json_t *with_another_answer(const json_t *conversation)
         const char *role = json_string_value(json_object_get(m, "role"));
         answer = role && !strcmp(role, "assistant") ? m : answer;
     }
-    const char *text = json_string_value(json_object_get(answer, "content"));
+    const json_t *weight = json_object_get(answer, "weight");
+    const bool is_trained = !weight || json_number_value(weight) != 0;
+    const char *text = is_trained ? json_string_value(json_object_get(answer, "content")) : NULL;
     char other[16] = { 0 };
     for (size_t i = 0; text && i + 1 < sizeof other; i++)
         other[i] = i % 3 == 2 ? 'b' : 'a';
@@ -369,13 +378,14 @@ static ts_status pack(const chat_rows *r, const ts_chat_need *need, ts_chat_coun
     TS_TRY(ts_pack_rows_open(rows, r->length, need->seq_length, rows));
     c->packs = (*rows)->n;
     if (need->speaks)
-        ts_log(TS_LOG_INFO, "%s: %lld samples in %lld packs of %lld tokens, %.1f %% of which are filled", need->path,
-               (long long)c->samples, (long long)c->packs, (long long)need->seq_length,
+        ts_log(TS_LOG_INFO, "%s: %lld samples in %lld packs of %lld tokens, %.1f %% of which are filled",
+               need->path, (long long)c->samples, (long long)c->packs, (long long)need->seq_length,
                100 * (double)c->tokens / ((double)c->packs * (double)need->seq_length));
     return TS_OK;
 }
 
-ts_status ts_chat_rows_open(const ts_chat_options *o, const ts_chat_need *need, ts_chat_counts *counts, ts_rows **out)
+ts_status ts_chat_rows_open(const ts_chat_options *o, const ts_chat_need *need, ts_chat_counts *counts,
+                            ts_rows **out)
 {
     static const char *const key[TS_ROWS_KINDS][TS_ROW_KEYS] = {
         { "input_ids", "labels" },
@@ -386,12 +396,14 @@ ts_status ts_chat_rows_open(const ts_chat_options *o, const ts_chat_need *need, 
     ts_chat_counts c = { 0 };
     chat_rows *r = NULL;
     TS_TRY(ts_alloc(&r, 1, sizeof *r));
-    r->table = (ts_rows){ .key = key[need->kind], .n_keys = n_keys[need->kind], .read = read_sample,
-                          .destroy = destroy };
+    r->table =
+        (ts_rows){ .key = key[need->kind], .n_keys = n_keys[need->kind], .read = read_sample, .destroy = destroy };
     r->encoder = need->writer->encoder;
     r->vocab_size = need->vocab_size;
     r->kind = need->kind;
-    r->train = need->kind != TS_ROWS_SFT ? TS_CHAT_PREFERENCE : o->mask_history ? TS_CHAT_LAST_ANSWER : TS_CHAT_ANSWERS;
+    r->train = need->kind != TS_ROWS_SFT ? TS_CHAT_PREFERENCE
+               : o->mask_history         ? TS_CHAT_LAST_ANSWER
+                                         : TS_CHAT_ANSWERS;
     pthread_mutex_init(&r->lock, NULL);
     ts_status st = open_records(r, o, need);
     if (st == TS_OK)

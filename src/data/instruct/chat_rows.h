@@ -5,8 +5,8 @@
 #include "data/rows.h"
 
 typedef struct ts_chat_need {
-    const char *path; /* as ts_records_open has it */
-    bool is_entry;    /* path is the name of an entry of dataset_info.json */
+    const char *path;             /* as ts_records_open has it */
+    bool is_entry;                /* path is the name of an entry of dataset_info.json */
     const ts_chat_writer *writer; /* lent while the rows live */
     ts_rows_kind kind;
     int64_t seq_length; /* what is read of a row; 0: all */

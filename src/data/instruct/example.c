@@ -87,7 +87,8 @@ static ts_status read_prompt(reading *r)
 static ts_status make(const reading *r, json_t *messages, json_t **out)
 {
     json_t *more = json_object_get(r->record, "chat_template_kwargs");
-    json_t *o = json_pack("{s:O, s:O*, s:O*}", "messages", messages, "tools", r->tools, "chat_template_kwargs", more);
+    json_t *o =
+        json_pack("{s:O, s:O*, s:O*}", "messages", messages, "tools", r->tools, "chat_template_kwargs", more);
     if (!o)
         return no_memory();
     *out = o;
@@ -173,10 +174,12 @@ ts_status ts_example_read(const ts_record_form *f, const json_t *record, ts_rows
 
 ts_status ts_example_mismatch(const ts_example *e, const ts_example *other, json_t **out)
 {
-    json_t *own = json_object_get(e->conversation, "messages"), *others = json_object_get(other->conversation, "messages");
+    json_t *own = json_object_get(e->conversation, "messages"),
+           *others = json_object_get(other->conversation, "messages");
     json_t *messages = json_copy(own), *o = json_copy(e->conversation);
     const size_t n = json_array_size(own), k = json_array_size(others);
-    const bool good = messages && o && n && k && json_array_set(messages, n - 1, json_array_get(others, k - 1)) == 0 &&
+    const bool good = messages && o && n && k &&
+                      json_array_set(messages, n - 1, json_array_get(others, k - 1)) == 0 &&
                       json_object_set(o, "messages", messages) == 0;
     json_decref(messages);
     if (!good) {

@@ -9,10 +9,10 @@
 static const char *const column_name[TS_N_COLUMNS] = { TS_COLUMNS(NAME) };
 static const char *const tag_name[TS_N_TAGS] = { TS_TAGS(NAME) };
 
-static const char *const sharegpt[TS_N_TAGS] = { "from", "value", "human", "gpt", "observation", "function_call",
-                                                 "system" },
-                         *const openai[TS_N_TAGS] = { "role", "content", "user", "assistant", "tool", "function_call",
-                                                      "system" };
+static const char *const sharegpt[TS_N_TAGS] = { "from",        "value",         "human", "gpt",
+                                                 "observation", "function_call", "system" },
+                         *const openai[TS_N_TAGS] = { "role", "content",       "user",  "assistant",
+                                                      "tool", "function_call", "system" };
 
 void ts_record_form_init(ts_record_form *f) { *f = (ts_record_form){ .style = TS_STYLE_TOLD }; }
 
@@ -60,12 +60,14 @@ static ts_status take_names(const json_t *given, const char *const *names, int n
 {
     const char *key;
     json_t *v;
-    json_object_foreach((json_t *)(uintptr_t)given, key, v) {
+    json_object_foreach((json_t *)(uintptr_t)given, key, v)
+    {
         const int i = find(names, n, key);
         if (!strcmp(key, "tags"))
             continue;
         if (i < 0 && (!strcmp(key, "images") || !strcmp(key, "videos") || !strcmp(key, "audios")))
-            return ts_error(TS_ERR_USER, "%s: \"%s\": pictures, films and sounds are not trained on here", from, key);
+            return ts_error(TS_ERR_USER, "%s: \"%s\": pictures, films and sounds are not trained on here", from,
+                            key);
         if (i < 0)
             return ts_error(TS_ERR_USER, "%s: there is no \"%s\"", from, key);
         if (!json_is_string(v) && !json_is_null(v))
@@ -105,9 +107,10 @@ ts_status ts_record_form_map_as(ts_record_form *f, const char *formatting, const
     json_t *o;
     const char *given = map_keys ? map_keys : "{}";
     TS_TRY(ts_json_parse(given, strlen(given), "--map-keys", &o));
-    const ts_status st = json_is_object(o)
-                             ? use_names(f, o, o, json_object_get(o, "tags"), formatting, "--map-keys")
-                             : ts_error(TS_ERR_USER, "--map-keys: expected a JSON object, {\"prompt\": \"question\", ...}");
+    const ts_status st =
+        json_is_object(o)
+            ? use_names(f, o, o, json_object_get(o, "tags"), formatting, "--map-keys")
+            : ts_error(TS_ERR_USER, "--map-keys: expected a JSON object, {\"prompt\": \"question\", ...}");
     json_decref(o);
     return st;
 }
@@ -128,7 +131,8 @@ static ts_status use_entry(ts_record_form *f, json_t *entry, const char *file, c
     TS_TRY(ts_json_text(entry, from, "file_name", NULL, &where));
     TS_TRY(ts_json_text(entry, from, "formatting", "alpaca", &style));
     if (!where)
-        return ts_error(TS_ERR_USER, "%s: \"file_name\" is missing (data from a hub or a script are not fetched)", from);
+        return ts_error(TS_ERR_USER, "%s: \"file_name\" is missing (data from a hub or a script are not fetched)",
+                        from);
     TS_TRY(where[0] == '/' ? ts_str_puts(path, where) : ts_path_join(path, folder, where));
     return use_names(f, entry, json_object_get(entry, "columns"), json_object_get(entry, "tags"), style, from);
 }
@@ -158,16 +162,18 @@ static ts_status unknown(const json_t *record)
     const char *key;
     json_t *v;
     ts_status st = ts_str_puts(&names, "");
-    json_object_foreach((json_t *)(uintptr_t)record, key, v) {
+    json_object_foreach((json_t *)(uintptr_t)record, key, v)
+    {
         (void)v;
         if (st == TS_OK && names.len < 200)
             st = ts_str_printf(&names, "%s\"%.40s\"", names.len ? ", " : "", key);
     }
     if (st == TS_OK)
-        st = ts_error(TS_ERR_USER,
-                      "expected \"messages\", \"conversations\", \"instruction\", or \"prompt\" with \"completion\" or "
-                      "\"chosen\" and \"rejected\"; found %s (--map-keys says which field is what)",
-                      names.len ? names.s : "nothing");
+        st = ts_error(
+            TS_ERR_USER,
+            "expected \"messages\", \"conversations\", \"instruction\", or \"prompt\" with \"completion\" or "
+            "\"chosen\" and \"rejected\"; found %s (--map-keys says which field is what)",
+            names.len ? names.s : "nothing");
     ts_str_deinit(&names);
     return st;
 }
@@ -175,10 +181,11 @@ static ts_status unknown(const json_t *record)
 ts_status ts_record_form_of(const json_t *record, ts_record_form *out)
 {
     ts_record_form_init(out);
-    const char *list = is_list(record, "messages")        ? "messages"
-                       : is_list(record, "conversations") ? "conversations"
-                       : is_list(record, "prompt")        ? "prompt"
-                       : is_list(record, "chosen") || is_list(record, "chosen_messages") ? "messages" : NULL;
+    const char *list = is_list(record, "messages")                                       ? "messages"
+                       : is_list(record, "conversations")                                ? "conversations"
+                       : is_list(record, "prompt")                                       ? "prompt"
+                       : is_list(record, "chosen") || is_list(record, "chosen_messages") ? "messages"
+                                                                                         : NULL;
     if (list) {
         const json_t *first = json_array_get(json_object_get(record, list), 0);
         use_style(out, TS_STYLE_TURNS);

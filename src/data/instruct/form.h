@@ -6,33 +6,33 @@
 #include "base/json.h"
 
 typedef enum ts_record_style {
-    TS_STYLE_TOLD,  /* by each record's content */
+    TS_STYLE_TOLD,   /* by each record's content */
     TS_STYLE_FIELDS, /* a text a field: Alpaca's */
-    TS_STYLE_TURNS, /* a list of turns: ShareGPT's, OpenAI's */
+    TS_STYLE_TURNS,  /* a list of turns: ShareGPT's, OpenAI's */
 } ts_record_style;
 
 /* Fields, in dataset_info.json "columns". */
-#define TS_COLUMNS(W)                                                                                               \
-    W(TS_COLUMN_PROMPT, "prompt")                                                                                   \
-    W(TS_COLUMN_QUERY, "query")                                                                                     \
-    W(TS_COLUMN_RESPONSE, "response")                                                                               \
-    W(TS_COLUMN_HISTORY, "history")                                                                                 \
-    W(TS_COLUMN_MESSAGES, "messages")                                                                               \
-    W(TS_COLUMN_SYSTEM, "system")                                                                                   \
-    W(TS_COLUMN_TOOLS, "tools")                                                                                     \
-    W(TS_COLUMN_CHOSEN, "chosen")                                                                                   \
-    W(TS_COLUMN_REJECTED, "rejected")                                                                               \
+#define TS_COLUMNS(W)                                                                                              \
+    W(TS_COLUMN_PROMPT, "prompt")                                                                                  \
+    W(TS_COLUMN_QUERY, "query")                                                                                    \
+    W(TS_COLUMN_RESPONSE, "response")                                                                              \
+    W(TS_COLUMN_HISTORY, "history")                                                                                \
+    W(TS_COLUMN_MESSAGES, "messages")                                                                              \
+    W(TS_COLUMN_SYSTEM, "system")                                                                                  \
+    W(TS_COLUMN_TOOLS, "tools")                                                                                    \
+    W(TS_COLUMN_CHOSEN, "chosen")                                                                                  \
+    W(TS_COLUMN_REJECTED, "rejected")                                                                              \
     W(TS_COLUMN_KTO_TAG, "kto_tag")
 enum { TS_COLUMNS(TS_CHOICE_VALUE) TS_N_COLUMNS };
 
 /* What turns say, "tags": the keys of a turn, then the words for who speaks. */
-#define TS_TAGS(W)                                                                                                  \
-    W(TS_TAG_ROLE, "role_tag")                                                                                      \
-    W(TS_TAG_CONTENT, "content_tag")                                                                                \
-    W(TS_TAG_USER, "user_tag")                                                                                      \
-    W(TS_TAG_ASSISTANT, "assistant_tag")                                                                            \
-    W(TS_TAG_OBSERVATION, "observation_tag")                                                                        \
-    W(TS_TAG_FUNCTION, "function_tag")                                                                              \
+#define TS_TAGS(W)                                                                                                 \
+    W(TS_TAG_ROLE, "role_tag")                                                                                     \
+    W(TS_TAG_CONTENT, "content_tag")                                                                               \
+    W(TS_TAG_USER, "user_tag")                                                                                     \
+    W(TS_TAG_ASSISTANT, "assistant_tag")                                                                           \
+    W(TS_TAG_OBSERVATION, "observation_tag")                                                                       \
+    W(TS_TAG_FUNCTION, "function_tag")                                                                             \
     W(TS_TAG_SYSTEM, "system_tag")
 enum { TS_TAGS(TS_CHOICE_VALUE) TS_N_TAGS };
 
@@ -46,7 +46,8 @@ typedef struct ts_record_form {
 /* Told by content. */
 void ts_record_form_init(ts_record_form *f);
 void ts_record_form_deinit(ts_record_form *f);
-/* By a JSON text of --map-keys: {"prompt": "question", "query": "", ..., "tags": {...}}; an empty name: no such field. */
+/* By a JSON text of --map-keys: {"prompt": "question", "query": "", ..., "tags": {...}}; an empty name: no such
+ * field. */
 ts_status ts_record_form_map(ts_record_form *f, const char *map_keys) TS_NODISCARD;
 /* By a formatting, alpaca, sharegpt or openai, and the names of --map-keys, NULL: none. */
 ts_status ts_record_form_map_as(ts_record_form *f, const char *formatting, const char *map_keys) TS_NODISCARD;

@@ -52,7 +52,8 @@ static ts_status add_records(ts_records *r, const ts_text_batch *b, size_t base)
         const ts_span *span = &b->spans[i];
         const char *s = b->text.s + span->at;
         record *v = &r->v[r->n++];
-        *v = (record){ .at = base + span->at, .n = span->n, .line = span->line, .file = (uint32_t)(r->n_files - 1) };
+        *v =
+            (record){ .at = base + span->at, .n = span->n, .line = span->line, .file = (uint32_t)(r->n_files - 1) };
         if (stands_there(&f->map, v->at, s, span->n))
             continue;
         v->is_kept = true;
@@ -63,10 +64,7 @@ static ts_status add_records(ts_records *r, const ts_text_batch *b, size_t base)
 }
 
 /* A byte order mark is no part of the text. */
-static size_t first_byte(const ts_map *m)
-{
-    return m->size >= 3 && !memcmp(m->data, "\xEF\xBB\xBF", 3) ? 3 : 0;
-}
+static size_t first_byte(const ts_map *m) { return m->size >= 3 && !memcmp(m->data, "\xEF\xBB\xBF", 3) ? 3 : 0; }
 
 static ts_status find_records(ts_records *r, ts_textfeed *feed, ts_text_batch *b)
 {
@@ -77,7 +75,8 @@ static ts_status find_records(ts_records *r, ts_textfeed *feed, ts_text_batch *b
         if (!b->n)
             return TS_OK;
         if (!b->is_json)
-            return ts_error(TS_ERR_USER, "%s: expected JSON records: an object a line, or a list of objects", b->file);
+            return ts_error(TS_ERR_USER, "%s: expected JSON records: an object a line, or a list of objects",
+                            b->file);
         if (b->file != file) {
             file = b->file;
             TS_TRY(add_file(r, file));
@@ -179,7 +178,7 @@ ts_status ts_records_read(const ts_records *r, int64_t i, json_t **out)
 ts_status ts_records_error(const ts_records *r, int64_t i, ts_status st)
 {
     const record *v = &r->v[i];
-    return st == TS_ERR_USER ? ts_error(st, "%s:%lld: %s", r->file[v->file].name,
-                                        (long long)v->line, ts_error_message())
-                             : st;
+    return st == TS_ERR_USER
+               ? ts_error(st, "%s:%lld: %s", r->file[v->file].name, (long long)v->line, ts_error_message())
+               : st;
 }

@@ -1,6 +1,6 @@
-/* The records of JSON files (a list, or an object a line), and of a Parquet file, by number. What stands in a file as it is, is left there and
- * read when it is asked for; what had to be unpacked, came through a
- * pipe or is Parquet is kept in memory. */
+/* The records of JSON files (a list, or an object a line), and of a Parquet file, by number. What stands in a file as
+ * it is, is left there and read when it is asked for; what had to be unpacked, came through a pipe or is Parquet is
+ * kept in memory. */
 #ifndef TS_DATA_INSTRUCT_RECORDS_H
 #define TS_DATA_INSTRUCT_RECORDS_H
 #include "base/json.h"

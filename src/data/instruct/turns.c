@@ -21,7 +21,8 @@ ts_status ts_message_add(const char *role, const json_t *text, const char *name,
 /* What stands in a text of JSON. */
 static ts_status parse_text(const json_t *text, const char *name, json_t **out)
 {
-    return ts_json_load(json_string_value(text), json_string_length(text), JSON_ALLOW_NUL | JSON_DECODE_ANY, name, out);
+    return ts_json_load(json_string_value(text), json_string_length(text), JSON_ALLOW_NUL | JSON_DECODE_ANY, name,
+                        out);
 }
 
 static ts_status add_call(const json_t *call, const char *name, json_t *calls)
@@ -30,7 +31,8 @@ static ts_status add_call(const json_t *call, const char *name, json_t *calls)
     json_t *arguments = json_object_get(call, "arguments");
     if (!json_is_string(function) || !arguments)
         return ts_error(TS_ERR_USER, "\"%s\": a call is {\"name\", \"arguments\"}", name);
-    json_t *o = json_pack("{s:s, s:{s:O, s:O}}", "type", "function", "function", "name", function, "arguments", arguments);
+    json_t *o =
+        json_pack("{s:s, s:{s:O, s:O}}", "type", "function", "function", "name", function, "arguments", arguments);
     return json_array_append_new(calls, o) == 0 ? TS_OK : no_memory();
 }
 
@@ -53,7 +55,8 @@ static ts_status add_function_turn(const json_t *content, const char *name, json
     json_t *calls = json_array();
     ts_status st = calls ? add_calls(content, name, calls) : no_memory();
     if (st == TS_OK)
-        st = append(messages, json_pack("{s:s, s:s, s:O}", "role", "assistant", "content", "", "tool_calls", calls));
+        st =
+            append(messages, json_pack("{s:s, s:s, s:O}", "role", "assistant", "content", "", "tool_calls", calls));
     json_decref(calls);
     return st;
 }
@@ -103,7 +106,8 @@ static ts_status take_weight(const json_t *turn, bool is_answer, json_t *message
         json_object_del(message, "weight");
         return TS_OK;
     }
-    return json_object_set(message, "weight", v) == 0 ? TS_OK : no_memory();
+    json_t *weight = json_is_boolean(v) ? json_integer(json_is_true(v)) : json_incref(v);
+    return json_object_set_new(message, "weight", weight) == 0 ? TS_OK : no_memory();
 }
 
 /* Adds a text to what a message has under the key. */
@@ -112,7 +116,8 @@ static ts_status add_text(json_t *message, const char *key, const json_t *text)
     const json_t *was = json_object_get(message, key);
     if (!json_is_string(text))
         return ts_error(TS_ERR_USER, "\"content\": a part's \"value\" is no text");
-    json_t *all = was ? json_sprintf("%s%s", json_string_value(was), json_string_value(text)) : json_copy((json_t *)(uintptr_t)text);
+    json_t *all = was ? json_sprintf("%s%s", json_string_value(was), json_string_value(text))
+                      : json_copy((json_t *)(uintptr_t)text);
     return json_object_set_new(message, key, all) == 0 ? TS_OK : no_memory();
 }
 
@@ -126,9 +131,9 @@ static ts_status join_parts(const json_t *parts, json_t *message)
         const char *type = json_string_value(json_object_get(part, "type"));
         st = type && !strcmp(type, "text")        ? add_text(message, "content", value)
              : type && !strcmp(type, "reasoning") ? add_text(message, "reasoning_content", value)
-             : type && !strcmp(type, "tool_call") ? add_calls(value, "content", calls)
-                                                  : ts_error(TS_ERR_USER, "\"content\": a part of type \"%s\" is not trained on",
-                                                             type ? type : "?");
+             : type && !strcmp(type, "tool_call")
+                 ? add_calls(value, "content", calls)
+                 : ts_error(TS_ERR_USER, "\"content\": a part of type \"%s\" is not trained on", type ? type : "?");
     }
     if (st == TS_OK && !json_object_get(message, "content"))
         st = json_object_set_new(message, "content", json_string("")) == 0 ? TS_OK : no_memory();
@@ -180,7 +185,8 @@ static ts_status add_message(const char *role, const json_t *turn, json_t *messa
 ts_status ts_turn_add(const ts_record_form *f, const json_t *turn, const char *name, json_t *messages)
 {
     bool known;
-    const json_t *word = json_object_get(turn, f->tag[TS_TAG_ROLE]), *content = json_object_get(turn, f->tag[TS_TAG_CONTENT]);
+    const json_t *word = json_object_get(turn, f->tag[TS_TAG_ROLE]),
+                 *content = json_object_get(turn, f->tag[TS_TAG_CONTENT]);
     if (json_is_string(turn))
         return ts_message_add("assistant", turn, name, messages);
     if (!json_is_string(word))
@@ -192,9 +198,9 @@ ts_status ts_turn_add(const ts_record_form *f, const json_t *turn, const char *n
     if (!strcmp(f->tag[TS_TAG_ROLE], "role") && !strcmp(f->tag[TS_TAG_CONTENT], "content"))
         return add_message(role, turn, messages);
     if (!known)
-        return ts_error(TS_ERR_USER, "\"%s\": \"%s\": \"%s\" is none of %s, %s, %s, %s, %s", name, f->tag[TS_TAG_ROLE],
-                        role, f->tag[TS_TAG_USER], f->tag[TS_TAG_ASSISTANT], f->tag[TS_TAG_OBSERVATION],
-                        f->tag[TS_TAG_FUNCTION], f->tag[TS_TAG_SYSTEM]);
+        return ts_error(TS_ERR_USER, "\"%s\": \"%s\": \"%s\" is none of %s, %s, %s, %s, %s", name,
+                        f->tag[TS_TAG_ROLE], role, f->tag[TS_TAG_USER], f->tag[TS_TAG_ASSISTANT],
+                        f->tag[TS_TAG_OBSERVATION], f->tag[TS_TAG_FUNCTION], f->tag[TS_TAG_SYSTEM]);
     TS_TRY(ts_message_add(role, content, name, messages));
     return take_weight(turn, !strcmp(role, "assistant"), json_array_get(messages, json_array_size(messages) - 1));
 }
@@ -209,7 +215,8 @@ static ts_status check_order(const json_t *messages, size_t from, const char *na
             continue;
         if (is_model != (turn++ % 2 == 1))
             return ts_error(TS_ERR_USER, "\"%s\": turn %zu is %s, where %s was expected", name, k - from + 1,
-                            is_model ? "the model's" : "not the model's", is_model ? "who speaks to it" : "the model");
+                            is_model ? "the model's" : "not the model's",
+                            is_model ? "who speaks to it" : "the model");
     }
     return TS_OK;
 }

@@ -5,7 +5,8 @@
 
 /* Appends the turns of the field `name` to messages: calls of functions as tool_calls, typed parts (LLaMA-Factory's
  * "value") joined, whether an answer is trained as "weight". */
-ts_status ts_turns_add(const ts_record_form *f, const json_t *turns, const char *name, json_t *messages) TS_NODISCARD;
+ts_status ts_turns_add(const ts_record_form *f, const json_t *turns, const char *name,
+                       json_t *messages) TS_NODISCARD;
 /* Appends one turn, or one text as the assistant's. */
 ts_status ts_turn_add(const ts_record_form *f, const json_t *turn, const char *name, json_t *messages) TS_NODISCARD;
 /* Appends {"role", "content"}; text must be one. */

@@ -5,14 +5,14 @@
 #include "text/chat/template.h"
 
 #define GROUP "conversations"
-#define ROW(type, field, name, def, help)                                                                           \
+#define ROW(type, field, name, def, help)                                                                          \
     TS_ROW_IS(TS_OPTION_DECIDES, type, ts_chat_options, field, name, def, 0, 0, NULL, GROUP, help)
 const ts_option ts_chat_option_rows[] = {
     ROW(FLAG, hf_chat_template, "hf-chat-template", NULL,
         "conversations are written by the chat template of the model's folder (chat_template.jinja, else the one in "
         "tokenizer_config.json)"),
-    TS_ROW_IS(TS_OPTION_DECIDES | TS_OPTION_PLACE, TEXT, ts_chat_options, chat_template, "chat-template", NULL, 0, 0, NULL,
-              GROUP, "with --hf-chat-template: a Jinja file that is taken instead"),
+    TS_ROW_IS(TS_OPTION_DECIDES | TS_OPTION_PLACE, TEXT, ts_chat_options, chat_template, "chat-template", NULL, 0,
+              0, NULL, GROUP, "with --hf-chat-template: a Jinja file that is taken instead"),
     TS_PROMPT_ROWS(TS_OPTION_DECIDES, ts_chat_options, prompt, GROUP),
     ROW(TEXT, template_now, "template-now", NULL,
         "the date, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, that a template's strftime_now shows (the clock's, when the "
@@ -22,21 +22,28 @@ const ts_option ts_chat_option_rows[] = {
         "which field of a record is what, as JSON: {\"prompt\": \"question\", \"query\": \"\", \"response\": \"answer\"}, or "
         "{\"messages\": \"talk\", \"tags\": {\"role_tag\": \"who\", ...}} (told by its content)"),
     ROW(LIST, dataset, "dataset", NULL,
-        "entries of LLaMA-Factory's dataset_info.json in --dataset-dir, in place of --data-path"),
-    TS_ROW_IS(TS_OPTION_DECIDES | TS_OPTION_PLACE, TEXT, ts_chat_options, dataset_dir, "dataset-dir", "data", 0, 0, NULL,
-              GROUP, "the folder of dataset_info.json and its files"),
+        "entries of LLaMA-Factory's dataset_info.json in --dataset-dir (a,b or a b), in place of --data-path"),
+    TS_ROW_IS(TS_OPTION_DECIDES | TS_OPTION_PLACE, TEXT, ts_chat_options, dataset_dir, "dataset-dir", "data", 0, 0,
+              NULL, GROUP, "the folder of dataset_info.json and its files"),
     TS_ROW_IS(TS_OPTION_DECIDES, INT, ts_chat_options, max_samples, "max-samples", "0", 0, INT32_MAX, NULL, GROUP,
               "of each file no more samples than so many, the first ones (0: all)"),
     ROW(FLAG, pack, "pack", NULL,
         "as many conversations in a row of --seq-length tokens as fit whole, the longest first, each where it leaves the least "
         "room; with --neat-pack --reset-attention-mask they do not see each other and positions restart"),
-    { .name = "on-bad-record", .type = TS_OPTION_CHOICE, .offset = offsetof(ts_chat_options, on_bad_record),
-      .def = "stop", .is = TS_OPTION_DECIDES, .choices = TS_CHOICES(TS_ON_BAD_RECORD), .group = GROUP,
+    ROW(FLAG, pack, "packing", NULL, "as --pack"),
+    { .name = "on-bad-record",
+      .type = TS_OPTION_CHOICE,
+      .offset = offsetof(ts_chat_options, on_bad_record),
+      .def = "stop",
+      .is = TS_OPTION_DECIDES,
+      .choices = TS_CHOICES(TS_ON_BAD_RECORD),
+      .group = GROUP,
       .help = "a record that cannot be read: stop, or leave it out, name it and count it" },
 };
 const size_t ts_chat_option_count = sizeof ts_chat_option_rows / sizeof *ts_chat_option_rows;
 
-#define RECORDS "conversations, which `tessera posttrain` trains on; this command trains on the tokens of --data-path"
+#define RECORDS                                                                                                    \
+    "conversations, which `tessera posttrain` trains on; this command trains on the tokens of --data-path"
 const ts_option ts_chat_later_rows[] = {
     TS_LATER("hf-chat-template", 0, NULL, RECORDS),
     TS_LATER("prompt-type", 1, "empty", RECORDS),
@@ -46,6 +53,7 @@ const ts_option ts_chat_later_rows[] = {
     TS_LATER("drop-thinking", 1, "true", RECORDS),
     TS_LATER("mask-history", TS_OPTION_ANY, "false|False", RECORDS),
     TS_LATER("pack", TS_OPTION_ANY, "false|False", RECORDS),
+    TS_LATER("packing", TS_OPTION_ANY, "false|False", RECORDS),
     TS_LATER("map-keys", 1, NULL, RECORDS),
     TS_LATER("max-samples", 1, NULL, RECORDS),
     TS_LATER("dataset", TS_OPTION_MANY, NULL, RECORDS),
@@ -84,13 +92,11 @@ static ts_status open_encoder(const ts_chat_options *o, const char *folder, cons
 ts_status ts_chat_writer_open(const ts_chat_options *o, const char *folder, const ts_text_options *text,
                               ts_chat_writer *out)
 {
-    ts_chat_writer w = { 0 };
-    TS_TRY(ts_chat_tokenizer_open(folder, text, &w.tok));
-    const ts_status st = open_encoder(o, folder, text, &w.tok, &w.encoder);
+    *out = (ts_chat_writer){ 0 };
+    TS_TRY(ts_chat_tokenizer_open(folder, text, &out->tok));
+    const ts_status st = open_encoder(o, folder, text, &out->tok, &out->encoder);
     if (st != TS_OK)
-        ts_chat_writer_close(&w);
-    else
-        *out = w;
+        ts_chat_writer_close(out);
     return st;
 }
 

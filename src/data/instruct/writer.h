@@ -25,9 +25,11 @@ typedef struct ts_chat_writer {
 } ts_chat_writer;
 
 /* The tokenizer that text names, else the folder's (may be NULL). One without texts is TS_ERR_USER. */
-ts_status ts_chat_tokenizer_open(const char *folder, const ts_text_options *text, ts_text_tokenizer *out) TS_NODISCARD;
+ts_status ts_chat_tokenizer_open(const char *folder, const ts_text_options *text,
+                                 ts_text_tokenizer *out) TS_NODISCARD;
 /* folder: the model's, for its chat template and, where text names none, its tokenizer; may be NULL. Options that leave
- * open how conversations are written, and folders without what is needed, are TS_ERR_USER. */
+ * open how conversations are written, and folders without what is needed, are TS_ERR_USER. The writer stays where it
+ * is: its encoder borrows its tokenizer. */
 ts_status ts_chat_writer_open(const ts_chat_options *o, const char *folder, const ts_text_options *text,
                               ts_chat_writer *out) TS_NODISCARD;
 void ts_chat_writer_close(ts_chat_writer *w);

@@ -38,7 +38,7 @@ static bool number(const unsigned char **p, const unsigned char *end, int bytes,
     if (end - *p < bytes)
         return false;
     for (int i = 0; i < bytes; i++)
-        *out |= (size_t)*(*p)++ << (8 * i);
+        *out |= (size_t) * (*p)++ << (8 * i);
     return true;
 }
 
@@ -95,7 +95,9 @@ bool ts_snappy_unpack(const unsigned char *from, size_t n, unsigned char *to, si
 
 static bool gzip_unpack(const unsigned char *from, size_t n, unsigned char *to, size_t size)
 {
-    z_stream z = { .next_in = (Bytef *)(uintptr_t)from, .avail_in = (uInt)n, .next_out = to, .avail_out = (uInt)size };
+    z_stream z = {
+        .next_in = (Bytef *)(uintptr_t)from, .avail_in = (uInt)n, .next_out = to, .avail_out = (uInt)size
+    };
     if (n > UINT_MAX || size > UINT_MAX || inflateInit2(&z, 15 + 32) != Z_OK)
         return false;
     const int rc = inflate(&z, Z_FINISH);

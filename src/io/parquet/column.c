@@ -31,12 +31,13 @@ static void read_kind(ts_thrift *t, page *p)
     ts_thrift_field f = { 0 };
     while (ts_thrift_next(t, &f)) {
         const bool v2 = p->kind == DATA_V2;
-        int64_t *to = f.id == 1                                    ? &p->n
-                      : f.id == (v2 ? 4 : 2)                       ? &p->encoding
-                      : f.id == 3 && p->kind == DATA               ? &p->def_encoding
-                      : f.id == 4 && p->kind == DATA               ? &p->rep_encoding
-                      : f.id == 5 && v2                            ? &p->def_bytes
-                      : f.id == 6 && v2                            ? &p->rep_bytes : NULL;
+        int64_t *to = f.id == 1                      ? &p->n
+                      : f.id == (v2 ? 4 : 2)         ? &p->encoding
+                      : f.id == 3 && p->kind == DATA ? &p->def_encoding
+                      : f.id == 4 && p->kind == DATA ? &p->rep_encoding
+                      : f.id == 5 && v2              ? &p->def_bytes
+                      : f.id == 6 && v2              ? &p->rep_bytes
+                                                     : NULL;
         if (to)
             *to = ts_thrift_int(t);
         else if (f.id == 7 && v2)
@@ -118,7 +119,8 @@ static int64_t count_there(const ts_parquet_column *c, int64_t n)
 }
 
 /* The page's bytes unpacked; the levels of version 2 are never packed. */
-static ts_status unpack(ts_parquet_column *c, const page *p, int64_t codec, const unsigned char *from, ts_parquet_bytes *out)
+static ts_status unpack(ts_parquet_column *c, const page *p, int64_t codec, const unsigned char *from,
+                        ts_parquet_bytes *out)
 {
     const int64_t levels = p->kind == DATA_V2 ? p->def_bytes + p->rep_bytes : 0;
     if (p->def_bytes < 0 || p->rep_bytes < 0 || p->def_bytes > p->packed || levels > p->packed || levels > p->size)
@@ -169,7 +171,8 @@ ts_status ts_parquet_column_read(ts_parquet_column *c, const ts_parquet_node *no
     ts_parquet_bytes b = { data + chunk->offset, data + chunk->offset + chunk->size };
     reset(c, node);
     if (refused)
-        return ts_error(TS_ERR_USER, "column \"%s\" is packed with %s; Snappy, gzip, Zstandard and plain ones are read",
+        return ts_error(TS_ERR_USER,
+                        "column \"%s\" is packed with %s; Snappy, gzip, Zstandard and plain ones are read",
                         node->name, refused);
     if (node->length < 0 || node->length > 1 << 20)
         return damaged();

@@ -168,7 +168,8 @@ static bool chunks_lie_within(const ts_parquet_meta *m, size_t size)
 {
     for (int64_t i = 0; i < m->n_groups * m->n_leaves; i++) {
         const ts_parquet_chunk *c = &m->chunk[i];
-        if (c->offset < 4 || c->size < 0 || (uint64_t)c->offset > size || (uint64_t)c->size > size - (uint64_t)c->offset)
+        if (c->offset < 4 || c->size < 0 || (uint64_t)c->offset > size ||
+            (uint64_t)c->size > size - (uint64_t)c->offset)
             return false;
     }
     return true;

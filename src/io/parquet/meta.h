@@ -36,7 +36,7 @@ typedef struct ts_parquet_chunk {
 typedef struct ts_parquet_meta {
     ts_parquet_node *node; /* [n_nodes] */
     int64_t n_nodes, n_leaves;
-    int64_t *leaf;           /* [n_leaves] its node */
+    int64_t *leaf; /* [n_leaves] its node */
     int64_t n_groups;
     int64_t *rows;           /* [n_groups] */
     ts_parquet_chunk *chunk; /* [n_groups, n_leaves] */

@@ -56,10 +56,7 @@ void ts_parquet_close(ts_parquet **parquet)
     ts_free(parquet);
 }
 
-static ts_status uneven(void)
-{
-    return ts_error(TS_ERR_USER, "columns of the Parquet file do not fit each other");
-}
+static ts_status uneven(void) { return ts_error(TS_ERR_USER, "columns of the Parquet file do not fit each other"); }
 
 /* ---- a record ---- */
 
@@ -132,7 +129,8 @@ static ts_status put_inside(ts_parquet *p, int64_t i, ts_str *out)
 static ts_status put_element(ts_parquet *p, int64_t i, ts_str *out)
 {
     const ts_parquet_node *n = &p->meta.node[i], *list = i ? &p->meta.node[i - 1] : NULL;
-    const bool around = list && list->is_list && list->end == n->end && n->n_children == 1 && strcmp(n->name, "array") != 0;
+    const bool around =
+        list && list->is_list && list->end == n->end && n->n_children == 1 && strcmp(n->name, "array") != 0;
     return around ? put_node(p, i + 1, out) : put_inside(p, i, out);
 }
 
@@ -183,6 +181,7 @@ ts_status ts_parquet_next(ts_parquet *p, ts_str *out, bool *found)
     if (st == TS_OK)
         st = put_inside(p, 0, out);
     p->row++;
-    return st == TS_OK ? st : ts_error(st, "%s: row %lld of row group %lld: %s", p->name, (long long)p->row,
-                                       (long long)p->group + 1, ts_error_message());
+    return st == TS_OK ? st
+                       : ts_error(st, "%s: row %lld of row group %lld: %s", p->name, (long long)p->row,
+                                  (long long)p->group + 1, ts_error_message());
 }

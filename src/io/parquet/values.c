@@ -4,7 +4,15 @@
 
 #include <string.h>
 
-enum { PLAIN = 0, PLAIN_DICTIONARY = 2, RLE = 3, DELTA_NUMBERS = 5, DELTA_LENGTHS = 6, DELTA_TEXTS = 7, DICTIONARY = 8 };
+enum {
+    PLAIN = 0,
+    PLAIN_DICTIONARY = 2,
+    RLE = 3,
+    DELTA_NUMBERS = 5,
+    DELTA_LENGTHS = 6,
+    DELTA_TEXTS = 7,
+    DICTIONARY = 8
+};
 
 void ts_parquet_values_deinit(ts_parquet_values *v)
 {
@@ -137,7 +145,8 @@ static uint64_t bits_at(const unsigned char *p, uint64_t at, int bits)
 {
     uint64_t v = 0;
     for (int done = 0; done < bits;) {
-        const int shift = (int)((at + (uint64_t)done) % 8), take = 8 - shift < bits - done ? 8 - shift : bits - done;
+        const int shift = (int)((at + (uint64_t)done) % 8),
+                  take = 8 - shift < bits - done ? 8 - shift : bits - done;
         const uint64_t byte = p[(at + (uint64_t)done) / 8];
         v |= (byte >> shift & ((1u << take) - 1)) << done;
         done += take;
@@ -172,14 +181,14 @@ static ts_status add_runs(ts_parquet_values *v, ts_parquet_bytes *b, int bits, i
     TS_TRY(ts_alloc(&k, (size_t)count, sizeof *k));
     ts_status st = ts_parquet_runs(b, bits, count, k) ? TS_OK : damaged();
     for (int64_t i = 0; i < count && st == TS_OK; i++)
-        st = !dictionary                                ? add_int(v, k[i])
-             : k[i] >= 0 && k[i] < dictionary->n ? add_from(v, dictionary, k[i]) : damaged();
+        st = !dictionary                         ? add_int(v, k[i])
+             : k[i] >= 0 && k[i] < dictionary->n ? add_from(v, dictionary, k[i])
+                                                 : damaged();
     ts_free(&k);
     return st;
 }
 
 /* ---- differences ---- */
-
 
 static int64_t zigzag(uint64_t v) { return (int64_t)(v >> 1) ^ -(int64_t)(v & 1); }
 
@@ -189,7 +198,8 @@ static ts_status read_deltas(ts_parquet_bytes *b, int64_t most, int64_t **out, i
     bool bad = false;
     const uint64_t block = varint(b, &bad), minis = varint(b, &bad), count = varint(b, &bad);
     uint64_t now = (uint64_t)zigzag(varint(b, &bad));
-    if (bad || minis == 0 || minis > 4096 || block % minis || (block / minis) % 32 || block > 1 << 24 || count > (uint64_t)most)
+    if (bad || minis == 0 || minis > 4096 || block % minis || (block / minis) % 32 || block > 1 << 24 ||
+        count > (uint64_t)most)
         return damaged();
     const uint64_t a_mini = block / minis;
     int64_t *v;

@@ -68,9 +68,13 @@ static ts_status read_weight(const json_t *message, size_t k, bool *trained)
     *trained = true;
     if (!v)
         return TS_OK;
-    const double weight = json_is_number(v) ? json_number_value(v) : json_is_true(v) ? 1 : json_is_false(v) ? 0 : -1;
+    const double weight = json_is_number(v)  ? json_number_value(v)
+                          : json_is_true(v)  ? 1
+                          : json_is_false(v) ? 0
+                                             : -1;
     if (weight != 0 && weight != 1)
-        return ts_error(TS_ERR_USER, "messages[%zu]: \"weight\": expected 0 or 1 (whether the answer is trained)", k);
+        return ts_error(TS_ERR_USER, "messages[%zu]: \"weight\": expected 0 or 1 (whether the answer is trained)",
+                        k);
     if (weight == 1 && !is_answer(message))
         return ts_error(TS_ERR_USER, "messages[%zu]: \"weight\" 1: only what an assistant says is trained", k);
     *trained = weight == 1;
@@ -130,10 +134,11 @@ static ts_status weigh_blocks(const hf_encoder *e, hf_work *w, const json_t *mes
         n_left_out += !trained;
     }
     if (n_left_out && n_answers != w->n_trained)
-        return ts_error(TS_ERR_USER,
-                        "\"weight\": the template %s writes %zu generation blocks for %zu answers, so it is not known "
-                        "which is whose",
-                        e->template.name.s, w->n_trained, n_answers);
+        return ts_error(
+            TS_ERR_USER,
+            "\"weight\": the template %s writes %zu generation blocks for %zu answers, so it is not known "
+            "which is whose",
+            e->template.name.s, w->n_trained, n_answers);
     for (size_t i = 0; i < w->n_trained; i++)
         if (!n_left_out || w->trained[i].message != SIZE_MAX)
             w->trained[kept++] = w->trained[i];
@@ -161,10 +166,11 @@ static bool begins(const ts_str *all, const ts_str *part)
 
 static ts_status not_growing(const hf_encoder *e, size_t k, const char *what)
 {
-    return ts_error(TS_ERR_USER,
-                    "messages[%zu]: the template %s writes %s, so it is not known which tokens are the answer's; a "
-                    "template with {%% generation %%} blocks says it (or train the last answer alone: --mask-history)",
-                    k, e->template.name.s, what);
+    return ts_error(
+        TS_ERR_USER,
+        "messages[%zu]: the template %s writes %s, so it is not known which tokens are the answer's; a "
+        "template with {%% generation %%} blocks says it (or train the last answer alone: --mask-history)",
+        k, e->template.name.s, what);
 }
 
 static ts_status take_answer(const hf_encoder *e, hf_work *w, ts_chat_view *v, size_t k)

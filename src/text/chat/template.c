@@ -1,6 +1,7 @@
 #include "text/chat/template.h"
 
 #include "base/file.h"
+#include "text/gguf/gguf_tokenizer.h"
 
 #include <string.h>
 
@@ -8,12 +9,14 @@ static ts_status no_memory(void) { return ts_error(TS_ERR_NOMEM, "no memory for 
 
 /* ---- from a folder ---- */
 
-/* A file of the folder as JSON; *out NULL: not there. model_max_length is often 10^30: numbers are read as reals. */
+/* A file of the folder as JSON; *out NULL: not there. A GGUF file holds one of them in its keys. model_max_length is often 10^30: numbers are read as reals. */
 static ts_status read_json(const char *folder, const char *file, json_t **out)
 {
     ts_str path = { 0 }, text = { 0 };
-    ts_status st = ts_path_join(&path, folder, file);
     *out = NULL;
+    if (ts_gguf_is(folder))
+        return strcmp(file, "tokenizer_config.json") ? TS_OK : ts_gguf_tokenizer_config(folder, out);
+    ts_status st = ts_path_join(&path, folder, file);
     if (st == TS_OK && ts_path_exists(path.s)) {
         st = ts_file_read(path.s, &text);
         if (st == TS_OK)
@@ -48,7 +51,8 @@ static ts_status parse_config(ts_chat_template *t, const char *folder, const jso
         const char *name = json_string_value(json_object_get(one, "name"));
         ts_jinja **to = !name || !json_is_string(text) ? NULL
                         : !strcmp(name, "default")     ? &t->plain
-                        : !strcmp(name, "tool_use")    ? &t->with_tools : NULL;
+                        : !strcmp(name, "tool_use")    ? &t->with_tools
+                                                       : NULL;
         if (to && !*to)
             TS_TRY(parse_text(t, text, to));
     }
@@ -181,7 +185,8 @@ static json_t *for_template(const json_t *message)
     json_t *const thought = reasoning(message);
     const char *key;
     bool good = out && (!thought || json_object_set(out, "thinking", thought) == 0);
-    json_object_foreach((json_t *)(uintptr_t)message, key, v) {
+    json_object_foreach((json_t *)(uintptr_t)message, key, v)
+    {
         if (good && !json_is_null(v))
             good = json_object_set(out, key, v) == 0;
     }

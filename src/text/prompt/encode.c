@@ -163,30 +163,43 @@ static ts_status join_thought(const ts_prompt *p, const ts_prompt_turn *t, ts_st
 
 /* ---- messages ---- */
 
-/* Calls of tools where a message is these alone, in the template's format behind a thought. */
-static ts_status put_calls(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_turn *t,
-                           ts_prompt_text content)
+/* The thought of a message that is calls, and what stands behind it. */
+static void split_thought(ts_prompt_text content, ts_prompt_text *thought, ts_prompt_text *rest)
 {
     static const char open[] = "<think>", close[] = "</think>";
-    const ts_prompt_slots *slots = &p->part[TS_PROMPT_OF_ROLE + TS_PROMPT_FUNCTION];
     const char *from = content.n ? find(content.s, content.n, open) : NULL, *till = NULL;
-    json_t *calls = NULL;
-    for (const char *hit = from; hit && (hit = find(hit, content.n - (size_t)(hit - content.s), close));
-         hit++)
+    for (const char *hit = from; hit && (hit = find(hit, content.n - (size_t)(hit - content.s), close)); hit++)
         till = hit + sizeof close - 1;
-    ts_prompt_text thought = { from, till ? (size_t)(till - from) : 0 }, rest = content;
-    if (thought.n) /* what stands before it stays in front */
-        rest = (ts_prompt_text){ till, content.n - (size_t)(till - content.s) };
-    TS_TRY(ts_prompt_calls_of(t, rest, &calls));
+    *thought = (ts_prompt_text){ from, till ? (size_t)(till - from) : 0 };
+    *rest = till ? (ts_prompt_text){ till, content.n - (size_t)(till - content.s) } : content;
+}
+
+/* To w->more: the calls, behind the text that OpenAI's messages may have beside them. */
+static ts_status calls_text(const ts_prompt *p, ts_prompt_work *w, ts_prompt_text beside, const json_t *calls)
+{
     const size_t n = json_array_size(calls);
-    ts_status st = TS_OK;
     ts_str_reset(&w->more);
     if (p->calls_named && n != 1)
-        st = ts_error(TS_ERR_USER, "%zu calls in one message: template %s writes one", n, p->name);
-    else if (p->calls_named)
-        st = ts_prompt_dump(p, w, json_object_get(json_array_get(calls, 0), "arguments"), &w->more);
-    else
-        st = ts_prompt_calls_text(p, w, calls, &w->more);
+        return ts_error(TS_ERR_USER, "%zu calls in one message: template %s writes one", n, p->name);
+    if (p->calls_named && beside.n)
+        return ts_error(TS_ERR_USER, "a text beside a call: template %s writes the call alone", p->name);
+    if (p->calls_named)
+        return ts_prompt_dump(p, w, json_object_get(json_array_get(calls, 0), "arguments"), &w->more);
+    TS_TRY(ts_str_add(&w->more, beside.n ? beside.s : "", beside.n));
+    if (beside.n && beside.s[beside.n - 1] != '\n')
+        TS_TRY(ts_str_puts(&w->more, "\n"));
+    return ts_prompt_calls_text(p, w, calls, &w->more);
+}
+
+/* Calls of tools: OpenAI's, or those that are the message's text, behind a thought. */
+static ts_status put_calls(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_turn *t, ts_prompt_text content)
+{
+    ts_prompt_text thought = { NULL, 0 }, rest = content;
+    json_t *calls = NULL;
+    if (!t->calls)
+        split_thought(content, &thought, &rest);
+    TS_TRY(ts_prompt_calls_of(t, rest, &calls));
+    ts_status st = calls_text(p, w, t->calls ? content : (ts_prompt_text){ NULL, 0 }, calls);
     if (st == TS_OK) {
         const json_t *name = json_object_get(json_array_get(calls, 0), "name");
         const ts_prompt_text text = { ts_str_text(&w->more), w->more.len };
@@ -194,7 +207,7 @@ static ts_status put_calls(const ts_prompt *p, ts_prompt_work *w, const ts_promp
                             .content = text,
                             .name = { json_string_value(name), json_string_length(name) },
                             .arguments = text };
-        st = put_slots(p, w, slots, &f);
+        st = put_slots(p, w, &p->part[TS_PROMPT_OF_ROLE + TS_PROMPT_FUNCTION], &f);
     }
     json_decref(calls);
     return st;

@@ -42,68 +42,83 @@ typedef struct record_case {
 
 static const record_case cases[] = {
     /* a text a field */
-    { NULL, TS_ROWS_SFT, "{'instruction': 'Q', 'input': '', 'output': 'a'}", "[" U("Q") "," A("a") "]", NULL, NULL, false, NULL },
-    { NULL, TS_ROWS_SFT, "{'instruction': 'Q', 'input': 'more', 'output': 'a', 'system': 's', 'history': [['x', 'y']]}",
+    { NULL, TS_ROWS_SFT, "{'instruction': 'Q', 'input': '', 'output': 'a'}", "[" U("Q") "," A("a") "]", NULL, NULL,
+      false, NULL },
+    { NULL, TS_ROWS_SFT,
+      "{'instruction': 'Q', 'input': 'more', 'output': 'a', 'system': 's', 'history': [['x', 'y']]}",
       "[" SYS("s") "," U("x") "," A("y") "," U("Q\\nmore") "," A("a") "]", NULL, NULL, false, NULL },
     { NULL, TS_ROWS_SFT, "{'prompt': 'Q', 'completion': 'a'}", "[" U("Q") "," A("a") "]", NULL, NULL, false, NULL },
     { "{\"prompt\": \"q\", \"query\": \"\", \"response\": \"r\"}", TS_ROWS_SFT,
-      "{'q': 'Q', 'input': 'not this', 'r': 'a', 'system': 'nor this'}", "[" U("Q") "," A("a") "]", NULL, NULL, false, NULL },
+      "{'q': 'Q', 'input': 'not this', 'r': 'a', 'system': 'nor this'}", "[" U("Q") "," A("a") "]", NULL, NULL,
+      false, NULL },
     { NULL, TS_ROWS_SFT, "{'instruction': 'Q', 'input': ''}", NULL, NULL, NULL, false, "\"output\" is missing" },
-    { NULL, TS_ROWS_SFT, "{'instruction': ['Q'], 'output': 'a'}", NULL, NULL, NULL, false, "\"instruction\": expected a text" },
+    { NULL, TS_ROWS_SFT, "{'instruction': ['Q'], 'output': 'a'}", NULL, NULL, NULL, false,
+      "\"instruction\": expected a text" },
     { NULL, TS_ROWS_SFT, "{'instruction': 'Q', 'output': 'a', 'history': [['x']]}", NULL, NULL, NULL, false,
       "\"history\": number 1 is no [question, answer]" },
     { NULL, TS_ROWS_SFT, "{'text': 'Q'}", NULL, NULL, NULL, false, "found \"text\"" },
     /* turns */
-    { NULL, TS_ROWS_SFT, "{'conversations': [{'from': 'human', 'value': 'Q'}, {'from': 'gpt', 'value': 'a'}], 'system': 's'}",
+    { NULL, TS_ROWS_SFT,
+      "{'conversations': [{'from': 'human', 'value': 'Q'}, {'from': 'gpt', 'value': 'a'}], 'system': 's'}",
       "[" SYS("s") "," U("Q") "," A("a") "]", NULL, NULL, false, NULL },
     { NULL, TS_ROWS_SFT,
       "{'conversations': [{'from': 'system', 'value': 's'}, {'from': 'human', 'value': 'Q'}, {'from': 'function_call', "
       "'value': '[{\\'name\\': \\'f\\', \\'arguments\\': {\\'x\\': 1}}, {\\'name\\': \\'g\\', \\'arguments\\': {}}]'}, "
       "{'from': 'observation', 'value': '42'}, {'from': 'gpt', 'value': 'a'}], 'tools': '[{\\'name\\': \\'f\\'}]'}",
-      "[" SYS("s") "," U("Q") ",{'role': 'assistant', 'content': '', 'tool_calls': [" CALL("f", "{'x': 1}") "," CALL("g", "{}")
-      "]},{'role': 'tool', 'content': '42'}," A("a") "]", NULL, "[{'type': 'function', 'function': {'name': 'f'}}]", false, NULL },
-    { NULL, TS_ROWS_SFT, "{'conversations': [{'from': 'gpt', 'value': 'a'}, {'from': 'human', 'value': 'Q'}]}", NULL, NULL, NULL,
-      false, "\"conversations\": turn 1 is the model's, where who speaks to it was expected" },
+      "[" SYS("s") "," U("Q") ",{'role': 'assistant', 'content': '', 'tool_calls': [" CALL(
+          "f", "{'x': 1}") "," CALL("g", "{}") "]},{'role': 'tool', 'content': '42'}," A("a") "]",
+      NULL, "[{'type': 'function', 'function': {'name': 'f'}}]", false, NULL },
+    { NULL, TS_ROWS_SFT, "{'conversations': [{'from': 'gpt', 'value': 'a'}, {'from': 'human', 'value': 'Q'}]}",
+      NULL, NULL, NULL, false, "\"conversations\": turn 1 is the model's, where who speaks to it was expected" },
     { NULL, TS_ROWS_SFT, "{'conversations': [{'from': 'robot', 'value': 'a'}]}", NULL, NULL, NULL, false,
       "\"from\": \"robot\" is none of human, gpt, observation, function_call, system" },
-    { NULL, TS_ROWS_SFT, "{'conversations': [{'from': 'human', 'value': 'Q'}, {'from': 'function_call', 'value': 'f(x)'}]}", NULL,
+    { NULL, TS_ROWS_SFT,
+      "{'conversations': [{'from': 'human', 'value': 'Q'}, {'from': 'function_call', 'value': 'f(x)'}]}", NULL,
       NULL, NULL, false, "not valid JSON" },
     { "{\"messages\": \"talk\", \"tags\": {\"role_tag\": \"who\", \"content_tag\": \"says\", \"user_tag\": \"me\", "
-      "\"assistant_tag\": \"you\"}}", TS_ROWS_SFT, "{'talk': [{'who': 'me', 'says': 'Q'}, {'who': 'you', 'says': 'a', 'weight': 0}]}",
+      "\"assistant_tag\": \"you\"}}",
+      TS_ROWS_SFT, "{'talk': [{'who': 'me', 'says': 'Q'}, {'who': 'you', 'says': 'a', 'weight': 0}]}",
       "[" U("Q") ",{'role': 'assistant', 'content': 'a', 'weight': 0}]", NULL, NULL, false, NULL },
     { "{\"answer\": \"x\"}", TS_ROWS_SFT, "{}", NULL, NULL, NULL, false, "--map-keys: there is no \"answer\"" },
     /* OpenAI's, and typed parts */
     { NULL, TS_ROWS_SFT,
-      "{'messages': [" U("Q") ",{'role': 'assistant', 'content': null, 'reasoning_content': 'r', 'tool_calls': [" CALL("f", "'{}'") "]}]}",
-      "[" U("Q") ",{'role': 'assistant', 'content': null, 'reasoning_content': 'r', 'tool_calls': [" CALL("f", "'{}'") "]}]", NULL,
-      NULL, false, NULL },
+      "{'messages': [" U("Q") ",{'role': 'assistant', 'content': null, 'reasoning_content': 'r', 'tool_calls': [" CALL(
+          "f", "'{}'") "]}]}",
+      "[" U("Q") ",{'role': 'assistant', 'content': null, 'reasoning_content': 'r', 'tool_calls': [" CALL(
+          "f", "'{}'") "]}]",
+      NULL, NULL, false, NULL },
     { NULL, TS_ROWS_SFT,
       "{'messages': [{'role': 'user', 'content': [{'type': 'text', 'value': 'Q'}], 'loss_weight': 0.0}, {'role': 'assistant', "
       "'content': [{'type': 'reasoning', 'value': 'r'}, {'type': 'text', 'value': 'a'}, {'type': 'text', 'value': 'b'}, "
       "{'type': 'tool_call', 'value': '{\\'name\\': \\'f\\', \\'arguments\\': {}}'}], 'loss_weight': 1.0}]}",
       "[{'role': 'user', 'content': 'Q', 'loss_weight': 0.0},{'role': 'assistant', 'content': 'ab', 'reasoning_content': 'r', "
-      "'tool_calls': [" CALL("f", "{}") "], 'loss_weight': 1.0, 'weight': 1.0}]", NULL, NULL, false, NULL },
-    { NULL, TS_ROWS_SFT, "{'messages': [{'role': 'user', 'content': [{'type': 'video', 'value': 'v'}]}]}", NULL, NULL, NULL, false,
-      "a part of type \"video\" is not trained on" },
+      "'tool_calls': [" CALL("f", "{}") "], 'loss_weight': 1.0, 'weight': 1.0}]",
+      NULL, NULL, false, NULL },
+    { NULL, TS_ROWS_SFT, "{'messages': [{'role': 'user', 'content': [{'type': 'video', 'value': 'v'}]}]}", NULL,
+      NULL, NULL, false, "a part of type \"video\" is not trained on" },
     /* pairs */
     { NULL, TS_ROWS_PAIRS, "{'instruction': 'Q', 'chosen': 'a', 'rejected': 'b'}", "[" U("Q") "," A("a") "]",
       "[" U("Q") "," A("b") "]", NULL, false, NULL },
-    { NULL, TS_ROWS_PAIRS, "{'instruction': 'Q', 'output': ['a', 'b']}", "[" U("Q") "," A("a") "]", "[" U("Q") "," A("b") "]", NULL,
-      false, NULL },
-    { NULL, TS_ROWS_PAIRS, "{'prompt': 'Q', 'chosen': 'a', 'rejected': 'b'}", "[" U("Q") "," A("a") "]", "[" U("Q") "," A("b") "]",
-      NULL, false, NULL },
+    { NULL, TS_ROWS_PAIRS, "{'instruction': 'Q', 'output': ['a', 'b']}", "[" U("Q") "," A("a") "]",
+      "[" U("Q") "," A("b") "]", NULL, false, NULL },
+    { NULL, TS_ROWS_PAIRS, "{'prompt': 'Q', 'chosen': 'a', 'rejected': 'b'}", "[" U("Q") "," A("a") "]",
+      "[" U("Q") "," A("b") "]", NULL, false, NULL },
     { NULL, TS_ROWS_PAIRS, "{'prompt': [" U("Q") "], 'chosen': [" A("a") "], 'rejected': [" A("b") "]}",
       "[" U("Q") "," A("a") "]", "[" U("Q") "," A("b") "]", NULL, false, NULL },
     { NULL, TS_ROWS_PAIRS, "{'chosen': [" U("Q") "," A("a") "], 'rejected': [" U("Q") "," A("b") "]}",
       "[" U("Q") "," A("a") "]", "[" U("Q") "," A("b") "]", NULL, false, NULL },
-    { NULL, TS_ROWS_PAIRS, "{'conversations': [{'from': 'human', 'value': 'Q'}], 'chosen': {'from': 'gpt', 'value': 'a'}, "
-      "'rejected': {'from': 'gpt', 'value': 'b'}}", "[" U("Q") "," A("a") "]", "[" U("Q") "," A("b") "]", NULL, false, NULL },
+    { NULL, TS_ROWS_PAIRS,
+      "{'conversations': [{'from': 'human', 'value': 'Q'}], 'chosen': {'from': 'gpt', 'value': 'a'}, "
+      "'rejected': {'from': 'gpt', 'value': 'b'}}",
+      "[" U("Q") "," A("a") "]", "[" U("Q") "," A("b") "]", NULL, false, NULL },
     { NULL, TS_ROWS_PAIRS, "{'prompt': 'Q', 'chosen': 'a'}", NULL, NULL, NULL, false, "\"rejected\" is missing" },
     /* verdicts */
-    { NULL, TS_ROWS_KTO, "{'messages': [" U("Q") "," A("a") "], 'label': true}", "[" U("Q") "," A("a") "]", NULL, NULL, true, NULL },
-    { NULL, TS_ROWS_KTO, "{'instruction': 'Q', 'output': 'a', 'kto_tag': false}", "[" U("Q") "," A("a") "]", NULL, NULL, false, NULL },
-    { NULL, TS_ROWS_KTO, "{'prompt': [" U("Q") "], 'completion': [" A("a") "], 'label': 1}", "[" U("Q") "," A("a") "]", NULL, NULL,
-      true, NULL },
+    { NULL, TS_ROWS_KTO, "{'messages': [" U("Q") "," A("a") "], 'label': true}", "[" U("Q") "," A("a") "]", NULL,
+      NULL, true, NULL },
+    { NULL, TS_ROWS_KTO, "{'instruction': 'Q', 'output': 'a', 'kto_tag': false}", "[" U("Q") "," A("a") "]", NULL,
+      NULL, false, NULL },
+    { NULL, TS_ROWS_KTO, "{'prompt': [" U("Q") "], 'completion': [" A("a") "], 'label': 1}",
+      "[" U("Q") "," A("a") "]", NULL, NULL, true, NULL },
     { NULL, TS_ROWS_KTO, "{'prompt': 'Q', 'completion': 'a', 'label': 'yes'}", NULL, NULL, NULL, false,
       "\"label\": expected true (desirable) or false" },
 };
@@ -174,8 +189,9 @@ static ts_status scene_rows(scene *s, ts_rows_kind kind, int64_t seq_length, con
     for (size_t i = 0; i <= n; i++)
         buf[i] = (char)(records[i] == '\'' ? '"' : records[i]);
     temp_write(&s->t, "r.jsonl", buf, n);
-    const ts_chat_need need = { .path = temp_path(&s->t, "r.jsonl"), .writer = &s->writer, .kind = kind,
-                                .seq_length = seq_length };
+    const ts_chat_need need = {
+        .path = temp_path(&s->t, "r.jsonl"), .writer = &s->writer, .kind = kind, .seq_length = seq_length
+    };
     return ts_chat_rows_open(&s->o, &need, &s->counts, &s->rows);
 }
 
@@ -217,8 +233,9 @@ static void a_mismatched_answer_is_the_one_before(void **state)
     (void)state;
     scene_open(&s, plain);
     OK(scene_rows(&s, TS_ROWS_KTO, 0,
-                  "{'messages': [" U("Q1") "," A("one") "], 'label': true}\n{'messages': [" U("Q2") "," A("two") "], 'label': false}\n"
-                  "{'messages': [" U("x") "," A("y") "," U("Q3") "," A("three") "], 'label': true}\n"));
+                  "{'messages': [" U("Q1") "," A("one") "], 'label': true}\n{'messages': [" U("Q2") "," A(
+                      "two") "], 'label': false}\n"
+                             "{'messages': [" U("x") "," A("y") "," U("Q3") "," A("three") "], 'label': true}\n"));
     assert_int_equal(s.rows->n, 3);
     OK(s.rows->read(s.rows, 0, &r));
     trained_is(&s, &r, 0, "<s>u:Q1<s>a:one", "one");
@@ -236,9 +253,11 @@ static void a_mismatched_answer_is_the_one_before(void **state)
 
 static void weights_leave_answers_out(void **state)
 {
-    static const char record[] = "{'messages': [" U("Q") ",{'role': 'assistant', 'content': 'no', 'weight': 0}," U("R") "," A("yes") "]}\n";
-    static const char blocks[] = "{% for m in messages %}<s>{{ m.role[0] }}:{% if m.role == 'assistant' %}{% generation %}"
-                                 "{{ m.content }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}";
+    static const char record[] =
+        "{'messages': [" U("Q") ",{'role': 'assistant', 'content': 'no', 'weight': 0}," U("R") "," A("yes") "]}\n";
+    static const char blocks[] =
+        "{% for m in messages %}<s>{{ m.role[0] }}:{% if m.role == 'assistant' %}{% generation %}"
+        "{{ m.content }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}";
     const char *const templates[] = { plain, blocks };
     (void)state;
     for (int i = 0; i < 2; i++) {
@@ -248,6 +267,13 @@ static void weights_leave_answers_out(void **state)
         OK(scene_rows(&s, TS_ROWS_SFT, 0, record));
         OK(s.rows->read(s.rows, 0, &r));
         trained_is(&s, &r, 0, "<s>u:Q<s>a:no<s>u:R<s>a:yes", "yes");
+        scene_rows_close(&s);
+        /* the first sample's last answer is not what a template is judged by, then */
+        OK(scene_rows(&s, TS_ROWS_SFT, 0,
+                      "{'messages': [" U("Q") "," A("yes") "," U(
+                          "R") ",{'role': 'assistant', 'content': 'no', 'weight': 0}]}\n"));
+        OK(s.rows->read(s.rows, 0, &r));
+        trained_is(&s, &r, 0, "<s>u:Q<s>a:yes<s>u:R<s>a:no", "yes");
         ts_row_deinit(&r);
         scene_close(&s);
     }
@@ -259,14 +285,18 @@ static void what_is_read_is_counted(void **state)
     (void)state;
     scene_open(&s, plain);
     s.o.on_bad_record = 1; /* skip */
-    OK(scene_rows(&s, TS_ROWS_SFT, 0, "{'messages': [" U("Q1") "," A("one") "]}\n{'x': 1}\n{'messages': [" U("Q2") "," A("two") "]}\n"));
+    OK(scene_rows(
+        &s, TS_ROWS_SFT, 0,
+        "{'messages': [" U("Q1") "," A("one") "]}\n{'x': 1}\n{'messages': [" U("Q2") "," A("two") "]}\n"));
     assert_int_equal(s.counts.records, 3);
     assert_int_equal(s.counts.samples, 2);
     assert_int_equal(s.counts.cut, 0);
     const int64_t tokens = s.counts.tokens, trained = s.counts.trained;
     scene_rows_close(&s);
     s.o.max_samples = 1;
-    OK(scene_rows(&s, TS_ROWS_SFT, 0, "{'x': 1}\n{'messages': [" U("Q1") "," A("one") "]}\n{'messages': [" U("Q2") "," A("two") "]}\n"));
+    OK(scene_rows(
+        &s, TS_ROWS_SFT, 0,
+        "{'x': 1}\n{'messages': [" U("Q1") "," A("one") "]}\n{'messages': [" U("Q2") "," A("two") "]}\n"));
     assert_int_equal(s.rows->n, 1);
     assert_true(s.counts.tokens < tokens && s.counts.trained < trained && s.counts.trained > 0);
     scene_rows_close(&s);
@@ -277,6 +307,14 @@ static void what_is_read_is_counted(void **state)
     scene_rows_close(&s);
     REFUSED(scene_rows(&s, TS_ROWS_SFT, 2, "{'messages': [" U("Q1") "," A("one two three") "]}\n"), TS_ERR_USER,
             "there is nothing to train on");
+    /* of pairs both answers are needed */
+    static const char pairs[] = "{'prompt': 'Q', 'chosen': 'a', 'rejected': 'b'}\n"
+                                "{'prompt': 'a question that is longer than all', 'chosen': 'a', 'rejected': 'b'}\n";
+    OK(scene_rows(&s, TS_ROWS_PAIRS, 16, pairs));
+    assert_int_equal(s.rows->n, 1);
+    scene_rows_close(&s);
+    s.o.on_bad_record = 0; /* stop */
+    REFUSED(scene_rows(&s, TS_ROWS_PAIRS, 16, pairs), TS_ERR_USER, "r.jsonl:2: chosen_input_ids: ");
     scene_close(&s);
 }
 
@@ -354,7 +392,8 @@ static void keep(ts_rows *r) { (void)r; }
 static void a_pack_is_its_samples_one_after_another(void **state)
 {
     static const int64_t length[] = { 1, 2, 3, 4, 5 };
-    static const int32_t ids[] = { 30, 31, 32, 33, 0 }, labels[] = { -100, 31, 32, 33, -100 }, ordinals[] = { 1, 1, 1, 1, 2 };
+    static const int32_t ids[] = { 30, 31, 32, 33, 0 }, labels[] = { -100, 31, 32, 33, -100 },
+                         ordinals[] = { 1, 1, 1, 1, 2 };
     ts_rows made = { .n = 4, .n_keys = 2, .read = count_up, .destroy = keep }, *rows = &made, *packs;
     ts_row r = { 0 };
     (void)state;
@@ -373,12 +412,9 @@ static void a_pack_is_its_samples_one_after_another(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(records_become_conversations),
-        cmocka_unit_test(a_mismatched_answer_is_the_one_before),
-        cmocka_unit_test(weights_leave_answers_out),
-        cmocka_unit_test(what_is_read_is_counted),
-        cmocka_unit_test(samples_go_where_they_fit_best),
-        cmocka_unit_test(a_pack_is_its_samples_one_after_another),
+        cmocka_unit_test(records_become_conversations),   cmocka_unit_test(a_mismatched_answer_is_the_one_before),
+        cmocka_unit_test(weights_leave_answers_out),      cmocka_unit_test(what_is_read_is_counted),
+        cmocka_unit_test(samples_go_where_they_fit_best), cmocka_unit_test(a_pack_is_its_samples_one_after_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,13 +116,28 @@ static void snappy_copies(void **state)
         size_t n;
     } cases[] = {
         { "\x05\x10hello", "hello", 7 },
-        { "\x09\x08" "abc" "\x09\x03", "abcabcabc", 7 }, /* six from three before, overlapping */
-        { "\x07\x08" "abc" "\x0e\x02\x00", "abcbcbc", 8 },
-        { "\x07\x08" "abc" "\x0f\x03\x00\x00\x00", "abcabca", 10 },
+        { "\x09\x08"
+          "abc"
+          "\x09\x03",
+          "abcabcabc", 7 }, /* six from three before, overlapping */
+        { "\x07\x08"
+          "abc"
+          "\x0e\x02\x00",
+          "abcbcbc", 8 },
+        { "\x07\x08"
+          "abc"
+          "\x0f\x03\x00\x00\x00",
+          "abcabca", 10 },
         { "\x05\x10hell", NULL, 6 },
         { "\x06\x10hello", NULL, 7 },
-        { "\x09\x08" "abc" "\x09\x04", NULL, 7 }, /* from before the beginning */
-        { "\x08\x08" "abc" "\x09\x03", NULL, 7 },
+        { "\x09\x08"
+          "abc"
+          "\x09\x04",
+          NULL, 7 }, /* from before the beginning */
+        { "\x08\x08"
+          "abc"
+          "\x09\x03",
+          NULL, 7 },
     };
     unsigned char out[16];
     (void)state;

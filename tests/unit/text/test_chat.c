@@ -112,8 +112,8 @@ static void check_numbers(const json_t *line, const char *key, const ts_ids *got
     const json_t *want = json_object_get(line, key);
     char *text = json_dumps(json_object_get(line, "conversation"), 0);
     if (got->n != json_array_size(want))
-        fail_msg("%s, %s, %s: %zu %s, expected %zu: %s", word(line, "tokenizer"), word(line, "template"), word(line, "train"),
-                 got->n, key, json_array_size(want), text);
+        fail_msg("%s, %s, %s: %zu %s, expected %zu: %s", word(line, "tokenizer"), word(line, "template"),
+                 word(line, "train"), got->n, key, json_array_size(want), text);
     for (size_t i = 0; i < got->n; i++)
         if (got->v[i] != json_integer_value(json_array_get(want, i)))
             fail_msg("%s, %s, %s: number %zu of %s is %d, expected %lld: %s", word(line, "tokenizer"),

@@ -102,6 +102,10 @@ static void thoughts_and_calls(void **state)
         "{\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\": 0.1}\"}},{\"function\":{\"name\":\"g\",\"arguments\":{}}}]},"
         "{\"role\":\"tool\",\"content\":\"one\"},{\"role\":\"tool\",\"content\":\"two\"},"
         "{\"role\":\"assistant\",\"content\":\"Ho\"}]}";
+    static const char beside[] =
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"},{\"role\":\"assistant\",\"content\":\"I ask.\","
+        "\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":{}}}]},"
+        "{\"role\":\"tool\",\"content\":\"one\"},{\"role\":\"assistant\",\"content\":\"Ho\"}]}";
     ts_str got = { 0 };
     encode("qwen3", TS_PROMPT_THINKING_TRUE, TS_CHAT_ANSWERS, thinks, &got);
     assert_string_equal(got.s, "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
@@ -118,6 +122,12 @@ static void thoughts_and_calls(void **state)
         "<tool_call>\n{\"name\": \"g\", \"arguments\": {}}\n</tool_call><|im_end|>\n"
         "<|im_start|>user\n<tool_response>\none\n</tool_response>\n<tool_response>\ntwo\n</tool_response><|im_end|>\n"
         "<|im_start|>assistant\n«<think>\n\n</think>\n\nHo<|im_end|>\n»");
+    encode("bailing_mini", TS_PROMPT_THINKING_NONE, TS_CHAT_LAST_ANSWER, beside, &got);
+    assert_string_equal(got.s, "<role>HUMAN</role>Hi<|role_end|><role>ASSISTANT</role>I ask.\n<tool_call>\n"
+                               "{\"name\": \"f\", \"arguments\": {}}\n</tool_call><|role_end|><role>OBSERVATION</role>\n"
+                               "<tool_response>\none\n</tool_response><|role_end|><role>ASSISTANT</role>«Ho<|role_end|><|im_end|>»" /* the end of qwen3, above */);
+    encode("qwen", TS_PROMPT_THINKING_NONE, TS_CHAT_ANSWERS, beside, &got);
+    assert_string_equal(got.s, "error: a text beside a call: template qwen writes the call alone");
     encode("qwen", TS_PROMPT_THINKING_NONE, TS_CHAT_ANSWERS, calls, &got);
     assert_string_equal(got.s, "error: 2 calls in one message: template qwen writes one");
     ts_str_deinit(&got);

@@ -1,0 +1,45 @@
+#!/bin/sh
+# GGUF files where a Hugging Face folder may stand: the same figures as from the folder that is made of them.
+. "$(dirname "$0")/lib.sh"
+models=tests/golden/gguf/models
+echo '{"ids": [1, 2, 3, 4, 5, 6, 7, 60, 61]}' >"$D/ids.jsonl"
+ok() { # ok COMMAND...: it may say nothing
+    checks=$((checks + 1))
+    "$@" >"$D/out" 2>"$D/err" </dev/null || wrong "$*: $(tail -n 1 "$D/err")"
+}
+
+for m in qwen2 phi3-longrope gemma3; do
+    expect 0 '"largest_difference": 0,' "$T" convert --load-dir "$models/$m.gguf" --save-dir "$D/$m" --check --json
+    ok "$T" score --load "$models/$m.gguf" --input "$D/ids.jsonl" --output "$D/a"
+    ok "$T" score --load "$D/$m" --input "$D/ids.jsonl" --output "$D/b"
+    same "$D/a" "$D/b"
+done
+
+# told by content, whatever the name; the same model trained from
+cp "$models/qwen2.gguf" "$D/weights"
+train="--data-path $D/data_text_document --tokenizer-type NullTokenizer --vocab-size 78 --split 100,0,0 --seq-length 16 --micro-batch-size 2
+    --train-iters 2 --lr 1e-3 --finetune"
+awk 'BEGIN { for (d = 0; d < 20; d++) { s = ""; for (i = 0; i < 40; i++) s = s (i ? " " : "") (i * 7 + d) % 78; print s } }' >"$D/numbers.txt"
+ok "$T" preprocess --input "$D/numbers.txt" --output-prefix "$D/data" --tokenizer-type NullTokenizer --vocab-size 78
+# shellcheck disable=SC2086
+{
+ok "$T" pretrain $train --load "$D/weights" --save-hf "$D/from-file"
+ok "$T" pretrain $train --load "$D/qwen2" --save-hf "$D/from-folder"
+}
+same "$D/from-file/model.safetensors" "$D/from-folder/model.safetensors"
+
+# a tokenizer by itself
+echo '{"text": "In 1995, the fox."}' >"$D/text.jsonl"
+tok=tests/golden/gguf/tokenizers/smollm.gguf
+ok "$T" tokenize --tokenizer "$tok" --input "$D/text.jsonl" --output "$D/ids"
+ok "$T" tokenize --tokenizer "$tok" --decode --input "$D/ids" --output "$D/back"
+expect 0 '"In 1995, the fox."' cat "$D/back"
+
+# refused, and nothing written
+head -c 20000 "$models/qwen2.gguf" >"$D/cut.gguf"
+expect 2 "cut.gguf: tensor" "$T" convert --load-dir "$D/cut.gguf" --save-dir "$D/no"
+expect 2 "cut.gguf: tensor" "$T" score --load "$D/cut.gguf" --input "$D/ids.jsonl"
+expect 2 "is not of the kind gguf" "$T" convert --load-model-type gguf --load-dir "$D/ids.jsonl" --save-dir "$D/no"
+expect 2 "general.architecture is none, which is not read" "$T" convert --load-dir tests/golden/gguf/blocks.gguf --save-dir "$D/no"
+absent "$D/no"
+finish

@@ -152,6 +152,8 @@ void ts_arch_share_choices(ts_arch *a, int64_t freq, int64_t offset)
 
 void ts_arch_take_labels(ts_arch *a, int64_t n)
 {
+    if (!n)
+        return;
     a->labels = n;
     a->tied = a->bias_head = a->unit_head = false;
     a->logit_softcap = 0;

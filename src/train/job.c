@@ -173,8 +173,7 @@ static ts_status model_from_options(ts_job *j, const tokens_info *k)
     ts_status st = ts_model_describe(&j->o->model, j->set, k->vocab, &a);
     if (st == TS_OK && k->has_tok)
         ts_arch_take_ids(&a, &k->tok);
-    if (st == TS_OK && use.labels)
-        ts_arch_take_labels(&a, use.labels);
+    ts_arch_take_labels(&a, use.labels);
     if (st == TS_OK) /* again, with the vocabulary */
         st = ts_job_check_layout_of(j->o, &a, j->comm->size);
     if (st == TS_OK)

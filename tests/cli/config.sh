@@ -73,11 +73,14 @@ says "--learning_rat in $D/bad.yaml:5 (did you mean learning_rate" "lr_scheduler
 printf 'do_train: true\nlora_rank: 4\n' >"$D/lora.yaml"
 expect 2 "--lora_rank in $D/lora.yaml:2: --lora-r 4, no option of this command" "$T" infer --load x --config "$D/lora.yaml"
 
-# preferences: a stage of its own for two of the losses, and whose beta it is
-printf 'stage: dpo\npref_loss: orpo\npref_beta: 0.2\nfinetuning_type: lora\n' >"$D/orpo.yaml"
-tune --config "$D/orpo.yaml" --print-config >"$D/print.yaml" 2>"$D/err"
-checks=$((checks + 1))
-grep -q 'orpo-beta 0.2\|^orpo_beta: 0.2' "$D/print.yaml" "$D/err" || wrong "pref_beta is not ORPO's: $(cat "$D/err")"
+# adapters and preferences: a stage of its own for two of the losses, whose beta it is, and that program's defaults
+printf 'stage: dpo\npref_loss: orpo\npref_beta: 0.2\nfinetuning_type: lora\nlora_rank: 4\nlora_target: q_proj,v_proj\noutput_dir: o\n' >"$D/orpo.yaml"
+tune --config "$D/orpo.yaml" --print-config >"$D/print.yaml" 2>"$D/err" || wrong "$(cat "$D/err")"
+for t in 'stage: "orpo"' "orpo_beta: 0.2 " "lora_r: 4 " "lora_alpha: 8 " 'lora_target_modules: \["q_proj", "v_proj"\]' 'save_peft: "o/peft"' \
+    "micro_batch_size: 8 " "num_train_epochs: 3 "; do
+    checks=$((checks + 1))
+    grep -q "^$t" "$D/print.yaml" || wrong "no $t in what --print-config says: $(cat "$D/err")"
+done
 
 # DeepSpeed's file, and its options in place
 printf '{"zero_optimization": {"stage": 2}, "bf16": {"enabled": true}, "gradient_clipping": "auto"}' >"$D/ds.json"

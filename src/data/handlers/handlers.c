@@ -9,7 +9,7 @@ enum { CUTOFF = 100000 }; /* ids of a conversation, where --seq-length does not 
 
 #define RECORDS(name_, output_, form_, more_)                                                                \
     {                                                                                                        \
-        .name = name_, .output = TS_OUTPUT_##output_, .formatting = form_, .has_more = more_             \
+        .name = name_, .output = TS_OUTPUT_##output_, .formatting = form_, .has_more = more_                 \
     }
 #define CORPUS(name_, output_, fn_, ...)                                                                     \
     {                                                                                                        \
@@ -157,7 +157,8 @@ static ts_status set_form(ts_handler *h, const char *input)
         return TS_OK;
     }
     if (!o->dataset_dir)
-        return ts_error(TS_ERR_USER, "--handler-name %s needs --dataset-dir: the folder with dataset_info.json",
+        return ts_error(TS_ERR_USER,
+                        "--handler-name %s needs --dataset-dir: the folder with dataset_info.json",
                         h->kind->name);
     if (!input || strchr(input, ','))
         return ts_error(TS_ERR_USER, "--handler-name %s: --input names one data set of dataset_info.json",

@@ -168,7 +168,8 @@ static void split_thought(ts_prompt_text content, ts_prompt_text *thought, ts_pr
 {
     static const char open[] = "<think>", close[] = "</think>";
     const char *from = content.n ? find(content.s, content.n, open) : NULL, *till = NULL;
-    for (const char *hit = from; hit && (hit = find(hit, content.n - (size_t)(hit - content.s), close)); hit++)
+    for (const char *hit = from; hit && (hit = find(hit, content.n - (size_t)(hit - content.s), close));
+         hit++)
         till = hit + sizeof close - 1;
     *thought = (ts_prompt_text){ from, till ? (size_t)(till - from) : 0 };
     *rest = till ? (ts_prompt_text){ till, content.n - (size_t)(till - content.s) } : content;
@@ -192,7 +193,8 @@ static ts_status calls_text(const ts_prompt *p, ts_prompt_work *w, ts_prompt_tex
 }
 
 /* Calls of tools: OpenAI's, or those that are the message's text, behind a thought. */
-static ts_status put_calls(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_turn *t, ts_prompt_text content)
+static ts_status put_calls(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_turn *t,
+                           ts_prompt_text content)
 {
     ts_prompt_text thought = { NULL, 0 }, rest = content;
     json_t *calls = NULL;

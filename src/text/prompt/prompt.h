@@ -28,7 +28,8 @@ typedef struct ts_prompt_options {
 #define TS_PROMPT_ROWS(is_, struct_, field_, group_)                                                        \
     TS_ROW_IS(is_, TEXT, struct_, field_.type, "prompt-type", NULL, 0, 0, NULL, group_,                     \
            "template of conversations: qwen3, llama3, deepseek3, ..."),                                     \
-        TS_ROW_IS((is_) | TS_OPTION_PLACE, TEXT, struct_, field_.path, "prompt-type-path", NULL, 0, 0, NULL, group_,\
+        TS_ROW_IS((is_) | TS_OPTION_PLACE, TEXT, struct_, field_.path, "prompt-type-path", NULL, 0, 0, NULL,\
+               group_,                                                                                      \
                "file of templates in MindSpeed LLM's form, in place of the built-in list"),                 \
         TS_ROW_IS(is_, CHOICE, struct_, field_.thinking, "enable-thinking", "none", 0, 0,                   \
                TS_CHOICES(TS_PROMPT_THINKING), group_,                                                      \
@@ -116,8 +117,9 @@ ts_status ts_prompt_encode(const ts_prompt *p, ts_prompt_work *w, const ts_promp
  * written, the last turn is an empty answer and the target is not looked at. */
 ts_status ts_prompt_encode_last(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_talk *t,
                                 ts_prompt_pair *out) TS_NODISCARD;
-/* A sample of tuning: ids and labels (-100: none) of all turns appended, the labels being the targets and what
- * ends them. last_only: of the last answer alone. part > 0: each pair is cut to that many ids (neat packing). */
+/* A sample of tuning: ids and labels (-100: none) of all turns appended, the labels being the targets and
+ * what ends them. last_only: of the last answer alone. part > 0: each pair is cut to that many ids (neat
+ * packing). */
 ts_status ts_prompt_sample(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_talk *t, int64_t limit,
                            int64_t part, bool last_only, ts_ids *ids, ts_ids *labels) TS_NODISCARD;
 

@@ -29,7 +29,7 @@ void ts_adapter_file_name(const ts_adapters *a, const ts_adapted *m, ts_adapter_
 
 ts_status ts_adapters_tell(const ts_adapters *a, json_t **out)
 {
-    *out = json_pack("{s:O, s:O*}", "config", a->config, "megatron", a->megatron);
+    *out = json_pack("{s:O, s:b, s:O*}", "config", a->config, "alone", a->alone, "megatron", a->megatron);
     return *out ? TS_OK : ts_error(TS_ERR_NOMEM, "out of memory while describing an adapter");
 }
 

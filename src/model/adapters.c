@@ -595,28 +595,3 @@ void ts_adapters_destroy(ts_adapters **adapters)
     ts_free(&a->folder);
     ts_free(adapters);
 }
-
-ts_status ts_adapters_tell(const ts_adapters *a, json_t **out)
-{
-    *out = json_pack("{s:O, s:O*}", "config", a->config, "megatron", a->megatron);
-    return *out ? TS_OK : ts_error(TS_ERR_NOMEM, "out of memory while describing an adapter");
-}
-
-/* ---- names ---- */
-
-static const char *const words[TS_ADAPTER_KINDS] = { "lora_A", "lora_B", "lora_magnitude_vector" };
-
-void ts_adapter_name(const ts_adapter_site *s, int part, ts_adapter_kind kind, char out[TS_DECLARED_NAME])
-{
-    snprintf(out, TS_DECLARED_NAME, "%s.%s.%s%s", s->linear, words[kind], s->part[part].name, kind == TS_ADAPTER_M ? "" : ".weight");
-}
-
-void ts_adapter_file_name(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, char out[TS_ADAPTER_FILE_NAME],
-                          int64_t dim[2])
-{
-    const ts_adapter_site *s = &a->plan.site[m->site];
-    const int64_t rank = s->part[m->part].rank;
-    dim[0] = kind == TS_ADAPTER_A ? rank : m->out;
-    dim[1] = kind == TS_ADAPTER_A ? s->in : kind == TS_ADAPTER_B ? rank : 0;
-    snprintf(out, TS_ADAPTER_FILE_NAME, "base_model.model.%s.%s%s", m->name, words[kind], kind == TS_ADAPTER_M ? "" : ".weight");
-}

@@ -137,11 +137,7 @@ ts_status ts_decoder_list(const ts_arch *a, ts_list_fn *list, void *ctx)
     return list_with(a, &(ts_declarer){ .list = list, .ctx = ctx });
 }
 
-static ts_status pass_over(void *ctx, const char *name, const ts_param_spec *spec)
-{
-    (void)ctx, (void)name, (void)spec;
-    return TS_OK;
-}
+static ts_status pass_over(void *ctx, const char *name, const ts_param_spec *spec) { return (void)ctx, (void)name, (void)spec, TS_OK; }
 
 ts_status ts_decoder_meet_linears(const ts_arch *a, ts_adapting *adapting)
 {

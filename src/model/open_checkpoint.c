@@ -69,7 +69,8 @@ static ts_status load_values(ts_decoder *d, int64_t n, const ts_checkpoint *ck, 
         if (!t)
             return ts_error(TS_ERR_USER, "%s: tensor %s is missing%s", ts_checkpoint_path(ck), s->p[i]->name,
                             json_object_get(ts_checkpoint_state(ck), "nf4_base")
-                                ? ": it is in the folder that the run began with" : "");
+                                ? ": weights in 4 bits are in the folder that the run began with, and its adapter in "
+                                  "--save-peft's (or go on with --qlora)" : "");
         TS_TRY(ts_param_read_values(s->p[i], t));
     }
     ts_param_set_changed(s);
@@ -99,7 +100,7 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *wanted, 
                            ts_model *m)
 {
     const json_t *s = ts_checkpoint_state(ck), *told = json_object_get(s, "adapter");
-    const bool from_base = json_object_get(s, "nf4_base");
+    const bool from_base = json_is_true(json_object_get(told, "alone"));
     ts_lora_options lora = wanted->lora ? *wanted->lora : (ts_lora_options){ 0 };
     ts_model_use with = *wanted;
     if (told && !ts_lora_on(&lora)) /* a model is what it was */

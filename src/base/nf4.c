@@ -62,20 +62,22 @@ float ts_nf4_most(const float *v, int64_t n)
     return most;
 }
 
-/* A short block is divided, a whole one multiplied: the last bit of a quotient that lies between two levels tells. */
+/* A short block is divided, a whole one multiplied: the last bit of a quotient that lies between two levels tells. Loops
+ * of a known length, which become vectors. */
 void ts_nf4_encode(const float *v, int64_t n, float most, uint8_t *code)
 {
     const float by = 1 / (most > least ? most : least);
-    float between[TS_NF4_LEVELS - 1];
-    for (int k = 0; k < TS_NF4_LEVELS - 1; k++)
-        between[k] = (ts_nf4_levels[k] + ts_nf4_levels[k + 1]) / 2;
-    for (int64_t i = 0; i < n; i++) {
-        const float x = n < TS_NF4_BLOCK ? v[i] / most : v[i] * by;
-        int above = 0;
-        for (int k = 0; k < TS_NF4_LEVELS - 1; k++)
-            above += x > between[k];
-        code[i] = (uint8_t)above;
+    float x[TS_NF4_BLOCK] = { 0 };
+    int32_t above[TS_NF4_BLOCK] = { 0 };
+    for (int64_t i = 0; i < n; i++)
+        x[i] = n < TS_NF4_BLOCK ? v[i] / most : v[i] * by;
+    for (int k = 0; k < TS_NF4_LEVELS - 1; k++) {
+        const float between = (ts_nf4_levels[k] + ts_nf4_levels[k + 1]) / 2;
+        for (int i = 0; i < TS_NF4_BLOCK; i++)
+            above[i] += x[i] > between;
     }
+    for (int64_t i = 0; i < n; i++)
+        code[i] = (uint8_t)above[i];
 }
 
 /* bitsandbytes looks a quotient up among 65536 of them, so its code is that of the one that it is rounded to: a zero's is

@@ -301,3 +301,11 @@ void ts_st_will_need(const ts_st_tensor *t)
     if (t->size) /* advice: what it returns changes nothing */
         (void)madvise((void *)from, at - from + t->size, MADV_WILLNEED);
 }
+
+void ts_st_file_is_done(const ts_st_file *f, const ts_st_tensor *t)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)t->data, map = (uintptr_t)f->map.data;
+    const uintptr_t from = (at + page - 1) / page * page, to = (at + t->size) / page * page;
+    if (!f->map.is_read && at >= map && at < map + f->map.size && to > from)
+        (void)madvise((void *)from, to - from, MADV_DONTNEED);
+}

@@ -57,6 +57,7 @@ int64_t ts_st_dir_count(const ts_st_dir *dir);
 const ts_st_tensor *ts_st_dir_at(const ts_st_dir *dir, int64_t i); /* by name, ascending */
 const ts_st_tensor *ts_st_dir_find(const ts_st_dir *dir, const char *name);
 size_t ts_st_dir_bytes(const ts_st_dir *dir); /* of all tensors */
+void ts_st_dir_is_done(const ts_st_dir *dir, const ts_st_tensor *t); /* see ts_st_file_is_done */
 bool ts_st_dir_has_index(const ts_st_dir *dir); /* its shards are those that an index names */
 
 /* Copies elements [first, first + n) converted to float32. Only from F64, F32, F16 and BF16:
@@ -70,6 +71,9 @@ ts_status ts_st_read_rows_f32(const ts_st_tensor *t, int64_t r0, int64_t r1,
 
 /* Tells the system that the tensor will be read soon, front to back. */
 void ts_st_will_need(const ts_st_tensor *t);
+/* It has been read: its pages of the file's mapping need not be this process's any more, and come again where it is read
+ * again. Of a tensor of another file nothing happens. */
+void ts_st_file_is_done(const ts_st_file *file, const ts_st_tensor *t);
 
 /* n values (src may be unaligned) from F64, F32, F16 or BF16; false: another type, nothing done. */
 bool ts_st_to_f32(ts_st_dtype from, const void *src, int64_t n, float *out);

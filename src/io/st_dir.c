@@ -233,6 +233,13 @@ void ts_st_dir_destroy(ts_st_dir **dir)
 
 int64_t ts_st_dir_count(const ts_st_dir *d) { return (int64_t)d->n; }
 size_t ts_st_dir_bytes(const ts_st_dir *d) { return d->bytes; }
+void ts_st_dir_is_done(const ts_st_dir *dir, const ts_st_tensor *t)
+{
+    for (size_t i = 0; i < dir->n_shards; i++)
+        if (dir->shards[i].file)
+            ts_st_file_is_done(dir->shards[i].file, t);
+}
+
 bool ts_st_dir_has_index(const ts_st_dir *d) { return d->has_index; }
 
 const ts_st_tensor *ts_st_dir_at(const ts_st_dir *d, int64_t i)

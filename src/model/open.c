@@ -26,6 +26,18 @@ static ts_status allocate(ts_decoder *d, const ts_model_use *use, ts_dtype value
                           : ts_decoder_allocate(d, value, use->training && !use->no_grads);
 }
 
+/* An embedding that is only looked up, by some rows a step, stays in its file. */
+static void leave_table(ts_model *m, const ts_arch *a)
+{
+    static const ts_dtype types[TS_ST_DTYPES] = { [TS_ST_F32] = TS_DTYPE_F32, [TS_ST_BF16] = TS_DTYPE_BF16, [TS_ST_F16] = TS_DTYPE_F16 };
+    ts_decoder *d = m->decoder;
+    ts_param *p = ts_param_find(&d->params, "embedding.word_embeddings.weight");
+    const ts_st_tensor *t = m->mapped ? ts_weights_table(m->family, a, m->mapped) : NULL;
+    if (p && !ts_param_is_trained(p) && p != d->head.w && ts_place_is_whole(&p->place) &&
+        (d->dev->computes ? t && d->dev->on_host : t || !m->mapped))
+        ts_param_hold(p, TS_HELD_FILE, t ? types[t->dtype] : d->compute, TS_QUANT_NONE);
+}
+
 ts_status ts_model_use_decoder(const ts_arch *arch, const ts_model_use *use, ts_dtype value, ts_model *m)
 {
     ts_decoder_stage stage = { 0 };
@@ -43,8 +55,10 @@ ts_status ts_model_use_decoder(const ts_arch *arch, const ts_model_use *use, ts_
                                    &m->decoder));
     if (m->adapters)
         TS_TRY(ts_adapters_freeze(m->adapters, m->decoder));
-    if (m->adapters && use->lora->nf4)
+    if (m->adapters && use->lora->nf4) {
         TS_TRY(ts_decoder_hold_nf4(m->decoder));
+        leave_table(m, &a);
+    }
     return allocate(m->decoder, use, value);
 }
 
@@ -103,6 +117,8 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
         st = take_labels(use, folder, &a, m);
     if (st == TS_OK && use->lora && (use->lora->nf4 || use->lora->alone))
         st = ts_strdup(folder, &m->nf4_base);
+    if (st == TS_OK && use->lora && use->lora->nf4) /* apart, since what was read of a mapping stays in memory with it */
+        st = ts_st_dir_open(folder, NULL, &m->mapped);
     if (st == TS_OK)
         st = ts_st_dir_open(folder, NULL, &dir);
     for (size_t i = 0; st == TS_OK && i < sizeof packed / sizeof *packed; i++)
@@ -127,6 +143,8 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
         st = ts_model_begin_reward(m->decoder, use, ts_st_dir_find(dir, "rm_head.weight"), folder);
     if (st == TS_OK && use->dev->computes)
         st = ts_weights_load(m->decoder, m->family, dir, folder, mtp_layers);
+    if (st == TS_OK && m->mapped)
+        ts_weights_map(m->decoder, m->family, m->mapped);
     if (st == TS_OK && m->adapters)
         st = ts_adapters_fill(m->adapters, m->decoder, m->family, use->seed);
     ts_st_dir_destroy(&dir);

@@ -64,7 +64,7 @@ static ts_status load_values(ts_decoder *d, int64_t n, const ts_checkpoint *ck, 
             *all = false;
             continue;
         }
-        if (s->p[i]->held == TS_HELD_NF4 || (!t && from_base))
+        if (s->p[i]->held == TS_HELD_NF4 || s->p[i]->held == TS_HELD_FILE || (!t && from_base))
             continue;
         if (!t)
             return ts_error(TS_ERR_USER, "%s: tensor %s is missing%s", ts_checkpoint_path(ck), s->p[i]->name,
@@ -77,12 +77,11 @@ static ts_status load_values(ts_decoder *d, int64_t n, const ts_checkpoint *ck, 
     return TS_OK;
 }
 
-/* What checkpoints do not hold: weights in NF4, and with --lora-ckpt-filter all but the adapter, from the folder that the
- * run began with. */
-static ts_status load_base(const ts_checkpoint *ck, ts_model *m)
+/* The folder that the run began with, which has what checkpoints do not hold: weights in NF4, and with
+ * --lora-ckpt-filter all but the adapter. */
+static ts_status find_base(const ts_checkpoint *ck, ts_model *m)
 {
     const char *base = json_string_value(json_object_get(ts_checkpoint_state(ck), "nf4_base"));
-    ts_st_dir *dir = NULL;
     if (!base || !m->family)
         return ts_error(TS_ERR_USER, "--qlora: %s is of a run without it: --load must be a Hugging Face folder, or a checkpoint "
                         "of such a run", ts_checkpoint_path(ck));
@@ -90,9 +89,16 @@ static ts_status load_base(const ts_checkpoint *ck, ts_model *m)
         return ts_error(TS_ERR_USER, "%s has weights (of --qlora or --lora-ckpt-filter) in %s, which is not there any more",
                         ts_checkpoint_path(ck), base);
     TS_TRY(ts_strdup(base, &m->nf4_base));
-    TS_TRY(ts_st_dir_open(base, NULL, &dir));
-    const ts_status st = ts_weights_load(m->decoder, m->family, dir, base, m->decoder->arch.mtp_layers);
+    return ts_st_dir_open(base, NULL, &m->mapped);
+}
+
+static ts_status load_base(ts_model *m)
+{
+    ts_st_dir *dir = NULL;
+    TS_TRY(ts_st_dir_open(m->nf4_base, NULL, &dir));
+    const ts_status st = ts_weights_load(m->decoder, m->family, dir, m->nf4_base, m->decoder->arch.mtp_layers);
     ts_st_dir_destroy(&dir);
+    ts_weights_map(m->decoder, m->family, m->mapped);
     return st;
 }
 
@@ -118,13 +124,15 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *wanted, 
                         ts_checkpoint_state_file(ck));
     m->tokenizer = json_deep_copy(json_object_get(s, "tokenizer"));
     TS_TRY(ts_checkpoint_folder(ck, &m->folder));
+    if ((lora.nf4 || (from_base && m->family)) && use->dev->computes)
+        TS_TRY(find_base(ck, m));
     if (!use->training) /* they are for training alone */
         a->mtp_layers = 0;
     TS_TRY(ts_model_use_decoder(a, use, use->training ? use->master : use->compute, m));
     bool all = false;
     TS_TRY(ts_model_begin_reward(m->decoder, use, a->reward, ts_checkpoint_path(ck)));
-    if ((lora.nf4 || (from_base && m->family)) && use->dev->computes)
-        TS_TRY(load_base(ck, m));
+    if (m->mapped)
+        TS_TRY(load_base(m));
     if (use->dev->computes)
         TS_TRY(load_values(m->decoder, m->adapters ? m->adapters->n_base : INT64_MAX, ck, from_base, &all));
     return m->adapters && !all ? ts_adapters_fill(m->adapters, m->decoder, m->family, use->seed) : TS_OK;

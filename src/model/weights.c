@@ -19,6 +19,7 @@ void ts_model_deinit(ts_model *m)
     json_decref(m->tokenizer);
     ts_free(&m->folder);
     ts_free(&m->nf4_base);
+    ts_st_dir_destroy(&m->mapped);
     ts_side_files_deinit(&m->files);
     ts_side_files_deinit(&m->hf_files);
     *m = (ts_model){ 0 };
@@ -104,6 +105,22 @@ const ts_st_tensor *ts_weights_find(const ts_family *f, const ts_arch *a, const 
     if (!t && a->tied && !strcmp(name, weight_of(f, "embedding.word_embeddings", own)))
         t = find_named(f, dir, weight_of(f, "output_layer", own));
     return t;
+}
+
+const ts_st_tensor *ts_weights_table(const ts_family *f, const ts_arch *a, const ts_st_dir *dir)
+{
+    char own[NAME];
+    const ts_st_tensor *t = ts_weights_find(f, a, dir, weight_of(f, "embedding.word_embeddings", own));
+    const bool real = t && (t->dtype == TS_ST_F32 || t->dtype == TS_ST_BF16 || t->dtype == TS_ST_F16);
+    return real && !t->make && t->rank == 2 && t->shape[0] == a->vocab && t->shape[1] == a->hidden &&
+                   (uintptr_t)t->data % 4 == 0 ? t : NULL;
+}
+
+void ts_weights_map(ts_decoder *d, const ts_family *f, const ts_st_dir *dir)
+{
+    ts_param *p = ts_param_find(&d->params, "embedding.word_embeddings.weight");
+    if (p && p->held == TS_HELD_FILE)
+        p->value = (void *)(uintptr_t)ts_weights_table(f, &d->arch, dir)->data; /* nobody writes what is not trained */
 }
 
 /* Tokens go to experts that there are. */
@@ -421,7 +438,7 @@ static ts_status load_tensor(ts_decoder *d, const ts_name_map *map, const ts_nam
         const ts_name_piece *piece = &map->piece[i];
         ts_param *p = ts_param_find(&d->params, piece->name);
         in_nf4 = in_nf4 || (p && p->held == TS_HELD_NF4);
-        if (!p || p->held == TS_HELD_NF4) /* on another stage, or read by load_nf4 */
+        if (!p || p->held == TS_HELD_NF4 || p->held == TS_HELD_FILE) /* on another stage, read by load_nf4, or not read */
             continue;
         TS_TRY(!t || h->scaled.codes ? load_codes(piece, h, p, buffer)
                   : (piece->transposed  ? load_transposed
@@ -537,6 +554,8 @@ ts_status ts_weights_load(ts_decoder *d, const ts_family *family, const ts_st_di
         held h;
         TS_TRY_TO(done, st, find_held(d, family, dir, &map, &map.tensor[i], &h));
         TS_TRY_TO(done, st, load_tensor(d, &map, &map.tensor[i], &h, buffer));
+        if (h.t)
+            ts_st_dir_is_done(dir, h.t);
     }
     TS_TRY_TO(done, st, report(d, family, dir, folder, mtp_layers));
     ts_param_set_changed(&d->params);

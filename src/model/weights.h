@@ -14,6 +14,7 @@ typedef struct ts_model {
     json_t *config;          /* as read; NULL: described by options */
     char *folder;            /* where it came from, or NULL */
     char *nf4_base;          /* the Hugging Face folder that its weights in NF4 are of, which no checkpoint holds, or NULL */
+    ts_st_dir *mapped;       /* that folder, where a table stays in it; or NULL */
     ts_st_dtype file_dtype;  /* of its matrices in files */
     ts_decoder *decoder;
     struct ts_adapters *adapters; /* which stand beside its weights (model/adapters.h); NULL: none */
@@ -54,6 +55,11 @@ ts_status ts_weights_want_mtp(const char *folder, int64_t wanted, ts_arch *a, js
  * embedding of a tied model, the output layer's; NULL: not there. */
 const ts_st_tensor *ts_weights_find(const ts_family *family, const ts_arch *a, const ts_st_dir *dir,
                                     const char *name);
+
+/* The folder's embedding as a table that may stay in the file: its values stand there as they are; or NULL. */
+const ts_st_tensor *ts_weights_table(const ts_family *family, const ts_arch *a, const ts_st_dir *dir);
+/* Where such a table's values are, once d is allocated. */
+void ts_weights_map(ts_decoder *d, const ts_family *family, const ts_st_dir *dir);
 
 /* The first value of a tensor that is not finite: its place, or -1. */
 ts_status ts_weights_not_finite(const ts_st_tensor *t, int64_t *at) TS_NODISCARD;

@@ -95,6 +95,25 @@ static float scale_at(const ts_st_tensor *t, int64_t i)
     return x;
 }
 
+/* Codes of e2m1, two in a byte, and of e4m3, by their tables. */
+static float *put_four(const unsigned char *code, int64_t n, float by, float *to)
+{
+    const float *value = ts_fp8_values[TS_FP4_E2M1];
+    for (int64_t i = 0; i < n; i++, to += 2) {
+        to[0] = value[code[i] & 15] * by;
+        to[1] = value[code[i] >> 4] * by;
+    }
+    return to;
+}
+
+static float *put_eight(const unsigned char *code, int64_t n, float by, float *to)
+{
+    const float *value = ts_fp8_values[TS_FP8_E4M3];
+    for (int64_t i = 0; i < n; i++)
+        to[i] = value[code[i]] * by;
+    return to + n;
+}
+
 void ts_scaled_row(const ts_scaled *s, int64_t row, float *to)
 {
     if (s->bnb.codes) {
@@ -107,11 +126,7 @@ void ts_scaled_row(const ts_scaled *s, int64_t row, float *to)
     const unsigned char *code = (const unsigned char *)s->codes->data + row * width;
     for (int64_t at = 0; at < width; at += run) {
         const float by = scale_at(s->scales, first + at / run);
-        const int64_t end = at + run < width ? at + run : width;
-        for (int64_t i = at; i < end; i++) {
-            *to++ = (is_four ? ts_fp8_to_f32(TS_FP4_E2M1, code[i] & 15) : ts_fp8_to_f32(TS_FP8_E4M3, code[i])) * by;
-            if (is_four)
-                *to++ = ts_fp8_to_f32(TS_FP4_E2M1, code[i] >> 4) * by;
-        }
+        const int64_t n = at + run < width ? run : width - at;
+        to = is_four ? put_four(code + at, n, by, to) : put_eight(code + at, n, by, to);
     }
 }

@@ -192,7 +192,8 @@ ts_status ts_param_form(ts_param *p, ts_gemm_form form, ts_dtype dtype, ts_form 
         *out = (ts_form){ .data = p->nt.storage->data, .packed = true, .stride = ts_device_round(bytes) };
         return TS_OK;
     }
-    if (bytes)
+    /* What never changes is packed on the way, which takes one part in the product's rows and no memory. */
+    if (bytes && !(p->held == TS_HELD_FROZEN && p->dtype == dtype))
         return packed_form(p, form, dtype, bytes, out);
     if (reads_values(p, dtype)) {
         *out = (ts_form){ .data = p->value, .ld = p->dim[1], .wide = true, .stride = matrix_bytes(p, p->dtype) };

@@ -210,7 +210,7 @@ static bool lies_together(const ts_param_set *s) { return !ts_shards_alone(&s->s
 static size_t value_bytes(const ts_param_set *s, const ts_param *p, ts_dtype dtype)
 {
     const bool trained = ts_param_is_trained(p);
-    if (p->held == TS_HELD_ONE || p->held == TS_HELD_NF4)
+    if (!ts_param_has_room(p))
         return 0;
     return (dtype == TS_DTYPE_F32 && p->dtype == TS_DTYPE_F32) || (trained && lies_together(s))
                ? (size_t)ts_param_room(p) * ts_dtype_size(p->dtype)
@@ -226,7 +226,7 @@ static size_t place_values(ts_param_set *s, ts_dtype dtype, bool trained, size_t
         if (lies_together(s) && ts_param_is_trained(p) != trained)
             continue;
         p->byte = (int64_t)at;
-        if (s->values && p->held != TS_HELD_ONE && p->held != TS_HELD_NF4 && !(trained && ts_shards_values(&s->shards)))
+        if (s->values && ts_param_has_room(p) && !(trained && ts_shards_values(&s->shards)))
             p->value = (char *)s->values->data + at;
         at += value_bytes(s, p, dtype);
     }

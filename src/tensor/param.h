@@ -34,6 +34,7 @@ typedef enum ts_held {
     TS_HELD_FROZEN,  /* values */
     TS_HELD_ONE,     /* the one form that is multiplied (NT) */
     TS_HELD_NF4,     /* NF4 of values of type dtype */
+    TS_HELD_FILE,    /* values, in a file that is mapped, of which rows are looked up: who reads the model says where */
 } ts_held;
 
 /* What a parameter's values are before training. */
@@ -145,6 +146,8 @@ typedef struct ts_param {
 } ts_param;
 
 static inline int64_t ts_param_count(const ts_param *p) { return p->dim[0] * p->dim[1]; }
+/* Whether the set has room for values. */
+static inline bool ts_param_has_room(const ts_param *p) { return p->held == TS_HELD_TRAINED || p->held == TS_HELD_FROZEN; }
 static inline bool ts_param_is_trained(const ts_param *p) { return p->held == TS_HELD_TRAINED; }
 /* Elements that a trained one takes in a flat array. */
 static inline int64_t ts_param_room(const ts_param *p) { return (ts_param_count(p) + 63) / 64 * 64; }

@@ -114,11 +114,11 @@ void bench_nf4(const check_env *e)
     for (size_t i = 0; i < CHECK_COUNT(rows); i++)
         for (int way = 0; way < 4; way++) {
             const bool nt = way % 2 == 0, by_nf4 = way / 2;
-            const int64_t m = rows[i], n = nt ? 4096 : 2048, k = nt ? 2048 : 4096;
-            const nf4_case c = { .type = TS_DTYPE_BF16, .whole = 2048 };
-            const ts_nf4 w = make(4096, 2048, &c);
+            const int64_t m = rows[i], n = nt ? 1536 : 1024, k = nt ? 1024 : 1536;
+            const nf4_case c = { .type = TS_DTYPE_BF16, .whole = 1024 };
+            const ts_nf4 w = make(1536, 1024, &c);
             ts_gemm_args g = { .form = nt ? TS_GEMM_NT : TS_GEMM_NN, .m = m, .n = n, .k = k, .dtype = TS_DTYPE_BF16,
-                               .c_dtype = TS_DTYPE_BF16, .lda = k, .ldb = 2048, .ldc = n };
+                               .c_dtype = TS_DTYPE_BF16, .lda = k, .ldb = 1024, .ldc = n };
             g.a = check_in(1, TS_DTYPE_BF16, m * k, 1), g.c = check_out(TS_DTYPE_BF16, m * n);
             g.b = by_nf4 ? NULL : check_in(2, TS_DTYPE_BF16, n * k, 1), g.b_nf4 = by_nf4 ? &w : NULL;
             char label[64];

@@ -338,6 +338,8 @@ static const char magic[4] = { 'G', 'G', 'U', 'F' };
 
 static ts_status load(ts_gguf *g)
 {
+    if (!g->map.size)
+        return ts_error(TS_ERR_USER, "%s: is empty: no GGUF file", g->path);
     cursor c = { .path = g->path, .begin = g->map.data, .at = g->map.data, .end = g->map.data + g->map.size };
     char begins[sizeof magic];
     uint32_t version = 0;

@@ -183,6 +183,8 @@ static void refuses_broken_heads(void **state)
 {
     (void)state;
     made m;
+    m.n = 0;
+    refused(&m, "is empty");
     begin(&m, 3, 0, 0), m.n = 3;
     refused(&m, "ends in its first bytes");
     begin(&m, 1, 0, 0);

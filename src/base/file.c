@@ -113,6 +113,21 @@ bool ts_path_is_dir(const char *path)
     return stat(path, &sb) == 0 && S_ISDIR(sb.st_mode);
 }
 
+bool ts_file_begins_with(const char *path, const void *bytes, size_t n)
+{
+    char begin[16];
+    struct stat about;
+    TS_ASSERT(n <= sizeof begin, "%zu bytes are too many", n);
+    if (stat(path, &about) || !S_ISREG(about.st_mode))
+        return false;
+    FILE *f = fopen(path, "rb");
+    if (!f)
+        return false;
+    const bool is = fread(begin, 1, n, f) == n && !memcmp(begin, bytes, n);
+    fclose(f);
+    return is;
+}
+
 ts_status ts_path_join(ts_str *out, const char *a, const char *b)
 {
     ts_str_reset(out);

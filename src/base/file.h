@@ -19,6 +19,8 @@ void ts_map_close(ts_map *m);
 
 bool ts_path_exists(const char *path);
 bool ts_path_is_dir(const char *path);
+/* Whether a file begins with these n bytes, at most 16. False of what is no regular file: a pipe could not be read again. */
+bool ts_file_begins_with(const char *path, const void *bytes, size_t n);
 bool ts_path_ends(const char *path, const char *end);
 /* a/b into out (reset first). */
 ts_status ts_path_join(ts_str *out, const char *a, const char *b) TS_NODISCARD;

@@ -357,18 +357,7 @@ static ts_status load(ts_gguf *g)
     return take_tensors(g, &c, n_tensors);
 }
 
-bool ts_gguf_is(const char *path)
-{
-    char begins[sizeof magic] = { 0 };
-    if (ts_path_is_dir(path))
-        return false;
-    FILE *f = fopen(path, "rb");
-    if (!f)
-        return false;
-    const size_t n = fread(begins, 1, sizeof begins, f);
-    fclose(f);
-    return n == sizeof begins && !memcmp(begins, magic, sizeof magic);
-}
+bool ts_gguf_is(const char *path) { return ts_file_begins_with(path, magic, sizeof magic); }
 
 ts_status ts_gguf_open(const char *path, ts_gguf **out)
 {

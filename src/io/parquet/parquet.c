@@ -5,7 +5,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 struct ts_parquet {
     char *name;
@@ -15,17 +14,7 @@ struct ts_parquet {
     int64_t group, row;        /* the next ones */
 };
 
-bool ts_parquet_is(const char *path)
-{
-    char magic[4];
-    struct stat about;
-    const bool is_file = stat(path, &about) == 0 && S_ISREG(about.st_mode); /* a pipe is not to be read twice */
-    FILE *f = is_file ? fopen(path, "rb") : NULL;
-    const bool is = f && fread(magic, 1, 4, f) == 4 && !memcmp(magic, "PAR1", 4);
-    if (f)
-        fclose(f);
-    return is;
-}
+bool ts_parquet_is(const char *path) { return ts_file_begins_with(path, "PAR1", 4); }
 
 ts_status ts_parquet_open(const char *path, ts_parquet **out)
 {

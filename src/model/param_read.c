@@ -3,6 +3,15 @@
 #include <stdio.h>
 #include <string.h>
 
+int64_t ts_param_row_here(const ts_param *p, int64_t r)
+{
+    if (p->place.rank < (p->rank > 1 ? 3 : 2))
+        return ts_place_here(&p->place, 0, r);
+    const int64_t each = p->place.dim[1].whole, matrix = ts_place_here(&p->place, 0, r / each),
+                  row = ts_place_here(&p->place, 1, r % each);
+    return matrix < 0 || row < 0 ? -1 : matrix * ts_place_local(&p->place, 1) + row;
+}
+
 static void add_dim(char *to, size_t size, int i, int64_t dim)
 {
     const size_t n = strlen(to);

@@ -4,6 +4,9 @@
 #include "io/safetensors.h"
 #include "tensor/param.h"
 
+/* Row r of the whole, of a stack of all its matrices, of several vectors of all their elements, in the share; -1:
+ * elsewhere. */
+int64_t ts_param_row_here(const ts_param *p, int64_t r);
 /* A tensor of another shape than the parameter's whole is TS_ERR_USER that names file, tensor and both
  * shapes. Values count as changed when ts_param_set_changed says so. */
 ts_status ts_param_read_values(ts_param *p, const ts_st_tensor *t) TS_NODISCARD;

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "model/adapters.h"
+#include "model/param_read.h"
 #include "model/weights_nf4.h"
 #include "model/weights_packed.h"
 #include "model/weights_scaled.h"
@@ -296,15 +297,6 @@ ts_status ts_weights_want_mtp(const char *folder, int64_t wanted, ts_arch *a, js
 /* Values in a row of the whole. */
 static int64_t row_width(const ts_param *p) { return p->rank > 1 ? p->place.dim[p->place.rank - 1].whole : 1; }
 
-int64_t ts_weights_row_here(const ts_param *p, int64_t r)
-{
-    if (p->place.rank < (p->rank > 1 ? 3 : 2))
-        return ts_place_here(&p->place, 0, r);
-    const int64_t each = p->place.dim[1].whole, matrix = ts_place_here(&p->place, 0, r / each),
-                  row = ts_place_here(&p->place, 1, r % each);
-    return matrix < 0 || row < 0 ? -1 : matrix * ts_place_local(&p->place, 1) + row;
-}
-
 /* Moves the columns that are here to the front. */
 static void keep_columns(const ts_place_dim *d, float *row)
 {
@@ -322,7 +314,7 @@ ts_status ts_weights_put_rows(ts_param *p, int64_t first, int64_t n, float *valu
     if (ts_place_is_whole(&p->place))
         return ts_param_put(p, first * cols, n * cols, values);
     for (int64_t r = 0; r < n; r++) {
-        const int64_t here = ts_weights_row_here(p, first + r);
+        const int64_t here = ts_param_row_here(p, first + r);
         float *row = values + r * cols;
         if (here < 0)
             continue;

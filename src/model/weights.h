@@ -64,9 +64,6 @@ void ts_weights_map(ts_decoder *d, const ts_family *family, const ts_st_dir *dir
 /* The first value of a tensor that is not finite: its place, or -1. */
 ts_status ts_weights_not_finite(const ts_st_tensor *t, int64_t *at) TS_NODISCARD;
 
-/* Row r of the whole, of a stack of all its matrices, of several vectors of all their elements, in the share; -1:
- * elsewhere. */
-int64_t ts_weights_row_here(const ts_param *p, int64_t r);
 /* n rows of a parameter's whole, from its row `first` on (of a stack of all matrices): those that are here, and what is
  * here of them; values are overwritten. */
 ts_status ts_weights_put_rows(ts_param *p, int64_t first, int64_t n, float *values) TS_NODISCARD;

@@ -1,6 +1,6 @@
 #include "model/weights_nf4.h"
 
-#include "model/weights.h"
+#include "model/param_read.h"
 
 static ts_status check_form(const ts_st_tensor *t, const ts_bnb *bnb)
 {
@@ -94,7 +94,7 @@ ts_status ts_nf4_reader_put(ts_nf4_reader *r, const ts_name_piece *piece, ts_par
                         piece->transposed ? "stands transposed" : "is shared out in columns that lie apart");
     TS_TRY(meet(r, p, &first));
     for (int64_t i = 0; i < piece->rows; i++) {
-        const int64_t here = ts_weights_row_here(p, piece->row + i),
+        const int64_t here = ts_param_row_here(p, piece->row + i),
                       at = (piece->hf_row + i * piece->step) * d->whole + column;
         if (here < 0)
             continue;

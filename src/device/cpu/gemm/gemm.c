@@ -2,6 +2,7 @@
 
 #include "device/cpu/gemm/gemm_few.h"
 #include "device/cpu/gemm/gemm_kernels.h"
+#include "device/cpu/gemm/nf4.h"
 
 #include <string.h>
 
@@ -46,16 +47,13 @@ enum {
     SMALL = 1 << 19, /* steps x columns x rows, 8 us: waking threads would cost as much */
     /* A thread's scratch: sums of finished slices, then a panel that it packs for itself. */
     PART_BYTES = 2 << 20,
-    /* ... and, at the end, what is unpacked before it is packed: 96 rows of 512 steps, or 32 steps of 1152 columns */
-    UNPACKED_BYTES = 192 << 10,
     OWN_ROWS = 96, /* rows of A that a thread packs for itself */
     OWN_LEAST = 3, /* such chunks a thread, or threads would wait long for the last of them */
     MEMO = 64,     /* threads that can remember which chunk they have packed */
 };
 
 _Static_assert(B_BYTES == TS_CPU_SHARED_SCRATCH / 3 * 2, "where A's panels begin");
-_Static_assert(PART_BYTES + BLOCK * 48 * 4 + UNPACKED_BYTES <= TS_CPU_THREAD_SCRATCH, "a panel of a thread's own");
-_Static_assert(TS_GEMM_PACK_X * ALONG_STEPS * 4 <= UNPACKED_BYTES && ACROSS_X * ACROSS_STEPS * 4 <= UNPACKED_BYTES, "unpacked");
+_Static_assert(PART_BYTES + BLOCK * 48 * 4 + TS_NF4_UNPACKED <= TS_CPU_THREAD_SCRATCH, "a panel of a thread's own");
 
 /* One product under way. Threads read it and do not write to it, but for `packed`. */
 typedef struct job {
@@ -127,47 +125,12 @@ static int64_t pack_tasks_of(const ts_gemm_panels *p)
     return ceil_div(p->n_x, x) * ceil_div(p->steps, steps);
 }
 
-static char *unpacked_of(const ts_cpu *cpu, int thread)
-{
-    return ts_cpu_scratch(cpu, thread) + TS_CPU_THREAD_SCRATCH - UNPACKED_BYTES;
-}
-
-/* The rest of a packing from x and step s on. */
-static ts_gemm_panels from_here(const ts_gemm_panels *p, int64_t x, int64_t s)
-{
-    const int64_t k = s * (p->pairs ? 2 : 1);
-    ts_gemm_panels q = *p;
-    q.dst += (x / p->width * p->steps + s) * p->width * 4;
-    q.n_x -= x, q.n_k -= k;
-    q.row += p->k_major ? k : x, q.col += p->k_major ? x : k;
-    return q;
-}
-
-/* Of a weight in NF4 a part at a time is unpacked, which then is packed as any other. */
-static void pack_nf4(const ts_gemm_kernels *kern, ts_gemm_pack_fn *pack, const ts_gemm_panels *p, int64_t n_x, int64_t steps,
-                     char *unpacked)
-{
-    const int64_t most_x = p->k_major ? ACROSS_X : TS_GEMM_PACK_X, most_s = p->k_major ? ACROSS_STEPS : ALONG_STEPS;
-    for (int64_t x = 0; x < n_x; x += most_x)
-        for (int64_t s = 0; s < steps; s += most_s) {
-            ts_gemm_panels q = from_here(p, x, s);
-            const int64_t xs = min64(most_x, n_x - x), ks = min64(min64(most_s, steps - s) * (p->pairs ? 2 : 1), q.n_k);
-            const ts_nf4_part part = { .w = p->nf4, .row = q.row, .rows = p->k_major ? ks : xs, .col = q.col,
-                                       .cols = p->k_major ? xs : ks, .type = p->nf4_type };
-            q.src = unpacked, q.ld = part.cols;
-            q.n_x = xs, q.n_k = ks;
-            ts_nf4_unpack(&part, kern->look_up, p->src_dtype, unpacked, q.ld);
-            pack(&q, 0, xs, 0, min64(most_s, steps - s));
-        }
-}
-
 /* Packs, and rounds what it has packed while that is near. `unpacked`: the thread's room for what is unpacked. */
 static void pack_into(const ts_gemm_kernels *kern, ts_gemm_pack_fn *pack, const ts_gemm_panels *p, int64_t x0, int64_t x1,
                       int64_t s0, int64_t s1, char *unpacked)
 {
     if (p->nf4) {
-        const ts_gemm_panels q = from_here(p, x0, s0);
-        pack_nf4(kern, pack, &q, x1 - x0, s1 - s0, unpacked);
+        ts_nf4_pack(kern, pack, p, x0, x1, s0, s1, unpacked);
         return;
     }
     pack(p, x0, x1, s0, s1);
@@ -190,7 +153,7 @@ static void pack_task(const ts_gemm_kernels *kern, ts_gemm_pack_fn *pack, const 
 static void pack_blocks(void *ctx, int64_t begin, int64_t end, int thread)
 {
     const job *j = ctx;
-    char *unpacked = unpacked_of(j->cpu, thread);
+    char *unpacked = ts_nf4_room(ts_cpu_scratch(j->cpu, thread));
     for (int64_t t = begin; t < end; t++) {
         if (t < j->pack_a_tasks)
             pack_task(&j->kern, j->kern.pack_a ? j->kern.pack_a : j->kern.pack, &j->pack_a, t, unpacked);
@@ -294,7 +257,7 @@ static const char *pack_own(const job *j, int64_t col, char *dst)
     const int64_t cols = min64(j->kern.width, j->n - col);
     ts_gemm_panels p = panels_of(j, true, j->n0 + col, cols);
     p.dst = dst, p.width = j->kern.width;
-    pack_into(&j->kern, j->kern.pack, &p, 0, cols, 0, j->s, dst - PART_BYTES + TS_CPU_THREAD_SCRATCH - UNPACKED_BYTES);
+    pack_into(&j->kern, j->kern.pack, &p, 0, cols, 0, j->s, ts_nf4_room(dst - PART_BYTES));
     return dst;
 }
 
@@ -519,7 +482,7 @@ static void run_blocks(job *j)
 
 enum { LONG_K_ROWS = 512, LONG_K_COLS = 1536, LONG_K_COLS_NF4 = 1440 };
 _Static_assert(LONG_K_ROWS * LONG_K_COLS * sizeof(float) <= TS_CPU_THREAD_SCRATCH, "part of C");
-_Static_assert(LONG_K_ROWS * LONG_K_COLS_NF4 * sizeof(float) + UNPACKED_BYTES <= TS_CPU_THREAD_SCRATCH, "and what is unpacked");
+_Static_assert(LONG_K_ROWS * LONG_K_COLS_NF4 * sizeof(float) + TS_NF4_UNPACKED <= TS_CPU_THREAD_SCRATCH, "and what is unpacked");
 
 typedef struct long_k {
     const ts_gemm_args *g; /* of this part of C */

@@ -30,6 +30,7 @@ CASES = {
     "fused": ("phi3", 5, dict(r=3, lora_alpha=4, target_modules=["qkv_proj", "gate_up_proj", "o_proj"])),
     "dora": ("qwen2", 7, dict(r=3, lora_alpha=4, target_modules=["q_proj", "v_proj", "o_proj", "up_proj"], rank_pattern={"up_proj": 5}, use_dora=True)),
     "dora-fused": ("gpt2", 8, dict(r=2, lora_alpha=3, target_modules=["c_attn", "mlp.c_proj"], fan_in_fan_out=True, use_dora=True)),
+    "latent": ("deepseek_v2", 9, dict(r=2, lora_alpha=3, target_modules=["kv_a_proj_with_mqa", "kv_b_proj", "o_proj"])),
     "transposed": ("gpt2", 6, dict(r=3, lora_alpha=4, target_modules=["c_attn", "c_fc", "mlp.c_proj"], fan_in_fan_out=True)),
 }
 

@@ -135,15 +135,16 @@ static bool is_module(const resolving *r, const ts_name_tensor *t, int64_t *line
     return *linear >= 0;
 }
 
+static bool is_output(const char *param) { return !strcmp(param, "output_layer.weight"); }
+
 static ts_status check_module(const resolving *r, const ts_name_tensor *t, const char *module)
 {
     const ts_name_piece *piece = &r->map.piece[t->first_piece];
-    const char *output = ts_family_module(r->family, "output_layer");
     for (size_t i = 1; i < t->n_pieces; i++)
         if (strcmp(piece[i].name, piece[0].name))
             return ts_error(TS_ERR_USER, "%s: %s is several matrices here, which have no adapter in common: leave it out",
                             r->file, module);
-    if (output && !strcmp(module, output))
+    if (is_output(piece->name))
         return ts_error(TS_ERR_USER, "%s: the output layer (%s) has no adapter here: leave it out, or train it whole "
                                      "(modules_to_save)", r->file, module);
     return TS_OK;
@@ -180,7 +181,6 @@ static void note_fits(resolving *r, const char *module)
 
 static ts_status resolve_modules(resolving *r)
 {
-    const char *output = ts_family_module(r->family, "output_layer");
     char module[TS_FAMILY_NAME];
     for (size_t i = 0; i < r->map.n_tensors; i++) {
         const ts_name_tensor *t = &r->map.tensor[i];
@@ -189,7 +189,7 @@ static ts_status resolve_modules(resolving *r)
         if (!is_module(r, t, &linear))
             continue;
         snprintf(module, sizeof module, "%.*s", (int)(strlen(t->hf_name) - (sizeof ".weight" - 1)), t->hf_name);
-        TS_TRY(ts_adapter_rules_match(&r->rules, module, output && !strcmp(module, output), &is));
+        TS_TRY(ts_adapter_rules_match(&r->rules, module, is_output(r->map.piece[t->first_piece].name), &is));
         if (!is)
             continue;
         note_fits(r, module);
@@ -310,7 +310,10 @@ static ts_status check_experts(const resolving *r)
     for (int64_t i = 0; i < r->targets.n; i++)
         if (!strcmp(r->targets.v[i], "linear_fc1") || !strcmp(r->targets.v[i], "linear_fc2"))
             name = r->targets.v[i];
-    return name && r->arch->n_experts
+    bool has = false;
+    for (size_t i = 0; i < r->map.n_pieces; i++)
+        has = has || strstr(r->map.piece[i].name, ".experts.linear_fc");
+    return name && (r->family ? has : r->arch->n_experts > 0)
                ? ts_error(TS_ERR_USER, "%s: %s gives experts adapters too, which they cannot have here: name other layers, such as "
                                        "those of attention", r->file, name)
                : TS_OK;

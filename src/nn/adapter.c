@@ -177,6 +177,8 @@ static ts_status meet(ts_adapting *adapting, const ts_declarer *in, ts_linear *l
     const int64_t i = ts_names_find(plan->linears, name);
     if (i < 0 || !in->set) /* or elsewhere */
         return TS_OK;
+    if (l->tied || plan->site[i].here.of)
+        return ts_error(TS_ERR_USER, "%s is of a block that several layers share, which has no adapters here: leave it out", name);
     const int64_t next = in->set->next_id;
     in->set->next_id = plan->site[i].id;
     const ts_status st = declare_site(plan, in, l, &plan->site[i]);

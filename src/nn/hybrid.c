@@ -38,6 +38,8 @@ static ts_status declare_own(const ts_declarer *d, const char *const *names, int
         TS_TRY(ts_linear_declare(&in, "down", &a->down[i]));
         TS_TRY(ts_linear_declare(&in, "up", &a->up[i]));
     }
+    if (of->adapter)
+        return ts_error(TS_ERR_USER, "%s is of a block that several layers share, which has no adapters here: leave it out", of->w->name);
     a->adapter.add = add_own;
     of->adapter = &a->adapter;
     return TS_OK;

@@ -18,6 +18,8 @@
 #define TS_DEVICE_KERNELS_PREFER_H
 #include "base/dtype.h"
 
+#include <stdbool.h>
+
 typedef enum ts_prefer_form {
     TS_PREFER_SIGMOID,
     TS_PREFER_HINGE,

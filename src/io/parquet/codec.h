@@ -7,5 +7,4 @@
 bool ts_parquet_unpack(int64_t codec, const unsigned char *from, size_t n, unsigned char *to, size_t size);
 /* NULL: the codec can be unpacked; else its name. */
 const char *ts_parquet_codec_refused(int64_t codec);
-bool ts_snappy_unpack(const unsigned char *from, size_t n, unsigned char *to, size_t size);
 #endif

@@ -66,7 +66,7 @@ expect 2 "--prompt-type none is no template" "$T" data show --load "$D/model" --
 expect 2 'snappy.parquet:1: "messages": expected a list' "$T" data show --load "$D/model" --data-path "$G/parquet/snappy.parquet" --hf-chat-template --kind kto
 expect 0 "were bad and left out" "$T" data show --load "$D/model" --data-path "$G/parquet/snappy.parquet" --hf-chat-template --kind kto \
     --on-bad-record skip
-expect 0 "=== 70 records, 39 samples" "$T" data show --load "$D/model" --data-path "$G/parquet/snappy.parquet" --hf-chat-template --kind kto \
+expect 0 "=== 70 records, 39 samples" "$T" data show --load "$D/model" --data-path "$G/parquet/snappy.parquet" --hf-chat-template --stage kto \
     --on-bad-record skip
 
 # templates that do not say what is trained, or lose it

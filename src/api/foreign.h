@@ -12,6 +12,7 @@ ts_status ts_foreign_pref_beta(ts_option_file *f, const ts_option_key *k);
 ts_status ts_foreign_simpo_gamma(ts_option_file *f, const ts_option_key *k);
 ts_status ts_foreign_label_smoothing(ts_option_file *f, const ts_option_key *k);
 ts_status ts_foreign_finetuning_type(ts_option_file *f, const ts_option_key *k);
+ts_status ts_foreign_freeze_part(ts_option_file *f, const ts_option_key *k);
 ts_status ts_foreign_output_dir(ts_option_file *f, const ts_option_key *k);
 ts_status ts_foreign_deepspeed(ts_option_file *f, const ts_option_key *k);
 ts_status ts_foreign_val_size(ts_option_file *f, const ts_option_key *k);

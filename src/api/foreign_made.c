@@ -120,6 +120,13 @@ static ts_status freeze(ts_option_file *f, const ts_option_key *k)
     return ts_option_key_put(f, k, "freeze", words);
 }
 
+/* What freeze() reads beside its own key. */
+ts_status ts_foreign_freeze_part(ts_option_file *f, const ts_option_key *k)
+{
+    return strcmp(text_of(f, "finetuning-type"), "freeze") ? ts_option_key_idle(f, k, "of finetuning_type: freeze")
+                                                           : ts_option_key_say(f, k, "part of --freeze");
+}
+
 ts_status ts_foreign_finetuning_type(ts_option_file *f, const ts_option_key *k)
 {
     const char *type = text_of(f, "finetuning-type");

@@ -73,6 +73,12 @@ says "--learning_rat in $D/bad.yaml:5 (did you mean learning_rate" "lr_scheduler
 printf 'do_train: true\nlora_rank: 4\n' >"$D/lora.yaml"
 expect 2 "--lora_rank in $D/lora.yaml:2: --lora-r 4, no option of this command" "$T" infer --load x --config "$D/lora.yaml"
 
+# the last layers alone
+printf 'stage: sft\nfinetuning_type: freeze\nfreeze_trainable_layers: 1\nmodel_name_or_path: %s\n' "$D/run/hf" >"$D/freeze.yaml"
+expect 0 'freeze: ["embedding", "final_layernorm", "output_layer", "layers.{0-0}"]' "$T" posttrain --config "$D/freeze.yaml" --print-config
+says "freeze_trainable_layers: 1 -> part of --freeze"
+expect 2 "--stage is missing, or pt" tune --stage pt
+
 # adapters and preferences: a stage of its own for two of the losses, whose beta it is, and that program's defaults
 printf 'stage: dpo\npref_loss: orpo\npref_beta: 0.2\nfinetuning_type: lora\nlora_rank: 4\nlora_target: q_proj,v_proj\noutput_dir: o\n' >"$D/orpo.yaml"
 tune --config "$D/orpo.yaml" --print-config >"$D/print.yaml" 2>"$D/err" || wrong "$(cat "$D/err")"

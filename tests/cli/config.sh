@@ -87,6 +87,15 @@ for t in 'stage: "orpo"' "orpo_beta: 0.2 " "lora_r: 4 " "lora_alpha: 8 " 'lora_t
     checks=$((checks + 1))
     grep -q "^$t" "$D/print.yaml" || wrong "no $t in what --print-config says: $(cat "$D/err")"
 done
+# TRL's words
+printf 'stage: sft\nuse_peft: true\ndataset_name: chats.jsonl\nload_in_4bit: true\noutput_dir: o\nassistant_only_loss: true\n' >"$D/trl.yaml"
+"$T" posttrain --config "$D/trl.yaml" --print-config >"$D/print.yaml" 2>"$D/err" || wrong "$(cat "$D/err")"
+for t in "lora_r: 16 " "qlora: true " 'save_peft: "o/peft"' 'data_path: \["chats.jsonl"\]'; do
+    checks=$((checks + 1))
+    grep -q "^$t" "$D/print.yaml" || wrong "no $t in what --print-config says: $(cat "$D/err")"
+done
+printf 'stage: sft\nassistant_only_loss: false\n' >"$D/trl.yaml"
+expect 2 "assistant_only_loss: false in $D/trl.yaml:2: the loss is of answers" tune --config "$D/trl.yaml"
 
 # DeepSpeed's file, and its options in place
 printf '{"zero_optimization": {"stage": 2}, "bf16": {"enabled": true}, "gradient_clipping": "auto"}' >"$D/ds.json"

@@ -123,8 +123,9 @@ static ts_status freeze(ts_option_file *f, const ts_option_key *k)
 /* What freeze() reads beside its own key. */
 ts_status ts_foreign_freeze_part(ts_option_file *f, const ts_option_key *k)
 {
-    return strcmp(text_of(f, "finetuning-type"), "freeze") ? ts_option_key_idle(f, k, "of finetuning_type: freeze")
-                                                           : ts_option_key_say(f, k, "part of --freeze");
+    if (strcmp(text_of(f, "finetuning-type"), "freeze") != 0)
+        return ts_option_key_idle(f, k, "of finetuning_type: freeze");
+    return ts_option_key_say(f, k, "part of --freeze");
 }
 
 ts_status ts_foreign_use_peft(ts_option_file *f, const ts_option_key *k)

@@ -78,6 +78,8 @@ printf 'stage: sft\nfinetuning_type: freeze\nfreeze_trainable_layers: 1\nmodel_n
 expect 0 'freeze: ["embedding", "final_layernorm", "output_layer", "layers.{0-0}"]' "$T" posttrain --config "$D/freeze.yaml" --print-config
 says "freeze_trainable_layers: 1 -> part of --freeze"
 expect 2 "--stage is missing, or pt" tune --stage pt
+printf 'lr: 1\nstage: sft\nlr: 2\ntrain_iters: 1\n' >"$D/twice.yaml"
+expect 2 "line 3: this key has been there before" tune --config "$D/twice.yaml"
 
 # adapters and preferences: a stage of its own for two of the losses, whose beta it is, and that program's defaults
 printf 'stage: dpo\npref_loss: orpo\npref_beta: 0.2\nfinetuning_type: lora\nlora_rank: 4\nlora_target: q_proj,v_proj\noutput_dir: o\n' >"$D/orpo.yaml"

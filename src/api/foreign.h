@@ -1,5 +1,5 @@
-/* Names of LLaMA-Factory, Hugging Face's TrainingArguments and MindSpeed LLM's YAML trainer in files of options, and
- * what they are here. */
+/* Names of LLaMA-Factory, Hugging Face's TrainingArguments, TRL and MindSpeed LLM's YAML trainer in files of options,
+ * and what they are here. */
 #ifndef TS_API_FOREIGN_H
 #define TS_API_FOREIGN_H
 #include "base/option_foreign.h"
@@ -12,6 +12,8 @@ ts_status ts_foreign_pref_beta(ts_option_file *f, const ts_option_key *k);
 ts_status ts_foreign_simpo_gamma(ts_option_file *f, const ts_option_key *k);
 ts_status ts_foreign_label_smoothing(ts_option_file *f, const ts_option_key *k);
 ts_status ts_foreign_finetuning_type(ts_option_file *f, const ts_option_key *k);
+ts_status ts_foreign_use_peft(ts_option_file *f, const ts_option_key *k);
+ts_status ts_foreign_freeze_part(ts_option_file *f, const ts_option_key *k);
 ts_status ts_foreign_output_dir(ts_option_file *f, const ts_option_key *k);
 ts_status ts_foreign_deepspeed(ts_option_file *f, const ts_option_key *k);
 ts_status ts_foreign_val_size(ts_option_file *f, const ts_option_key *k);

@@ -120,6 +120,21 @@ static ts_status freeze(ts_option_file *f, const ts_option_key *k)
     return ts_option_key_put(f, k, "freeze", words);
 }
 
+/* What freeze() reads beside its own key. */
+ts_status ts_foreign_freeze_part(ts_option_file *f, const ts_option_key *k)
+{
+    if (strcmp(text_of(f, "finetuning-type"), "freeze") != 0)
+        return ts_option_key_idle(f, k, "of finetuning_type: freeze");
+    return ts_option_key_say(f, k, "part of --freeze");
+}
+
+ts_status ts_foreign_use_peft(ts_option_file *f, const ts_option_key *k)
+{
+    return ts_option_file_key(f, "lora-r") || ts_option_file_key(f, "lora-rank")
+               ? ts_option_key_say(f, k, "adapters are trained")
+               : ts_option_key_put(f, k, "lora-r", "16"); /* TRL's default */
+}
+
 ts_status ts_foreign_finetuning_type(ts_option_file *f, const ts_option_key *k)
 {
     const char *type = text_of(f, "finetuning-type");
@@ -134,11 +149,12 @@ ts_status ts_foreign_finetuning_type(ts_option_file *f, const ts_option_key *k)
     return ts_option_key_put(f, k, "lora-r", "8"); /* its default */
 }
 
-/* Whether adapters are: LLaMA-Factory's default. */
+/* Whether adapters are: LLaMA-Factory's default, TRL's `use_peft`. */
 static bool trains_adapters(ts_option_file *f)
 {
     const char *type = text_of(f, "finetuning-type");
-    return !strcmp(type, "lora") || (!*type && ts_option_file_key(f, "do-train"));
+    return !strcmp(type, "lora") || is(text_of(f, "use-peft"), "true|True|1") ||
+           (!*type && ts_option_file_key(f, "do-train"));
 }
 
 /* ---- what comes out ---- */

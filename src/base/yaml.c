@@ -69,9 +69,13 @@ static json_t *mapping(yaml_parser_t *p, int depth, json_t *lines)
                                 json_pack("{s:i, s:O}", "line", line, "in", in));
         json_decref(in);
         /* A key that stands twice is refused, as in JSON. */
-        const bool fine =
-            value && json_is_string(key) && !json_object_get(o, json_string_value(key));
-        if (!fine || json_object_set(o, json_string_value(key), value)) {
+        const bool fine = value && json_is_string(key),
+                   again = fine && json_object_get(o, json_string_value(key));
+        if (again) {
+            p->problem = "this key has been there before";
+            p->mark.line = (size_t)line - 1;
+        }
+        if (!fine || again || json_object_set(o, json_string_value(key), value)) {
             json_decref(value);
             json_decref(key);
             json_decref(o);

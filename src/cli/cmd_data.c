@@ -18,7 +18,7 @@ typedef struct show_options {
     int kind; /* TS_ROWS_* */
 } show_options;
 
-#define KINDS(W) W(TS_ROWS_SFT, "sft") W(TS_ROWS_PAIRS, "pairs") W(TS_ROWS_KTO, "kto")
+#define KINDS(W) W(TS_ROWS_SFT, "sft") W(TS_ROWS_PAIRS, "pairs,dpo,simpo,orpo,rm,orm") W(TS_ROWS_KTO, "kto")
 enum { KINDS(TS_CHOICE_ORDER) };
 KINDS(TS_CHOICE_CHECK)
 
@@ -33,6 +33,7 @@ static const ts_option rows[] = {
         "tokens of a sample that training would read; what is behind them is shown as cut (0: all are read)"),
     ROW(CHOICE, kind, "kind", "sft", 0, 0, TS_CHOICES(KINDS),
         "what records are read for: sft (answers), pairs (a chosen and a rejected one), kto (answers with a verdict)"),
+    ROW(CHOICE, kind, "stage", "sft", 0, 0, TS_CHOICES(KINDS), "as --kind, in posttrain's words: dpo, simpo, orpo and rm read pairs"),
     ROW(FLAG, is_instruction, "is-instruction-dataset", NULL, 0, 0, NULL, "as --kind sft"),
     ROW(FLAG, is_pairwise, "is-pairwise-dataset", NULL, 0, 0, NULL, "as --kind pairs"),
     ROW(INT, samples, "samples", "3", 0, INT32_MAX, NULL, "how many are printed"),

@@ -133,7 +133,7 @@ ts_status ts_train_command(const ts_command *cmd, const char *usage, const ts_op
         return TS_OK;
     ts_status st = TS_OK;
     if (tunes && !ts_tuning_on(&t->o.tuning))
-        st = ts_error(TS_ERR_USER, "--stage is missing: sft trains on answers (`tessera pretrain` trains on text)");
+        st = ts_error(TS_ERR_USER, "--stage is missing, or pt: sft trains on answers; `tessera pretrain` trains on text");
     if (st == TS_OK)
         st = ts_comm_world(&t->comm);
     if (st == TS_OK) {

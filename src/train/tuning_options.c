@@ -85,6 +85,18 @@ static ts_status check_stage(int stage)
                                                              "trains one of whole answers");
 }
 
+/* Texts with classes are no conversations. */
+static ts_status check_classes(const ts_option_set *set)
+{
+    static const char *const talk[] = { "hf-chat-template", "chat-template", "prompt-type", "mask-history", "map-keys" };
+    if (ts_option_is_on(set, "pack") || ts_option_is_on(set, "reset-attention-mask"))
+        return ts_error(TS_ERR_USER, "--stage cls: a row is one text: leave --pack and --reset-attention-mask out");
+    for (size_t i = 0; i < sizeof talk / sizeof *talk; i++)
+        if (ts_option_is_on(set, talk[i]))
+            return ts_error(TS_ERR_USER, "--stage cls: --%s is of conversations: a line is {\"text\": ..., \"label\": 0}", talk[i]);
+    return TS_OK;
+}
+
 int64_t ts_tuning_multiple(const ts_tuning_options *o, bool varies, int64_t each)
 {
     int64_t n = each;
@@ -105,8 +117,8 @@ ts_status ts_tuning_options_check(const ts_tuning_options *o, const ts_option_se
     if (!ts_tuning_on(o))
         return check_text(set);
     TS_TRY(check_stage(o->stage));
-    if (o->stage == TS_STAGE_CLASSES && (ts_option_is_on(set, "pack") || ts_option_is_on(set, "reset-attention-mask")))
-        return ts_error(TS_ERR_USER, "--stage cls: a row is one text: leave --pack and --reset-attention-mask out");
+    if (o->stage == TS_STAGE_CLASSES)
+        TS_TRY(check_classes(set));
     if (o->stage != TS_STAGE_CLASSES && ts_option_is_on(set, "num-labels"))
         return ts_error(TS_ERR_USER, "--num-labels goes with --stage cls");
     TS_TRY(ts_option_exclude(set, "is-instruction-dataset", "is-pairwise-dataset"));

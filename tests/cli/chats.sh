@@ -58,6 +58,13 @@ same "$D/slots.jsonl" "$D/turns.jsonl"
 checks=$((checks + 1))
 grep -q '"labels": .*[0-9], -100' "$D/turns.jsonl" || wrong "nothing is trained of $(cat "$D/turns.jsonl")"
 expect 0 "⟦three" "$T" data show --load "$D/model" --data-path "$D/turns.json" --prompt-type alpaca --mask-history
+echo '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "untaught", "weight": 0},
+    {"role": "user", "content": "b"}, {"role": "assistant", "content": "taught"}]}' | tr -d '\n' >"$D/weighed.jsonl"
+expect 0 "⟦taught" "$T" data show --load "$D/model" --data-path "$D/weighed.jsonl" --prompt-type alpaca
+checks=$((checks + 1))
+! grep -q "⟦untaught" "$D/out" || wrong "an answer of weight 0 is trained"
+sed -i 's/"weight": 0/"weight": 0.5/' "$D/weighed.jsonl"
+expect 2 'messages[1]: "weight": expected 0 or 1' "$T" data show --load "$D/model" --data-path "$D/weighed.jsonl" --prompt-type alpaca
 expect 2 "conversations are written in one way" "$T" data show --load "$D/model" --data-path "$D/turns.json" --prompt-type alpaca \
     --hf-chat-template
 expect 2 "--prompt-type none is no template" "$T" data show --load "$D/model" --data-path "$D/turns.json" --prompt-type none
@@ -66,7 +73,7 @@ expect 2 "--prompt-type none is no template" "$T" data show --load "$D/model" --
 expect 2 'snappy.parquet:1: "messages": expected a list' "$T" data show --load "$D/model" --data-path "$G/parquet/snappy.parquet" --hf-chat-template --kind kto
 expect 0 "were bad and left out" "$T" data show --load "$D/model" --data-path "$G/parquet/snappy.parquet" --hf-chat-template --kind kto \
     --on-bad-record skip
-expect 0 "=== 70 records, 39 samples" "$T" data show --load "$D/model" --data-path "$G/parquet/snappy.parquet" --hf-chat-template --kind kto \
+expect 0 "=== 70 records, 39 samples" "$T" data show --load "$D/model" --data-path "$G/parquet/snappy.parquet" --hf-chat-template --stage kto \
     --on-bad-record skip
 
 # templates that do not say what is trained, or lose it
@@ -89,7 +96,7 @@ echo '{"messages": [{"role": "user", "content": "alone"}]}' >>"$D/chats.jsonl"
 expect 2 'chats.jsonl:4: "messages": there is no assistant' show
 expect 0 "1 of 3 records were bad" show --on-bad-record skip
 expect 2 'chats.jsonl:4: "messages": there is no assistant' show
-for bad in '{"messages": [{"role": |the record: not valid JSON' '[1]|expected a JSON object' \
+for bad in '{"messages": "hi"}|expected "messages" or "conversations" (a list)' '{"messages": [{"role": |the record: not valid JSON' '[1]|expected a JSON object' \
     '{"messages": [{"content": "x"}]}|"messages": a turn is {"role", "content"}' \
     '{"messages": [{"role": "assistant", "content": "x", "weight": 0.5}]}|messages[0]: "weight": expected 0 or 1'; do
     echo "${bad%|*}" >"$D/chats.jsonl"

@@ -40,6 +40,10 @@ expect 2 "has a head of classes (score) in place of words" "$T" infer --load "$D
 expect 2 "has no head of classes" "$T" score --head --load "$G/families/llama" --input "$D/texts.jsonl"
 expect 2 "has a head of 2 classes" tune --load "$D/hf" --num-labels 3
 expect 2 "trains it (stage cls)" "$T" pretrain --load "$D/hf" --mock-data --seq-length 8 --train-iters 1 --lr 1
+for o in --mask-history "--prompt-type qwen3" "--map-keys {}"; do
+    # shellcheck disable=SC2086
+    expect 2 "--stage cls: ${o%% *} is of conversations" tune $o
+done
 expect 2 "--num-labels goes with --stage cls" tune --stage sft --num-labels 3
 printf '{"ids": [3], "label": 2}\n' >"$D/bad.jsonl"
 expect 2 "$D/bad.jsonl:1: field label: 2 is none of 0 to 1" tune --data-path "$D/bad.jsonl"

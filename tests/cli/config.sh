@@ -73,6 +73,14 @@ says "--learning_rat in $D/bad.yaml:5 (did you mean learning_rate" "lr_scheduler
 printf 'do_train: true\nlora_rank: 4\n' >"$D/lora.yaml"
 expect 2 "--lora_rank in $D/lora.yaml:2: --lora-r 4, no option of this command" "$T" infer --load x --config "$D/lora.yaml"
 
+# the last layers alone
+printf 'stage: sft\nfinetuning_type: freeze\nfreeze_trainable_layers: 1\nmodel_name_or_path: %s\n' "$D/run/hf" >"$D/freeze.yaml"
+expect 0 'freeze: ["embedding", "final_layernorm", "output_layer", "layers.{0-0}"]' "$T" posttrain --config "$D/freeze.yaml" --print-config
+says "freeze_trainable_layers: 1 -> part of --freeze"
+expect 2 "--stage is missing, or pt" tune --stage pt
+printf 'lr: 1\nstage: sft\nlr: 2\ntrain_iters: 1\n' >"$D/twice.yaml"
+expect 2 "line 3: this key has been there before" tune --config "$D/twice.yaml"
+
 # adapters and preferences: a stage of its own for two of the losses, whose beta it is, and that program's defaults
 printf 'stage: dpo\npref_loss: orpo\npref_beta: 0.2\nfinetuning_type: lora\nlora_rank: 4\nlora_target: q_proj,v_proj\noutput_dir: o\n' >"$D/orpo.yaml"
 tune --config "$D/orpo.yaml" --print-config >"$D/print.yaml" 2>"$D/err" || wrong "$(cat "$D/err")"
@@ -81,6 +89,15 @@ for t in 'stage: "orpo"' "orpo_beta: 0.2 " "lora_r: 4 " "lora_alpha: 8 " 'lora_t
     checks=$((checks + 1))
     grep -q "^$t" "$D/print.yaml" || wrong "no $t in what --print-config says: $(cat "$D/err")"
 done
+# TRL's words
+printf 'stage: sft\nuse_peft: true\ndataset_name: chats.jsonl\nload_in_4bit: true\noutput_dir: o\nassistant_only_loss: true\n' >"$D/trl.yaml"
+"$T" posttrain --config "$D/trl.yaml" --print-config >"$D/print.yaml" 2>"$D/err" || wrong "$(cat "$D/err")"
+for t in "lora_r: 16 " "qlora: true " 'save_peft: "o/peft"' 'data_path: \["chats.jsonl"\]'; do
+    checks=$((checks + 1))
+    grep -q "^$t" "$D/print.yaml" || wrong "no $t in what --print-config says: $(cat "$D/err")"
+done
+printf 'stage: sft\nassistant_only_loss: false\n' >"$D/trl.yaml"
+expect 2 "assistant_only_loss: false in $D/trl.yaml:2: the loss is of answers" tune --config "$D/trl.yaml"
 
 # DeepSpeed's file, and its options in place
 printf '{"zero_optimization": {"stage": 2}, "bf16": {"enabled": true}, "gradient_clipping": "auto"}' >"$D/ds.json"

@@ -41,5 +41,6 @@ expect 2 "cut.gguf: tensor" "$T" convert --load-dir "$D/cut.gguf" --save-dir "$D
 expect 2 "cut.gguf: tensor" "$T" score --load "$D/cut.gguf" --input "$D/ids.jsonl"
 expect 2 "is not of the kind gguf" "$T" convert --load-model-type gguf --load-dir "$D/ids.jsonl" --save-dir "$D/no"
 expect 2 "general.architecture is none, which is not read" "$T" convert --load-dir tests/golden/gguf/blocks.gguf --save-dir "$D/no"
+expect 2 "gemma.gguf: there is no tokenizer in it" "$T" tokenize --tokenizer "$models/gemma.gguf" --input "$D/text.jsonl" --output "$D/no"
 absent "$D/no"
 finish

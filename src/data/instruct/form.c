@@ -171,7 +171,7 @@ static ts_status unknown(const json_t *record)
     if (st == TS_OK)
         st = ts_error(
             TS_ERR_USER,
-            "expected \"messages\", \"conversations\", \"instruction\", or \"prompt\" with \"completion\" or "
+            "expected \"messages\" or \"conversations\" (a list), \"instruction\", or \"prompt\" with \"completion\" or "
             "\"chosen\" and \"rejected\"; found %s (--map-keys says which field is what)",
             names.len ? names.s : "nothing");
     ts_str_deinit(&names);

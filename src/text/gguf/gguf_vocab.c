@@ -14,9 +14,12 @@ static ts_status take_kind(ts_gguf_vocab *v)
     v->is_pieces = kind && n == 5 && !memcmp(kind, "llama", n);
     if (v->is_pieces)
         return TS_OK;
-    if (!kind || n != 4 || memcmp(kind, "gpt2", n))
+    if (!kind)
+        return ts_error(TS_ERR_USER, "%s: there is no tokenizer in it (tokenizer.ggml.model)",
+                        ts_gguf_path(v->g));
+    if (n != 4 || memcmp(kind, "gpt2", n))
         return ts_error(TS_ERR_USER, "%s: tokenizer.ggml.model is %.*s, expected gpt2 or llama: other kinds of tokenizers "
-                        "are not read from GGUF files", ts_gguf_path(v->g), n > 60 ? 60 : (int)n, kind ? kind : "");
+                        "are not read from GGUF files", ts_gguf_path(v->g), n > 60 ? 60 : (int)n, kind);
     v->pre = pre ? ts_gguf_pre_named(pre, m) : ts_gguf_pre_named("default", 7);
     if (v->pre)
         return TS_OK;

@@ -26,6 +26,18 @@ static ts_status read_text(const json_t *m, size_t i, const char *key, ts_prompt
                : ts_error(TS_ERR_USER, "message %zu: \"%s\": expected a text", i + 1, key);
 }
 
+/* Whether the weight of a message keeps it from being trained. */
+static ts_status read_weight(const json_t *m, size_t i, bool *untrained)
+{
+    const json_t *v = json_object_get(m, "weight");
+    const double weight = json_number_value(v);
+    *untrained = json_is_false(v) || (json_is_number(v) && weight == 0);
+    return !v || json_is_boolean(v) || (json_is_number(v) && (weight == 0 || weight == 1))
+               ? TS_OK
+               : ts_error(TS_ERR_USER, "messages[%zu]: \"weight\": expected 0 or 1 (whether the answer is trained)",
+                          i);
+}
+
 static ts_status read_turn(const json_t *m, size_t i, ts_prompt_talk *t)
 {
     static const struct {
@@ -48,9 +60,8 @@ static ts_status read_turn(const json_t *m, size_t i, ts_prompt_talk *t)
         TS_TRY(ts_prompt_talk_add(t, roles[k].role, content.s ? content.s : "", content.n));
         ts_prompt_turn *turn = &t->v[t->n - 1];
         const json_t *calls = json_object_get(m, "tool_calls");
-        const json_t *weight = json_object_get(m, "weight");
         turn->calls = json_array_size(calls) ? calls : NULL;
-        turn->untrained = json_is_number(weight) && json_number_value(weight) == 0;
+        TS_TRY(read_weight(m, i, &turn->untrained));
         TS_TRY(read_text(m, i, "tool_call_id", &turn->call_id));
         return read_text(m, i, "reasoning_content", &turn->thought);
     }

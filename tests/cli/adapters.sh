@@ -126,6 +126,9 @@ bent 's/"r": 4/"r": 5/' "has shape [4"
 bent 's/"lora_dropout": 0.0/"lora_dropout": 0.1/' "lora_dropout is 0.1"
 bent 's/"lora_bias": false/"lora_bias": true/' "lora_bias is set"
 bent 's/"down_proj"/"lm_head"/' "has no adapter here"
+for begin in pissa_niter_4 OLoRA corda loftq lora_ga; do
+    bent "s/\"init_lora_weights\": true/\"init_lora_weights\": \"$begin\"/" "init_lora_weights is $begin"
+done
 expect 2 "fits nothing in the model" "$T" convert --load-dir $base --lora-load "$D/bent-rest" --save-dir "$D/no"
 absent "$D/no"
 expect 2 "whose lora_alpha is 6" "$T" convert --load-dir $base --lora-load $adapter --lora-alpha 5 --save-dir "$D/no"

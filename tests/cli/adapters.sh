@@ -131,6 +131,9 @@ for begin in pissa_niter_4 OLoRA corda loftq lora_ga; do
 done
 expect 2 "fits nothing in the model" "$T" convert --load-dir $base --lora-load "$D/bent-rest" --save-dir "$D/no"
 absent "$D/no"
+expect 0 "" "$T" convert --load-dir $base --qlora-nf4 --save-dir "$D/nf4"
+expect 2 "convert the model with --qlora-save-dequantize first" "$T" convert --load-dir "$D/nf4" --lora-load $adapter --save-dir "$D/no"
+absent "$D/no"
 expect 2 "whose lora_alpha is 6" "$T" convert --load-dir $base --lora-load $adapter --lora-alpha 5 --save-dir "$D/no"
 expect 2 "there is no adapter" "$T" convert --load-dir $base --save-lora-to-hf --save-dir "$D/no"
 absent "$D/no"

@@ -101,7 +101,8 @@ static ts_status open_adapter(const ts_convert_options *o, ts_convert_model *m)
     if (o->check)
         return ts_error(TS_ERR_USER, "--check compares what is read with what is written, which --lora-load makes another: leave "
                                      "one of the two out");
-    return ts_adapters_open(&o->lora, NULL, m->source.family, m->source.arch, false, &m->adapters);
+    TS_TRY(ts_adapters_open(&o->lora, NULL, m->source.family, m->source.arch, false, &m->adapters));
+    return ts_adapters_check_rest(m->adapters);
 }
 
 static ts_status read_adapter(void *ctx, const char *param, int64_t at, int64_t n, float *to)

@@ -77,7 +77,9 @@ static ts_status find_adapted(copy *c)
         const ts_st_tensor *t = ts_weights_find(c->m->source.family, c->m->source.arch, c->m->tensors, name);
         if (!t || !is_real(t->dtype))
             return ts_error(TS_ERR_USER, "%s: tensor %s, to which --lora-load adds, %s", c->m->path, name,
-                            t ? "is not of a type that can be added to" : "is in none of the files");
+                            t ? "is quantised: convert the model with --qlora-save-dequantize first, and what comes of it "
+                                "with the adapter"
+                              : "is in none of the files");
         c->adapted[k] = t;
     }
     return TS_OK;

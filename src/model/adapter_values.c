@@ -178,8 +178,7 @@ static bool is_known(const ts_adapters *a, const char *tensor)
     return false;
 }
 
-/* Whether the folder has nothing beside what was read. */
-static ts_status check_rest(const ts_adapters *a)
+ts_status ts_adapters_check_rest(const ts_adapters *a)
 {
     int64_t used = (int64_t)ts_names_count(a->saved_files);
     for (size_t i = 0; i < a->n; i++)
@@ -240,7 +239,7 @@ ts_status ts_adapters_fill(ts_adapters *a, ts_decoder *d, const ts_family *famil
 {
     if (!d->dev->computes)
         return TS_OK;
-    ts_status st = a->dir ? check_rest(a) : begin(a, d, seed);
+    ts_status st = a->dir ? ts_adapters_check_rest(a) : begin(a, d, seed);
     for (size_t i = 0; a->dir && st == TS_OK && i < a->n; i++)
         st = read_module(a, d, &a->module[i]);
     if (st == TS_OK && a->dir)

@@ -74,6 +74,8 @@ typedef struct ts_merger {
 ts_status ts_merger_read(void *merger, const char *param, int64_t at, int64_t n, float *to) TS_NODISCARD;
 void ts_merger_deinit(ts_merger *m);
 
+/* Of a folder that was opened: TS_ERR_USER where it has a tensor that no module reads (an adapter of an embedding, ...). */
+ts_status ts_adapters_check_rest(const ts_adapters *a) TS_NODISCARD;
 /* Of a folder that was opened and not filled in. Elements of one of the plan's parameters, whole rows; *found: it has that. */
 ts_status ts_adapters_read(const ts_adapters *a, const char *param, int64_t at, int64_t n, float *to, bool *found) TS_NODISCARD;
 /* The weight of a module as its own file has it, all of it, with what the adapter adds. */

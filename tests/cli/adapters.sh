@@ -120,10 +120,20 @@ bent() {
 }
 bent 's/"q_proj"/"o_proj"/' "is missing, which adapter_config.json asks for"
 bent 's/"q_proj"/"v_proj"/' "fits nothing in the model"
+mkdir "$D/bent-rest"
+cp "$D"/bent/* "$D/bent-rest"
 bent 's/"r": 4/"r": 5/' "has shape [4"
 bent 's/"lora_dropout": 0.0/"lora_dropout": 0.1/' "lora_dropout is 0.1"
 bent 's/"lora_bias": false/"lora_bias": true/' "lora_bias is set"
 bent 's/"down_proj"/"lm_head"/' "has no adapter here"
+for begin in pissa_niter_4 OLoRA corda loftq lora_ga; do
+    bent "s/\"init_lora_weights\": true/\"init_lora_weights\": \"$begin\"/" "init_lora_weights is $begin"
+done
+expect 2 "fits nothing in the model" "$T" convert --load-dir $base --lora-load "$D/bent-rest" --save-dir "$D/no"
+absent "$D/no"
+expect 0 "" "$T" convert --load-dir $base --qlora-nf4 --save-dir "$D/nf4"
+expect 2 "convert the model with --qlora-save-dequantize first" "$T" convert --load-dir "$D/nf4" --lora-load $adapter --save-dir "$D/no"
+absent "$D/no"
 expect 2 "whose lora_alpha is 6" "$T" convert --load-dir $base --lora-load $adapter --lora-alpha 5 --save-dir "$D/no"
 expect 2 "there is no adapter" "$T" convert --load-dir $base --save-lora-to-hf --save-dir "$D/no"
 absent "$D/no"

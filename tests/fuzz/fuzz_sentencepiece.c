@@ -7,7 +7,7 @@ static void as_json(const char *data, size_t size)
     ts_str json = { 0 };
     ts_tokenizer *tok = NULL;
     bool can = false;
-    if (ts_sp_json(data, size, "fuzz.model", true, &json, &can) == TS_OK && can) {
+    if (ts_sp_json(data, size, "fuzz.model", true, false, &json, &can) == TS_OK && can) {
         if (ts_tokenizer_open_bytes(json.s, json.len, "fuzz.json", fuzz_unicode(), &tok) == TS_OK)
             fuzz_use(tok, NULL, 0);
         else if (!strstr(ts_error_message(), "fuzz.json"))

@@ -36,7 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             at = b.spans[i].at + b.spans[i].n;
             line = b.spans[i].line;
         }
-        (void)!ts_preprocess_batch(&o, &numbers, NULL, &b, &out);
+        ts_batch_work work = { 0 };
+        (void)!ts_preprocess_batch(&o, NULL, &numbers, &work, &b, &out);
     }
     ts_json_fields_deinit(&out.fields);
     ts_str_deinit(&out.bad);

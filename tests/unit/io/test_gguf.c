@@ -194,7 +194,7 @@ static void refuses_broken_heads(void **state)
     begin(&m, 3, 0, 0), m.b[0] = 'X';
     refused(&m, "does not begin with GGUF");
     begin(&m, 3, UINT64_MAX / 8, 0);
-    refused(&m, "18446744073709551615 tensors" + 20);
+    refused(&m, " tensors");
     begin(&m, 3, 0, UINT64_MAX);
     refused(&m, "says that it has 18446744073709551615 keys");
     begin(&m, 3, 0, 2), put_u32(&m, "a", 1), put_u32(&m, "a", 2);

@@ -1,4 +1,4 @@
-# Every header compiles alone, as C17 and as C++17.
+# Every header compiles alone as C17, the public ones as C++17 too.
 add_test(NAME headers/c17 COMMAND sh ${CMAKE_CURRENT_LIST_DIR}/headers.sh ${CMAKE_SOURCE_DIR} c
          ${CMAKE_C_COMPILER} -std=c17 -Wall -Wextra -Werror)
 find_program(TESSERA_CXX NAMES c++ g++ clang++)

@@ -12,7 +12,7 @@ question=${QUESTION:-Who are you?}
 mkdir -p "$out"
 [ -f "$out/base/config.json" ] || $t convert --load-dir "$1" --save-dir "$out/base" --params-dtype bf16
 lora="--lora-r 16 --lora-alpha 32 --lora-target-modules all-linear"
-common="--hf-chat-template --on-bad-record skip --no-pad-to-seq-lengths --bf16 --seed 1 --lr-decay-style cosine --lr-warmup-iters 2"
+common="--hf-chat-template --on-bad-record skip --no-pad-to-seq-lengths --bf16 --seed 1 --lr-decay-style cosine --lr-warmup-fraction 0.05"
 sft="--stage sft --load $out/base --data-path $answers --seq-length 256 --micro-batch-size 4 --global-batch-size 8 --split 90,10,0 --eval-iters 1"
 dpo="--stage dpo --load $out/tuned --data-path $pairs --seq-length 512 --micro-batch-size 2 --global-batch-size 4 --split 75,25,0 --eval-iters 4"
 ask() {
@@ -30,6 +30,6 @@ $t posttrain $sft $common $lora --lr 5e-4 --train-iters "${SFT_STEPS:-40}" --eva
     --save-peft "$out/adapter" --save-hf "$out/tuned"
 ask "$out/tuned"
 echo "== DPO on the pairs; the reference is the tuned model without the adapter"
-$t posttrain $dpo $common $lora --lr 1e-4 --train-iters "${DPO_STEPS:-12}" --eval-interval "${DPO_STEPS:-12}" --log-interval 1 \
+$t posttrain $dpo $common $lora --lr 2e-4 --train-iters "${DPO_STEPS:-12}" --eval-interval "${DPO_STEPS:-12}" --log-interval 1 \
     --save-peft "$out/preferred" --save-hf "$out/aligned"
 ask "$out/aligned"

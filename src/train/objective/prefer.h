@@ -24,6 +24,7 @@ typedef struct ts_prefer_rules {
  *   policy_logps, kl    fp64 [1], of KTO
  *   sample              int32 [1], where what a reference has found is kept
  *   desirable, other    fp32 [1], of KTO: by what its answers' rewards are told apart */
+
 /* What a reference has found, of all samples of the data. */
 typedef struct ts_prefer_kept {
     double *logps; /* [n, rows of a sample], -INFINITY: not known */

@@ -34,9 +34,10 @@ static ts_status note_weights(const ts_adapters *a, ts_decoder *d)
         if (s < 0)
             continue;
         const ts_adapter_site *site = &a->plan.site[s];
-        all[n] = (ts_decoder_weight){ .layer = w.layer, .multiplies = true, .trained = true, .share = 1, .times = w.times };
+        all[n] = (ts_decoder_weight){ .layer = w.layer, .multiplies = true, .trained = true, .share = w.share, .times = w.times };
         for (int k = 0; k < site->n; k++)
-            all[n].count += site->part[k].rank * (site->in + site->part[k].rows) + (site->dora ? site->part[k].rows : 0);
+            all[n].count += ts_adapter_site_rows(site, site->part[k].rank * (site->in + site->part[k].rows)) +
+                            (site->dora ? site->part[k].rows : 0);
         n++;
     }
     ts_param_list_deinit(&list);
@@ -102,12 +103,31 @@ static ts_param *param_of(const ts_adapters *a, const ts_decoder *d, const ts_ad
     return ts_param_find(&d->params, name);
 }
 
+static ts_status read_experts(const ts_adapter_site *s, const ts_st_tensor *t, const ts_adapted *m, int64_t at, int64_t n, float *to)
+{
+    float *file, *ours = NULL;
+    TS_TRY(ts_alloc(&file, (size_t)t->elements, sizeof *file));
+    ts_status st = ts_alloc(&ours, (size_t)t->elements, sizeof *ours);
+    if (st == TS_OK)
+        st = ts_st_read_f32(t, 0, t->elements, file);
+    if (st == TS_OK) {
+        ts_adapted_experts(m, s, false, file, ours);
+        memcpy(to, ours + at, (size_t)n * sizeof *to);
+    }
+    ts_free(&file);
+    ts_free(&ours);
+    return st;
+}
+
 /* Elements [at, at + n), whole rows, of what a file's tensor is in the order of the model's. */
-static ts_status read_rows(const ts_st_tensor *t, const ts_adapted *m, ts_adapter_kind kind, int64_t at, int64_t n, float *to)
+static ts_status read_rows(const ts_adapters *a, const ts_st_tensor *t, const ts_adapted *m, ts_adapter_kind kind, int64_t at,
+                           int64_t n, float *to)
 {
     const int64_t cols = t->rank > 1 ? t->shape[1] : 1;
     if (kind == TS_ADAPTER_A)
         return ts_st_read_f32(t, at, n, to);
+    if (a->plan.site[m->site].experts)
+        return read_experts(&a->plan.site[m->site], t, m, at, n, to);
     for (size_t k = 0; k < m->n_rows; k++) {
         const ts_adapted_rows *r = &m->rows[k];
         for (int64_t row = r->row; row < r->row + r->n; row++)
@@ -117,13 +137,14 @@ static ts_status read_rows(const ts_st_tensor *t, const ts_adapted *m, ts_adapte
     return TS_OK;
 }
 
-static ts_status read_param(const ts_st_tensor *t, const ts_adapted *m, ts_adapter_kind kind, ts_param *p)
+static ts_status read_param(const ts_adapters *a, const ts_st_tensor *t, const ts_adapted *m, ts_adapter_kind kind, ts_param *p)
 {
+    const bool is_stack = kind == TS_ADAPTER_B && a->plan.site[m->site].experts;
     float *x;
     TS_TRY(ts_alloc(&x, (size_t)t->elements, sizeof *x));
-    ts_status st = read_rows(t, m, kind, 0, t->elements, x);
+    ts_status st = read_rows(a, t, m, kind, 0, t->elements, x);
     if (st == TS_OK)
-        st = ts_weights_put_rows(p, 0, t->shape[0], x);
+        st = ts_weights_put_rows(p, 0, is_stack ? t->elements / a->plan.site[m->site].part[0].rank : t->shape[0], x);
     ts_free(&x);
     return st;
 }
@@ -136,7 +157,7 @@ static ts_status read_module(const ts_adapters *a, ts_decoder *d, const ts_adapt
         ts_param *p = param_of(a, d, m, (ts_adapter_kind)k);
         TS_TRY(find_tensor(a, m, (ts_adapter_kind)k, &t));
         if (p)
-            TS_TRY(read_param(t, m, (ts_adapter_kind)k, p));
+            TS_TRY(read_param(a, t, m, (ts_adapter_kind)k, p));
     }
     return TS_OK;
 }
@@ -293,7 +314,7 @@ static ts_status add_run(ts_merger *m, const ts_adapter_site *s, int part, const
     TS_TRY(ts_grow(&m->x, &m->room, (size_t)(r * s->in + rows * (r + 1)), sizeof *m->x));
     float *a = m->x, *b = a + r * s->in, *length = b + rows * r;
     ts_adapter_name(s, part, TS_ADAPTER_A, name);
-    TS_TRY(m->read(m->ctx, name, 0, r * s->in, a));
+    TS_TRY(m->read(m->ctx, name, s->experts ? (run - s->part[part].run) * r * s->in : 0, r * s->in, a));
     ts_adapter_name(s, part, TS_ADAPTER_B, name);
     TS_TRY(m->read(m->ctx, name, first * r, rows * r, b));
     ts_adapter_name(s, part, TS_ADAPTER_M, name);
@@ -332,7 +353,7 @@ ts_status ts_adapters_read(const ts_adapters *a, const char *param, int64_t at, 
             if (strcmp(name, param))
                 continue;
             TS_TRY(find_tensor(a, &a->module[i], (ts_adapter_kind)k, &t));
-            TS_TRY(read_rows(t, &a->module[i], (ts_adapter_kind)k, at, n, to));
+            TS_TRY(read_rows(a, t, &a->module[i], (ts_adapter_kind)k, at, n, to));
             *found = true;
         }
     return TS_OK;

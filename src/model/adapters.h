@@ -15,11 +15,13 @@ typedef struct ts_adapted_rows {
 /* A module of a Hugging Face class that has an adapter. */
 typedef struct ts_adapted {
     char *name; /* "model.layers.0.self_attn.q_proj" */
+    char *parameter; /* "gate_up_proj": it is a parameter of that module, of all experts, whose name in files then is of
+                        PEFT's nested modules; NULL: it is a module */
     size_t site; /* of the plan, and which of its parts: several modules may share one */
     int part;
     bool transposed; /* its weight stands so in files */
     int64_t out;
-    ts_adapted_rows *rows; /* [n_rows] */
+    ts_adapted_rows *rows; /* [n_rows]; of experts those of each */
     size_t n_rows;
 } ts_adapted;
 
@@ -58,6 +60,8 @@ void ts_adapter_name(const ts_adapter_site *s, int part, ts_adapter_kind kind, c
 enum { TS_ADAPTER_FILE_NAME = 512 };
 void ts_adapter_file_name(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, char out[TS_ADAPTER_FILE_NAME],
                           int64_t dim[2]);
+/* B of experts' adapter, all of it, between our order [experts, out, rank] and files' [out, rank, experts]. */
+void ts_adapted_experts(const ts_adapted *m, const ts_adapter_site *s, bool to_file, const float *from, float *to);
 static inline int ts_adapter_kinds(const ts_adapter_site *s) { return s->dora ? TS_ADAPTER_KINDS : TS_ADAPTER_M; }
 
 /* Adds the names of the plan's parameters behind those of the model, in the order of their ids. */

@@ -1,4 +1,4 @@
-/* Which modules of a model an adapter is of, for model/adapters.c. */
+/* Which modules of a model an adapter is of, for model/adapter_open.c. */
 #ifndef TS_MODEL_ADAPTER_MODULES_H
 #define TS_MODEL_ADAPTER_MODULES_H
 #include "model/adapter_rules.h"

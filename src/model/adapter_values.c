@@ -324,6 +324,15 @@ static ts_status add_run(ts_merger *m, const ts_adapter_site *s, int part, const
     return TS_OK;
 }
 
+/* to [n, in], rows [row, row + n) of the weight, with all that is added to them. */
+static ts_status add_runs(ts_merger *m, const ts_adapter_site *s, int64_t row, int64_t n, float *to)
+{
+    for (int k = 0; k < s->n; k++)
+        for (int64_t r = 0; r < s->part[k].n_runs; r++)
+            TS_TRY(add_run(m, s, k, &s->part[k].run[r], row, n, to));
+    return TS_OK;
+}
+
 ts_status ts_merger_read(void *merger, const char *param, int64_t at, int64_t n, float *to)
 {
     ts_merger *m = merger;
@@ -332,10 +341,7 @@ ts_status ts_merger_read(void *merger, const char *param, int64_t at, int64_t n,
     if (!s)
         return TS_OK;
     TS_ASSERT(at % s->in == 0 && n % s->in == 0, "%s is read in parts of rows", param);
-    for (int k = 0; k < s->n; k++)
-        for (int64_t r = 0; r < s->part[k].n_runs; r++)
-            TS_TRY(add_run(m, s, k, &s->part[k].run[r], at / s->in, n / s->in, to));
-    return TS_OK;
+    return add_runs(m, s, at / s->in, n / s->in, to);
 }
 
 void ts_merger_deinit(ts_merger *m) { ts_free(&m->x); }
@@ -359,38 +365,60 @@ ts_status ts_adapters_read(const ts_adapters *a, const char *param, int64_t at, 
     return TS_OK;
 }
 
-/* Rows and columns change places. */
-static void turn(const float *x, int64_t rows, int64_t cols, float *y)
+bool ts_adapters_change(const ts_adapters *a, const ts_name_map *map, const ts_name_tensor *t)
 {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < cols; c++)
-            y[c * rows + r] = x[r * cols + c];
+    for (size_t i = t->first_piece; !t->is_copy && i < t->first_piece + t->n_pieces; i++) {
+        const ts_name_piece *p = &map->piece[i];
+        const ts_adapter_site *s = site_of(a, p->name);
+        for (int k = 0; s && k < s->n; k++)
+            for (int64_t r = 0; r < s->part[k].n_runs; r++) {
+                const ts_lora_run *run = &s->part[k].run[r];
+                if (run->to < p->row + p->rows && p->row < run->to + run->n)
+                    return true;
+            }
+    }
+    return false;
 }
 
-ts_status ts_adapters_merge(const ts_adapters *a, const ts_adapted *m, float *w)
+static ts_status read_of_folder(void *ctx, const char *param, int64_t at, int64_t n, float *to)
 {
-    const ts_adapter_site *s = &a->plan.site[m->site];
-    const int64_t rank = s->part[m->part].rank, in = s->in, out = m->out;
-    const ts_st_tensor *t[TS_ADAPTER_KINDS] = { NULL };
-    float *x, *turned = NULL;
-    for (int k = 0; k < ts_adapter_kinds(s); k++)
-        TS_TRY(find_tensor(a, m, (ts_adapter_kind)k, &t[k]));
-    TS_TRY(ts_alloc(&x, (size_t)(rank * in + out * (rank + 1)), sizeof *x));
-    float *b = x + rank * in, *length = b + out * rank;
-    ts_status st = ts_st_read_f32(t[TS_ADAPTER_A], 0, rank * in, x);
-    if (st == TS_OK)
-        st = ts_st_read_f32(t[TS_ADAPTER_B], 0, out * rank, b);
-    if (st == TS_OK && s->dora)
-        st = ts_st_read_f32(t[TS_ADAPTER_M], 0, out, length);
-    if (st == TS_OK && m->transposed)
-        st = ts_alloc(&turned, (size_t)(in * out), sizeof *turned);
-    if (st == TS_OK && turned)
-        turn(w, in, out, turned);
-    if (st == TS_OK)
-        add_rows(x, b, s->dora ? length : NULL, rank, s->part[m->part].scale, out, in, turned ? turned : w);
-    if (st == TS_OK && turned)
-        turn(turned, out, in, w);
-    ts_free(&turned);
-    ts_free(&x);
+    bool found;
+    TS_TRY(ts_adapters_read(ctx, param, at, n, to, &found));
+    TS_ASSERT(found, "the adapter has no %s", param);
+    return TS_OK;
+}
+
+/* Column c of our row i of a piece, in the tensor. */
+static float *place_in(const ts_name_tensor *t, const ts_name_piece *p, int64_t in, int64_t i, int64_t c, float *w)
+{
+    const int64_t row = p->hf_row + i * p->step, out = t->dim[t->rank - 1];
+    return p->transposed ? w + p->matrix * in * out + c * out + row : w + row * in + c;
+}
+
+static ts_status merge_piece(ts_merger *m, const ts_adapter_site *s, const ts_name_tensor *t, const ts_name_piece *p, float *w)
+{
+    float *rows;
+    TS_TRY(ts_alloc(&rows, (size_t)(p->rows * s->in), sizeof *rows));
+    for (int64_t i = 0; i < p->rows; i++)
+        for (int64_t c = 0; c < s->in; c++)
+            rows[i * s->in + c] = *place_in(t, p, s->in, i, c, w);
+    const ts_status st = add_runs(m, s, p->row, p->rows, rows);
+    for (int64_t i = 0; st == TS_OK && i < p->rows; i++)
+        for (int64_t c = 0; c < s->in; c++)
+            *place_in(t, p, s->in, i, c, w) = rows[i * s->in + c];
+    ts_free(&rows);
+    return st;
+}
+
+ts_status ts_adapters_merge(const ts_adapters *a, const ts_name_map *map, const ts_name_tensor *t, float *w)
+{
+    ts_merger m = { .a = a, .read = read_of_folder, .ctx = (void *)a };
+    ts_status st = TS_OK;
+    for (size_t i = t->first_piece; st == TS_OK && i < t->first_piece + t->n_pieces; i++) {
+        const ts_adapter_site *s = site_of(a, map->piece[i].name);
+        if (s)
+            st = merge_piece(&m, s, t, &map->piece[i], w);
+    }
+    ts_merger_deinit(&m);
     return st;
 }

@@ -19,7 +19,6 @@ typedef struct ts_adapted {
                         PEFT's nested modules; NULL: it is a module */
     size_t site; /* of the plan, and which of its parts: several modules may share one */
     int part;
-    bool transposed; /* its weight stands so in files */
     int64_t out;
     ts_adapted_rows *rows; /* [n_rows]; of experts those of each */
     size_t n_rows;
@@ -82,8 +81,9 @@ void ts_merger_deinit(ts_merger *m);
 ts_status ts_adapters_check_rest(const ts_adapters *a) TS_NODISCARD;
 /* Of a folder that was opened and not filled in. Elements of one of the plan's parameters, whole rows; *found: it has that. */
 ts_status ts_adapters_read(const ts_adapters *a, const char *param, int64_t at, int64_t n, float *to, bool *found) TS_NODISCARD;
-/* The weight of a module as its own file has it, all of it, with what the adapter adds. */
-ts_status ts_adapters_merge(const ts_adapters *a, const ts_adapted *m, float *w) TS_NODISCARD;
+/* Whether an adapter adds to a tensor as files of the model have it; and its values, all of them, with that. */
+bool ts_adapters_change(const ts_adapters *a, const ts_name_map *map, const ts_name_tensor *t);
+ts_status ts_adapters_merge(const ts_adapters *a, const ts_name_map *map, const ts_name_tensor *t, float *w) TS_NODISCARD;
 
 /* Writes the folder, to the side and renamed; base: the name of the model that it belongs to, or NULL. */
 struct ts_weights_source;

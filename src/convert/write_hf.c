@@ -1,7 +1,9 @@
 /* Hugging Face folders. */
+#include "base/file.h"
 #include "base/json.h"
 #include "convert/nf4.h"
 #include "model/weights_bnb.h"
+#include "train/model_files.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -181,12 +183,29 @@ static ts_status put_values(const copy *c, const ts_st_tensor *t)
     return st;
 }
 
+/* The output layer of a tied model that files hold as what it is, the embedding's own bytes (files of torch): it is not
+ * written twice. */
+static bool is_second(const copy *c, const ts_st_tensor *t)
+{
+    const ts_weights_source *s = &c->m->source;
+    if (!s->arch || !t->size || !ts_family_ignores(s->family, s->arch, t->name))
+        return false;
+    for (int64_t i = 0; i < ts_st_dir_count(c->m->tensors); i++) {
+        const ts_st_tensor *other = ts_st_dir_at(c->m->tensors, i);
+        if (other != t && other->data == t->data && other->size == t->size)
+            return true;
+    }
+    return false;
+}
+
 static const way *way_of(const copy *c, const ts_st_tensor *t)
 {
     static const way same = { add_same, put_same, 1 }, nf4 = { add_nf4, put_nf4, TS_NF4_PARTS },
                      values = { add_values, put_values, 1 }, merged = { add_same, put_merged, 1 },
                      saved = { add_same, put_saved, 1 }, none = { 0 };
     char stem[TS_FAMILY_NAME];
+    if (is_second(c, t))
+        return &none;
     if (adapted_of(c, t))
         return &merged;
     if (saved_of(c, t))
@@ -345,10 +364,9 @@ static ts_status write_source(const ts_convert_options *o, const ts_convert_mode
     return st;
 }
 
-static ts_status write_hf(const ts_convert_options *o, ts_convert_model *m, ts_convert_result *r)
+static ts_status write_folder(const ts_convert_options *o, ts_convert_model *m)
 {
     copy c = { .o = o, .m = m };
-    (void)r;
     TS_TRY(ts_convert_shard_bytes(o, &c.shard_bytes));
     if (m->tensors)
         return write_copy(&c);
@@ -361,4 +379,43 @@ static ts_status write_hf(const ts_convert_options *o, ts_convert_model *m, ts_c
     return write_source(o, m, &w);
 }
 
-const ts_convert_writer ts_convert_hf_writer = { "hf", write_hf };
+/* What stands in the folder now. */
+static ts_status describe(const ts_convert_options *o, ts_convert_result *r)
+{
+    ts_str path = { 0 };
+    json_t *config = NULL;
+    ts_st_dir *dir = NULL;
+    ts_status st = ts_path_join(&path, o->save_dir, "config.json");
+    if (st == TS_OK)
+        st = ts_json_read(path.s, &config);
+    if (st == TS_OK)
+        st = ts_st_dir_open(o->save_dir, NULL, &dir);
+    if (st == TS_OK) {
+        const char *name = json_string_value(json_array_get(json_object_get(config, "architectures"), 0));
+        snprintf(r->architecture, sizeof r->architecture, "%s", name ? name : "");
+        r->tensors = ts_st_dir_count(dir);
+        r->bytes = (int64_t)ts_st_dir_bytes(dir);
+    }
+    ts_st_dir_destroy(&dir);
+    json_decref(config);
+    ts_str_deinit(&path);
+    return st;
+}
+
+static ts_status check_place(const ts_convert_options *o)
+{
+    if (!o->save_dir)
+        return ts_error(TS_ERR_USER, "--save-dir is missing");
+    if (o->outtype != TS_GGUF_TYPE_AUTO)
+        return ts_error(TS_ERR_USER, "--outtype is the type of GGUF files (--outfile); that of a folder is --params-dtype");
+    TS_TRY(ts_weights_may_save(o->save_dir, "--save-dir"));
+    return ts_model_folder_apart(o->save_dir, "--save-dir", o->load_dir, "--load-dir");
+}
+
+static ts_status write_hf(const ts_convert_options *o, ts_convert_model *m, ts_convert_result *r)
+{
+    TS_TRY(write_folder(o, m));
+    return describe(o, r);
+}
+
+const ts_convert_writer ts_convert_hf_writer = { "hf", check_place, write_hf };

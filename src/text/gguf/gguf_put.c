@@ -1,7 +1,6 @@
-#include "text/gguf/gguf_put.h"
+#include "text/gguf/gguf_put_parts.h"
 
 #include "base/log.h"
-#include "text/gguf/gguf_vocab.h"
 #include "text/tokenizer_files.h"
 
 #include <stdio.h>
@@ -10,7 +9,7 @@
 
 #define BLANK "\xE2\x96\x81" /* U+2581 */
 
-ts_gguf_token *ts_gguf_put_place(ts_gguf_put *p, double id)
+ts_gguf_token *ts_gguf_tok_place(ts_gguf_tok_put *p, double id)
 {
     if (id >= 0 && id < (double)p->o->rows)
         return &p->v[(int64_t)id];
@@ -41,9 +40,9 @@ static bool looks_special(const ts_gguf_token *t)
     return false;
 }
 
-static void add_token(ts_gguf_put *p, double id, const char *s, size_t n, bool special)
+static void add_token(ts_gguf_tok_put *p, double id, const char *s, size_t n, bool special)
 {
-    ts_gguf_token *t = s ? ts_gguf_put_place(p, id) : NULL;
+    ts_gguf_token *t = s ? ts_gguf_tok_place(p, id) : NULL;
     if (!t)
         return;
     if (!t->s || t->n != n || memcmp(t->s, s, n))
@@ -52,7 +51,7 @@ static void add_token(ts_gguf_put *p, double id, const char *s, size_t n, bool s
         t->type = special || looks_special(t) ? TS_GGUF_CONTROL : TS_GGUF_USER;
 }
 
-static void add_described(ts_gguf_put *p, double id, const json_t *t)
+static void add_described(ts_gguf_tok_put *p, double id, const json_t *t)
 {
     const json_t *text = json_object_get(t, "content");
     add_token(p, id, json_string_value(text), json_string_length(text), json_is_true(json_object_get(t, "special")));
@@ -60,7 +59,7 @@ static void add_described(ts_gguf_put *p, double id, const json_t *t)
 
 /* tokenizer.json has all of them; folders without have some in tokenizer_config.json, by number, and those that are no
  * special ones in added_tokens.json, by text. */
-static ts_status take_added(ts_gguf_put *p)
+static ts_status take_added(ts_gguf_tok_put *p)
 {
     const json_t *list = json_object_get(p->json, "added_tokens"), *by_id = json_object_get(p->settings, "added_tokens_decoder");
     const ts_side_file *more = p->json ? NULL : ts_side_files_find(p->o->files, "added_tokens.json");
@@ -83,7 +82,7 @@ static ts_status take_added(ts_gguf_put *p)
 /* ---- as keys ---- */
 
 /* What the user added stands in texts as it looks, with blanks; a row without token gets a name of its own. */
-static ts_status put_text(ts_gguf_put *p, int64_t id, ts_str *work)
+static ts_status put_text(ts_gguf_tok_put *p, int64_t id, ts_str *work)
 {
     const ts_gguf_token *t = &p->v[id];
     const size_t mark = strlen(BLANK);
@@ -100,7 +99,7 @@ static ts_status put_text(ts_gguf_put *p, int64_t id, ts_str *work)
     return ts_gguf_add_element(p->out, ts_str_text(work), work->len);
 }
 
-static ts_status put_texts(ts_gguf_put *p)
+static ts_status put_texts(ts_gguf_tok_put *p)
 {
     ts_str work = { 0 };
     ts_status st = ts_gguf_add_texts(p->out, "tokenizer.ggml.tokens", p->o->rows);
@@ -110,7 +109,7 @@ static ts_status put_texts(ts_gguf_put *p)
     return st;
 }
 
-static ts_status put_numbers(ts_gguf_put *p, bool scored)
+static ts_status put_numbers(ts_gguf_tok_put *p, bool scored)
 {
     int32_t *type = NULL;
     float *score = NULL;
@@ -130,7 +129,7 @@ static ts_status put_numbers(ts_gguf_put *p, bool scored)
     return st;
 }
 
-ts_status ts_gguf_put_tokens(ts_gguf_put *p, bool scored)
+ts_status ts_gguf_tok_put_tokens(ts_gguf_tok_put *p, bool scored)
 {
     TS_TRY(take_added(p));
     if (p->beyond)
@@ -150,7 +149,7 @@ static ts_status read_file(const ts_side_files *files, const char *name, json_t 
 }
 
 /* A tokenizer of other files than its own tokenizer.json is made one. */
-static ts_status read_json(ts_gguf_put *p)
+static ts_status read_json(ts_gguf_tok_put *p)
 {
     ts_side_files made = { 0 };
     TS_TRY(read_file(p->o->files, "tokenizer.json", &p->json));
@@ -168,24 +167,24 @@ static bool is_sentencepiece(const ts_str *text)
     return text->len && (unsigned char)text->s[0] == 10; /* the first of its pieces */
 }
 
-static ts_status put_kind(ts_gguf_put *p)
+static ts_status put_kind(ts_gguf_tok_put *p)
 {
     const ts_side_file *model = ts_side_files_find(p->o->files, "tokenizer.model");
     const json_t *m = json_object_get(p->json, "model");
     const char *type = json_string_value(json_object_get(m, "type"));
     if (model && is_sentencepiece(&model->text))
-        return ts_gguf_put_pieces(p, &model->text);
+        return ts_gguf_tok_put_pieces(p, &model->text);
     if (!p->json)
         return ts_gguf_add_text(p->out, "tokenizer.ggml.model", "none", 4);
     if (type ? strcmp(type, "BPE") : !json_object_get(m, "merges"))
         return ts_error(TS_ERR_USER, "%s: its tokenizer is of the kind %.40s, which is not written to GGUF files: expected BPE",
                         p->o->path, type ? type : "without a name");
-    return json_is_true(json_object_get(m, "byte_fallback")) ? ts_gguf_put_pieces(p, NULL) : ts_gguf_put_bpe(p);
+    return json_is_true(json_object_get(m, "byte_fallback")) ? ts_gguf_tok_put_pieces(p, NULL) : ts_gguf_tok_put_bpe(p);
 }
 
 ts_status ts_gguf_put_tokenizer(const ts_gguf_put_options *o, ts_gguf_keys *out)
 {
-    ts_gguf_put p = { .o = o, .out = out };
+    ts_gguf_tok_put p = { .o = o, .out = out };
     ts_status st = ts_alloc(&p.v, (size_t)o->rows, sizeof *p.v);
     if (st == TS_OK)
         st = read_json(&p);
@@ -194,7 +193,7 @@ ts_status ts_gguf_put_tokenizer(const ts_gguf_put_options *o, ts_gguf_keys *out)
     if (st == TS_OK)
         st = put_kind(&p);
     if (st == TS_OK)
-        st = ts_gguf_put_roles(&p);
+        st = ts_gguf_tok_put_roles(&p);
     json_decref(p.json);
     json_decref(p.settings);
     json_decref(p.more);

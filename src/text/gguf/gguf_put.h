@@ -16,32 +16,4 @@ typedef struct ts_gguf_put_options {
 /* Byte-level BPE is "gpt2"; SentencePiece's BPE, of tokenizer.model or a tokenizer.json with byte fallback, "llama". A
  * folder without a tokenizer is "none". TS_ERR_USER: another kind, or words cut in a way that has no name in such files. */
 ts_status ts_gguf_put_tokenizer(const ts_gguf_put_options *o, ts_gguf_keys *out) TS_NODISCARD;
-
-/* ---- shared by gguf_put*.c ---- */
-
-typedef struct ts_gguf_token {
-    const char *s; /* NULL: there is none of this number */
-    size_t n;
-    float score;
-    int32_t type; /* TS_GGUF_NORMAL, ... */
-} ts_gguf_token;
-
-typedef struct ts_gguf_put {
-    const ts_gguf_put_options *o;
-    json_t *json, *settings, *more; /* tokenizer.json, tokenizer_config.json, added_tokens.json; NULL: not there, or not read */
-    ts_gguf_token *v;        /* [o->rows] */
-    int64_t beyond;          /* tokens that have no row */
-    ts_gguf_keys *out;
-} ts_gguf_put;
-
-/* The token's place; NULL: it has no row in the model. */
-ts_gguf_token *ts_gguf_put_place(ts_gguf_put *p, double id);
-/* gguf_put_bpe.c, gguf_put_pieces.c: tokens, and the keys that one kind alone has. */
-ts_status ts_gguf_put_bpe(ts_gguf_put *p) TS_NODISCARD;
-/* model: a tokenizer.model; NULL: of tokenizer.json. */
-ts_status ts_gguf_put_pieces(ts_gguf_put *p, const ts_str *model) TS_NODISCARD;
-/* gguf_put_roles.c: ids, what is put around a text, the chat template. */
-ts_status ts_gguf_put_roles(const ts_gguf_put *p) TS_NODISCARD;
-/* gguf_put.c: added tokens over those of the vocabulary, then all of them as keys. */
-ts_status ts_gguf_put_tokens(ts_gguf_put *p, bool scored) TS_NODISCARD;
 #endif

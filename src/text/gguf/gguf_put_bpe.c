@@ -1,7 +1,6 @@
 /* Byte-level BPE. How words are cut has names in GGUF files, which are found by what tokenizer.json does: llama.cpp's
  * converter knows tokenizers by a digest of the ids of one text, so those of known models alone. */
-#include "text/gguf/gguf_put.h"
-#include "text/gguf/gguf_vocab.h"
+#include "text/gguf/gguf_put_parts.h"
 
 #include <string.h>
 
@@ -13,13 +12,13 @@ static const char *kind_of(const json_t *step)
     return kind ? kind : "";
 }
 
-static ts_status unknown(const ts_gguf_put *p, const char *what, const char *text)
+static ts_status unknown(const ts_gguf_tok_put *p, const char *what, const char *text)
 {
     return ts_error(TS_ERR_USER, "%s: its tokenizer cuts text into words in a way that has no name in GGUF files: %s %.200s",
                     p->o->path, what, text);
 }
 
-static ts_status take_split(const ts_gguf_put *p, const json_t *step, ts_gguf_pre *pre, int *n)
+static ts_status take_split(const ts_gguf_tok_put *p, const json_t *step, ts_gguf_pre *pre, int *n)
 {
     const char *regex = json_string_value(json_object_get(json_object_get(step, "pattern"), "Regex"));
     const char *behavior = json_string_value(json_object_get(step, "behavior"));
@@ -33,7 +32,7 @@ static ts_status take_split(const ts_gguf_put *p, const json_t *step, ts_gguf_pr
     return TS_OK;
 }
 
-static ts_status take_step(const ts_gguf_put *p, const json_t *step, ts_gguf_pre *pre, int *n)
+static ts_status take_step(const ts_gguf_tok_put *p, const json_t *step, ts_gguf_pre *pre, int *n)
 {
     const char *kind = kind_of(step);
     const json_t *regex = json_object_get(step, "use_regex"), *each = json_object_get(step, "individual_digits");
@@ -60,7 +59,7 @@ static bool composes(const json_t *normalizer)
     return false;
 }
 
-static ts_status put_pre(const ts_gguf_put *p)
+static ts_status put_pre(const ts_gguf_tok_put *p)
 {
     const json_t *model = json_object_get(p->json, "model"), *pre = json_object_get(p->json, "pre_tokenizer");
     const json_t *steps = json_object_get(pre, "pretokenizers");
@@ -81,7 +80,7 @@ static ts_status put_pre(const ts_gguf_put *p)
 
 /* ---- tokens and merges ---- */
 
-static ts_status take_vocab(ts_gguf_put *p)
+static ts_status take_vocab(ts_gguf_tok_put *p)
 {
     json_t *vocab = json_object_get(json_object_get(p->json, "model"), "vocab"), *id;
     const char *text;
@@ -89,7 +88,7 @@ static ts_status take_vocab(ts_gguf_put *p)
     if (!json_is_object(vocab))
         return ts_error(TS_ERR_USER, "%s: tokenizer.json has no vocabulary", p->o->path);
     json_object_keylen_foreach(vocab, text, n, id) {
-        ts_gguf_token *t = ts_gguf_put_place(p, json_is_number(id) ? json_number_value(id) : -1);
+        ts_gguf_token *t = ts_gguf_tok_place(p, json_is_number(id) ? json_number_value(id) : -1);
         if (t)
             *t = (ts_gguf_token){ .s = text, .n = n, .type = TS_GGUF_NORMAL };
     }
@@ -105,7 +104,7 @@ static ts_status add_half(const json_t *half, ts_str *out)
     return TS_OK;
 }
 
-static ts_status put_merge(const ts_gguf_put *p, const json_t *merge, ts_str *work)
+static ts_status put_merge(const ts_gguf_tok_put *p, const json_t *merge, ts_str *work)
 {
     if (json_is_string(merge))
         return ts_gguf_add_element(p->out, json_string_value(merge), json_string_length(merge));
@@ -116,7 +115,7 @@ static ts_status put_merge(const ts_gguf_put *p, const json_t *merge, ts_str *wo
     return ts_gguf_add_element(p->out, ts_str_text(work), work->len);
 }
 
-static ts_status put_merges(const ts_gguf_put *p)
+static ts_status put_merges(const ts_gguf_tok_put *p)
 {
     const json_t *merges = json_object_get(json_object_get(p->json, "model"), "merges");
     ts_str work = { 0 };
@@ -131,11 +130,11 @@ static ts_status put_merges(const ts_gguf_put *p)
     return st;
 }
 
-ts_status ts_gguf_put_bpe(ts_gguf_put *p)
+ts_status ts_gguf_tok_put_bpe(ts_gguf_tok_put *p)
 {
     TS_TRY(ts_gguf_add_text(p->out, "tokenizer.ggml.model", "gpt2", 4));
     TS_TRY(put_pre(p));
     TS_TRY(take_vocab(p));
-    TS_TRY(ts_gguf_put_tokens(p, false));
+    TS_TRY(ts_gguf_tok_put_tokens(p, false));
     return put_merges(p);
 }

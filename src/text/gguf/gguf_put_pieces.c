@@ -1,7 +1,6 @@
 /* SentencePiece's BPE: from its own file, or from a tokenizer.json of the same kind, whose merges say in which order pieces
  * are made: llama.cpp joins what has the highest score first. */
-#include "text/gguf/gguf_put.h"
-#include "text/gguf/gguf_vocab.h"
+#include "text/gguf/gguf_put_parts.h"
 #include "text/vocab.h"
 #include "sentencepiece.pb-c.h"
 
@@ -9,9 +8,9 @@
 
 static bool is_byte(const char *s, size_t n) { return n == 6 && !memcmp(s, "<0x", 3) && s[5] == '>'; }
 
-static ts_status put_all(ts_gguf_put *p, bool prefix)
+static ts_status put_all(ts_gguf_tok_put *p, bool prefix)
 {
-    TS_TRY(ts_gguf_put_tokens(p, true));
+    TS_TRY(ts_gguf_tok_put_tokens(p, true));
     const json_t *said = json_object_get(p->settings, "add_prefix_space");
     if (p->o->no_prefix || !prefix)
         return ts_gguf_add_bool(p->out, "tokenizer.ggml.add_space_prefix", false);
@@ -41,14 +40,14 @@ static bool has_prefix(const json_t *tokenizer)
            has_step(json_object_get(tokenizer, "pre_tokenizer"), "pretokenizers", "Metaspace");
 }
 
-static ts_status take_vocab(ts_gguf_put *p, ts_vocab *ids)
+static ts_status take_vocab(ts_gguf_tok_put *p, ts_vocab *ids)
 {
     const json_t *model = json_object_get(p->json, "model");
     json_t *vocab = json_object_get(model, "vocab"), *id;
     const char *unk = json_string_value(json_object_get(model, "unk_token")), *text;
     size_t n;
     json_object_keylen_foreach(vocab, text, n, id) {
-        ts_gguf_token *t = ts_gguf_put_place(p, json_is_number(id) ? json_number_value(id) : -1);
+        ts_gguf_token *t = ts_gguf_tok_place(p, json_is_number(id) ? json_number_value(id) : -1);
         if (!t)
             continue;
         const bool is_unk = unk && n == strlen(unk) && !memcmp(unk, text, n);
@@ -78,7 +77,7 @@ static ts_status join(const json_t *merge, ts_str *out)
 }
 
 /* The first merge that makes a piece counts: later ones of other halves have the same text. */
-static ts_status score(ts_gguf_put *p, const ts_vocab *ids)
+static ts_status score(ts_gguf_tok_put *p, const ts_vocab *ids)
 {
     const json_t *merges = json_object_get(json_object_get(p->json, "model"), "merges");
     ts_str work = { 0 };
@@ -96,7 +95,7 @@ static ts_status score(ts_gguf_put *p, const ts_vocab *ids)
     return st;
 }
 
-static ts_status from_json(ts_gguf_put *p)
+static ts_status from_json(ts_gguf_tok_put *p)
 {
     ts_vocab ids = { 0 };
     ts_status st = take_vocab(p, &ids);
@@ -108,17 +107,17 @@ static ts_status from_json(ts_gguf_put *p)
 
 /* ---- tokenizer.model ---- */
 
-/* What the user named for the model stands among the pieces as it is; llama.cpp knows it by being added, too. */
+/* Symbols of the user are told by being added tokens too, as llama.cpp's converter has it. */
 static int32_t type_of(const TsSp__ModelProto__SentencePiece *s)
 {
     return s->type == TS_GGUF_USER ? TS_GGUF_NORMAL : s->type;
 }
 
-static ts_status from_model(ts_gguf_put *p, const TsSp__ModelProto *m)
+static ts_status from_model(ts_gguf_tok_put *p, const TsSp__ModelProto *m)
 {
     for (size_t i = 0; i < m->n_pieces; i++) {
         const TsSp__ModelProto__SentencePiece *s = m->pieces[i];
-        ts_gguf_token *t = ts_gguf_put_place(p, (double)i);
+        ts_gguf_token *t = ts_gguf_tok_place(p, (double)i);
         if (t)
             *t = (ts_gguf_token){ .s = s->piece.data ? (const char *)s->piece.data : "", .n = s->piece.len,
                                   .score = s->score, .type = type_of(s) };
@@ -127,7 +126,7 @@ static ts_status from_model(ts_gguf_put *p, const TsSp__ModelProto *m)
     return put_all(p, p->json ? has_prefix(p->json) : prefix);
 }
 
-ts_status ts_gguf_put_pieces(ts_gguf_put *p, const ts_str *model)
+ts_status ts_gguf_tok_put_pieces(ts_gguf_tok_put *p, const ts_str *model)
 {
     TS_TRY(ts_gguf_add_text(p->out, "tokenizer.ggml.model", "llama", 5));
     TS_TRY(ts_gguf_add_text(p->out, "tokenizer.ggml.pre", "default", 7));

@@ -1,6 +1,6 @@
 /* Which tokens begin, end and fill, whether they are put around a text, and the chat template: of tokenizer_config.json and
  * tokenizer.json, then config.json, as the package gguf finds them (SpecialVocab). */
-#include "text/gguf/gguf_put.h"
+#include "text/gguf/gguf_put_parts.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -26,7 +26,7 @@ static const char *text_of(const json_t *o, const char *word)
 
 /* ---- ids ---- */
 
-static int64_t added_id(const ts_gguf_put *p, const char *text)
+static int64_t added_id(const ts_gguf_tok_put *p, const char *text)
 {
     size_t i;
     json_t *t;
@@ -38,7 +38,7 @@ static int64_t added_id(const ts_gguf_put *p, const char *text)
     return -1;
 }
 
-static int64_t id_of(const ts_gguf_put *p, const char *word)
+static int64_t id_of(const ts_gguf_tok_put *p, const char *word)
 {
     char key[32];
     const int64_t id = added_id(p, text_of(p->settings, word));
@@ -56,7 +56,7 @@ static const char *special_at(const json_t *single, size_t i)
     return json_string_value(json_object_get(json_object_get(json_array_get(single, i), "SpecialToken"), "id"));
 }
 
-static void take_step(const ts_gguf_put *p, const json_t *step, int added[ROLES])
+static void take_step(const ts_gguf_tok_put *p, const json_t *step, int added[ROLES])
 {
     const char *type = json_string_value(json_object_get(step, "type"));
     const json_t *single = json_object_get(step, "single");
@@ -75,7 +75,7 @@ static void take_step(const ts_gguf_put *p, const json_t *step, int added[ROLES]
     }
 }
 
-static ts_status put_added(const ts_gguf_put *p)
+static ts_status put_added(const ts_gguf_tok_put *p)
 {
     static const char *const keys[ROLES] = { [BOS] = "tokenizer.ggml.add_bos_token", [EOS] = "tokenizer.ggml.add_eos_token",
                                              [SEP] = "tokenizer.ggml.add_sep_token" };
@@ -100,7 +100,7 @@ static ts_status put_added(const ts_gguf_put *p)
 
 /* ---- chat template ---- */
 
-static ts_status put_named(const ts_gguf_put *p, const json_t *list)
+static ts_status put_named(const ts_gguf_tok_put *p, const json_t *list)
 {
     char key[128];
     size_t i;
@@ -117,7 +117,7 @@ static ts_status put_named(const ts_gguf_put *p, const json_t *list)
     return TS_OK;
 }
 
-static ts_status put_template(const ts_gguf_put *p)
+static ts_status put_template(const ts_gguf_tok_put *p)
 {
     const json_t *said = json_object_get(p->settings, "chat_template");
     const ts_side_file *f = ts_side_files_find(p->o->files, "chat_template.jinja");
@@ -128,7 +128,7 @@ static ts_status put_template(const ts_gguf_put *p)
     return f ? ts_gguf_add_text(p->out, "tokenizer.chat_template", ts_str_text(&f->text), f->text.len) : TS_OK;
 }
 
-ts_status ts_gguf_put_roles(const ts_gguf_put *p)
+ts_status ts_gguf_tok_put_roles(const ts_gguf_tok_put *p)
 {
     for (int r = 0; r < ROLES; r++) {
         char key[48];

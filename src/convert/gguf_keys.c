@@ -2,7 +2,7 @@
  * architecture. */
 #include "convert/gguf.h"
 
-#include "base/log.h"
+#include "base/file.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -182,6 +182,8 @@ static ts_status put_general(ts_gguf_plan *p)
     size_t n = strlen(path);
     while (n > 1 && path[n - 1] == '/')
         n--;
+    if (n > 5 && ts_path_ends(path, ".gguf"))
+        n -= 5;
     for (slash = path + n; slash > path && slash[-1] != '/';)
         slash--;
     TS_TRY(ts_gguf_add_text(&p->keys, "general.architecture", p->model->arch, strlen(p->model->arch)));

@@ -134,6 +134,16 @@ static ts_status find_model(ts_gguf_plan *p)
     return st;
 }
 
+/* llama.cpp's models with experts have them in every layer. */
+static ts_status check_layers(const ts_gguf_plan *p)
+{
+    for (int64_t i = 0; p->a->n_experts && i < p->a->n_layers; i++)
+        if (!ts_has_experts(&p->a->layer[i]))
+            return ts_error(TS_ERR_USER, "%s: layer %lld has no experts, others have: GGUF files of the architecture %s cannot say "
+                            "so, expected experts in all layers", p->m->path, (long long)i, p->model->arch);
+    return TS_OK;
+}
+
 static ts_status put_tokenizer(ts_gguf_plan *p)
 {
     const ts_gguf_put_options o = { .path = p->m->path, .files = p->m->source.files, .config = p->m->config, .rows = p->a->vocab,
@@ -144,6 +154,7 @@ static ts_status put_tokenizer(ts_gguf_plan *p)
 static ts_status make_plan(const ts_convert_options *o, ts_gguf_plan *p)
 {
     TS_TRY(find_model(p));
+    TS_TRY(check_layers(p));
     TS_TRY(ts_gguf_plan_tensors(p));
     TS_TRY(ts_gguf_plan_types(p, o->outtype));
     TS_TRY(ts_gguf_plan_keys(p));

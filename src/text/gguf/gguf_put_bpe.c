@@ -1,6 +1,6 @@
 /* Byte-level BPE. How words are cut has names in GGUF files, which are found by what tokenizer.json does: llama.cpp's
  * converter knows tokenizers by a digest of the ids of one text, so those of known models alone. */
-#include "text/gguf/gguf_put_parts.h"
+#include "text/gguf/gguf_tokens.h"
 
 #include <string.h>
 

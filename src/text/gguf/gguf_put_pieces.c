@@ -1,6 +1,6 @@
 /* SentencePiece's BPE: from its own file, or from a tokenizer.json of the same kind, whose merges say in which order pieces
  * are made: llama.cpp joins what has the highest score first. */
-#include "text/gguf/gguf_put_parts.h"
+#include "text/gguf/gguf_tokens.h"
 #include "text/vocab.h"
 #include "sentencepiece.pb-c.h"
 

@@ -1,6 +1,6 @@
 /* Which tokens begin, end and fill, whether they are put around a text, and the chat template: of tokenizer_config.json and
  * tokenizer.json, then config.json, as the package gguf finds them (SpecialVocab). */
-#include "text/gguf/gguf_put_parts.h"
+#include "text/gguf/gguf_tokens.h"
 
 #include <math.h>
 #include <stdio.h>

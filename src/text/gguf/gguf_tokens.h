@@ -1,8 +1,18 @@
-/* What the writers of both kinds of tokenizers share (text/gguf/gguf_put.h). */
-#ifndef TS_TEXT_GGUF_GGUF_PUT_PARTS_H
-#define TS_TEXT_GGUF_GGUF_PUT_PARTS_H
-#include "text/gguf/gguf_put.h"
+/* What the writers of both kinds of tokenizers (text/gguf/gguf_put.h) share. */
+#ifndef TS_TEXT_GGUF_GGUF_TOKENS_H
+#define TS_TEXT_GGUF_GGUF_TOKENS_H
+#include "base/json.h"
+#include "io/gguf/write.h"
+#include "io/side_files.h"
 #include "text/gguf/gguf_vocab.h"
+
+typedef struct ts_gguf_put_options {
+    const char *path;          /* of the folder, for messages */
+    const ts_side_files *files;
+    const json_t *config;      /* config.json: ids that the tokenizer's own files do not say */
+    int64_t rows;              /* of the model: tokens are as many */
+    bool no_prefix;            /* llama.cpp is to put no blank before a text, whatever the files say (Gemma) */
+} ts_gguf_put_options;
 
 typedef struct ts_gguf_token {
     const char *s; /* NULL: there is none of this number */
@@ -27,6 +37,6 @@ ts_status ts_gguf_tok_put_bpe(ts_gguf_tok_put *p) TS_NODISCARD;
 ts_status ts_gguf_tok_put_pieces(ts_gguf_tok_put *p, const ts_str *model) TS_NODISCARD;
 /* gguf_put_roles.c: ids, what is put around a text, the chat template. */
 ts_status ts_gguf_tok_put_roles(const ts_gguf_tok_put *p) TS_NODISCARD;
-/* gguf_put.c: added tokens over those of the vocabulary, then all of them as keys. */
+/* Added tokens over those of the vocabulary, then all of them as keys. */
 ts_status ts_gguf_tok_put_tokens(ts_gguf_tok_put *p, bool scored) TS_NODISCARD;
 #endif

@@ -1,7 +1,9 @@
 /* Hugging Face folders. */
+#include "base/file.h"
 #include "base/json.h"
 #include "convert/nf4.h"
 #include "model/weights_bnb.h"
+#include "train/model_files.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -366,10 +368,9 @@ static ts_status write_source(const ts_convert_options *o, const ts_convert_mode
     return st;
 }
 
-static ts_status write_hf(const ts_convert_options *o, ts_convert_model *m, ts_convert_result *r)
+static ts_status write_folder(const ts_convert_options *o, ts_convert_model *m)
 {
     copy c = { .o = o, .m = m };
-    (void)r;
     TS_TRY(ts_convert_shard_bytes(o, &c.shard_bytes));
     if (m->tensors)
         return write_copy(&c);
@@ -382,4 +383,43 @@ static ts_status write_hf(const ts_convert_options *o, ts_convert_model *m, ts_c
     return write_source(o, m, &w);
 }
 
-const ts_convert_writer ts_convert_hf_writer = { "hf", write_hf };
+/* What stands in the folder now. */
+static ts_status describe(const ts_convert_options *o, ts_convert_result *r)
+{
+    ts_str path = { 0 };
+    json_t *config = NULL;
+    ts_st_dir *dir = NULL;
+    ts_status st = ts_path_join(&path, o->save_dir, "config.json");
+    if (st == TS_OK)
+        st = ts_json_read(path.s, &config);
+    if (st == TS_OK)
+        st = ts_st_dir_open(o->save_dir, NULL, &dir);
+    if (st == TS_OK) {
+        const char *name = json_string_value(json_array_get(json_object_get(config, "architectures"), 0));
+        snprintf(r->architecture, sizeof r->architecture, "%s", name ? name : "");
+        r->tensors = ts_st_dir_count(dir);
+        r->bytes = (int64_t)ts_st_dir_bytes(dir);
+    }
+    ts_st_dir_destroy(&dir);
+    json_decref(config);
+    ts_str_deinit(&path);
+    return st;
+}
+
+static ts_status check_place(const ts_convert_options *o)
+{
+    if (!o->save_dir)
+        return ts_error(TS_ERR_USER, "--save-dir is missing");
+    if (o->outtype != TS_GGUF_TYPE_AUTO)
+        return ts_error(TS_ERR_USER, "--outtype is the type of GGUF files (--outfile); that of a folder is --params-dtype");
+    TS_TRY(ts_weights_may_save(o->save_dir, "--save-dir"));
+    return ts_model_folder_apart(o->save_dir, "--save-dir", o->load_dir, "--load-dir");
+}
+
+static ts_status write_hf(const ts_convert_options *o, ts_convert_model *m, ts_convert_result *r)
+{
+    TS_TRY(write_folder(o, m));
+    return describe(o, r);
+}
+
+const ts_convert_writer ts_convert_hf_writer = { "hf", check_place, write_hf };

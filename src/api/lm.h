@@ -29,6 +29,7 @@ extern const ts_option ts_lm_batch_rows[];
 extern const size_t ts_lm_batch_count;
 
 struct ts_lm {
+    int local_rank, local_size; /* among the processes of this host; 0, 0: alone */
     ts_runtime_options rt;
     ts_text_options to;
     ts_lm_options o;

@@ -18,7 +18,7 @@ typedef struct call {
 struct ts_worker {
     ts_lm *lm;
     ts_worker_options o;
-    ts_batch *batch;             /* the thread's */
+    ts_scheduler *batch;             /* the thread's */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t work;         /* there is something to do */
@@ -27,7 +27,7 @@ struct ts_worker {
     call *calls;
     call **last_call;
     int64_t n_new;               /* texts that are not in the batch yet */
-    ts_batch_figures figures;
+    ts_scheduler_figures figures;
     bool is_stopping, has_thread;
 };
 
@@ -97,7 +97,7 @@ static ts_status on_token(void *ctx, const ts_choice *c, bool *stop)
     const double now = ts_now();
     ts_worker_lock(x->worker);
     if (!x->n)
-        x->reused = ts_batch_reused(x->in_batch), x->first = now;
+        x->reused = ts_scheduler_reused(x->in_batch), x->first = now;
     x->last = now;
     const ts_status st = add_token(x, c);
     *stop = x->detok.is_stopped;
@@ -139,13 +139,13 @@ static void sort_out(ts_worker *w, ts_writing *x)
     }
     if (x->is_cancelled) {
         if (x->in_batch)
-            ts_batch_cancel(w->batch, x->in_batch);
+            ts_scheduler_cancel(w->batch, x->in_batch);
         end(x, TS_ERR_INTERRUPTED, false, "the request was given up");
         return;
     }
-    const ts_batch_request r = { .prompt = x->prompt, .n_prompt = x->n_prompt, .max_new = x->max_new,
+    const ts_scheduler_request r = { .prompt = x->prompt, .n_prompt = x->n_prompt, .max_new = x->max_new,
                                  .choice = x->choice, .ctx = x, .token = on_token, .done = on_done };
-    const ts_status st = ts_batch_add(w->batch, &r, &x->in_batch);
+    const ts_status st = ts_scheduler_add(w->batch, &r, &x->in_batch);
     if (st != TS_OK)
         end(x, st, false, ts_error_message());
 }
@@ -160,7 +160,7 @@ static void sort_all(ts_worker *w)
     }
     w->last = &w->first;
     w->n_new = 0;
-    w->figures = ts_batch_look(w->batch);
+    w->figures = ts_scheduler_look(w->batch);
 }
 
 /* Unlocked while it runs. */
@@ -185,17 +185,17 @@ static void *work(void *ctx)
     ts_worker *w = ctx;
     ts_worker_lock(w);
     for (;;) {
-        while (!w->is_stopping && !w->first && !w->calls && ts_batch_is_idle(w->batch))
+        while (!w->is_stopping && !w->first && !w->calls && ts_scheduler_is_idle(w->batch))
             pthread_cond_wait(&w->work, &w->lock);
         sort_all(w);
         make_call(w);
         if (w->is_stopping)
             break;
         ts_worker_unlock(w);
-        if (ts_batch_step(w->batch) != TS_OK)
+        if (ts_scheduler_step(w->batch) != TS_OK)
             ts_log(TS_LOG_ERROR, "%s", ts_error_message());
         ts_worker_lock(w);
-        w->figures = ts_batch_look(w->batch);
+        w->figures = ts_scheduler_look(w->batch);
     }
     ts_worker_unlock(w);
     return NULL;
@@ -217,7 +217,8 @@ ts_status ts_worker_write(ts_worker *w, ts_writing *const *texts, size_t n, bool
 {
     const double now = ts_now();
     ts_worker_lock(w);
-    *taken = (int64_t)n <= w->o.queue - w->figures.waiting - w->n_new;
+    const int64_t there = w->figures.waiting + w->figures.writing + w->n_new;
+    *taken = (int64_t)n <= w->o.queue + w->o.batch.texts - there;
     for (size_t i = 0; *taken && i < n; i++) {
         ts_writing *x = texts[i];
         x->worker = w;
@@ -285,7 +286,7 @@ ts_status ts_worker_start(ts_lm *lm, const ts_worker_options *o, ts_worker **out
     pthread_mutex_init(&w->lock, NULL);
     ts_status st = make_cond(&w->work);
     if (st == TS_OK)
-        st = ts_batch_create(lm->model.decoder, &o->batch, &w->batch);
+        st = ts_scheduler_create(lm->model.decoder, &o->batch, &w->batch);
     if (st == TS_OK && pthread_create(&w->thread, NULL, work, w))
         st = ts_error(TS_ERR_RUN, "no thread can be made for the model");
     w->has_thread = st == TS_OK;
@@ -308,7 +309,7 @@ void ts_worker_stop(ts_worker **worker)
         ts_worker_unlock(w);
         pthread_join(w->thread, NULL);
     }
-    ts_batch_destroy(&w->batch);
+    ts_scheduler_destroy(&w->batch);
     pthread_cond_destroy(&w->work);
     pthread_mutex_destroy(&w->lock);
     ts_free(worker);

@@ -1,10 +1,10 @@
 /* The thread that runs the model, and what others hand to it: texts to write, which join and leave a batch
- * (infer/batch.h), and calls that need the model for themselves. Any thread may ask; all that the two sides share is
+ * (infer/scheduler.h), and calls that need the model for themselves. Any thread may ask; all that the two sides share is
  * under one lock. */
 #ifndef TS_SERVE_WORKER_H
 #define TS_SERVE_WORKER_H
 #include "api/lm.h"
-#include "infer/batch.h"
+#include "infer/scheduler.h"
 #include "infer/detok.h"
 
 #include <pthread.h>
@@ -40,14 +40,14 @@ typedef struct ts_writing {
 
     ts_worker *worker;           /* the rest is the worker's own */
     ts_detok detok;
-    ts_batch_text *in_batch;
+    ts_scheduled *in_batch;
     struct ts_writing *next;
     bool is_queued, is_cancelled;
 } ts_writing;
 void ts_writing_deinit(ts_writing *w);
 
 typedef struct ts_worker_options {
-    ts_batch_options batch;
+    ts_scheduler_options batch;
     int64_t queue;               /* texts that may wait for their turn */
 } ts_worker_options;
 
@@ -71,7 +71,7 @@ typedef ts_status ts_worker_fn(void *ctx, ts_lm *lm);
 ts_status ts_worker_call(ts_worker *w, ts_worker_fn *fn, void *ctx) TS_NODISCARD;
 
 typedef struct ts_worker_figures {
-    ts_batch_figures batch;
+    ts_scheduler_figures batch;
     int64_t queued;              /* texts that wait, in the batch's queue or before it */
 } ts_worker_figures;
 ts_worker_figures ts_worker_look(ts_worker *w);

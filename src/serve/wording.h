@@ -1,35 +1,35 @@
 /* Text to ids and back for many threads at once, by the tokenizer and the chat template of a model. */
-#ifndef TS_SERVE_TEXTS_H
-#define TS_SERVE_TEXTS_H
+#ifndef TS_SERVE_WORDING_H
+#define TS_SERVE_WORDING_H
 #include "api/lm.h"
 #include "serve/refusal.h"
 #include "text/chat/template.h"
 
 #include <pthread.h>
 
-typedef struct ts_texts_work ts_texts_work;
+typedef struct ts_wording_work ts_wording_work;
 
 /* Read-only but for the list of work spaces, which has its lock. */
-typedef struct ts_texts {
+typedef struct ts_wording {
     const ts_text_tokenizer *tok;
     int64_t vocab;               /* the model's: ids are below it */
     ts_chat_template chat;
     bool has_text, has_chat;
     pthread_mutex_t lock;
-    ts_texts_work *spare;
-} ts_texts;
+    ts_wording_work *spare;
+} ts_wording;
 
 /* The lm is borrowed, with its tokenizer found. template: a file in place of the folder's; NULL: that. A folder without
  * one is fine. */
-ts_status ts_texts_open(const ts_lm *lm, const char *template, ts_texts *out) TS_NODISCARD;
-void ts_texts_close(ts_texts *t);
+ts_status ts_wording_open(const ts_lm *lm, const char *template, ts_wording *out) TS_NODISCARD;
+void ts_wording_close(ts_wording *t);
 
-/* Appends the ids of a text, as `tessera infer` reads a prompt. */
-ts_status ts_texts_encode(ts_texts *t, const char *text, size_t n, ts_ids *out, ts_refusal *r) TS_NODISCARD;
+/* Appends the ids of a text: with what the tokenizer puts around one, as `tessera infer` reads a prompt, or alone. */
+ts_status ts_wording_encode(ts_wording *t, const char *text, size_t n, bool special, ts_ids *out, ts_refusal *r) TS_NODISCARD;
 /* A request's messages, with its tools and chat_template_kwargs, as the prompt of an answer. */
-ts_status ts_texts_chat(ts_texts *t, const json_t *body, ts_ids *out, ts_refusal *r) TS_NODISCARD;
+ts_status ts_wording_chat(ts_wording *t, const json_t *body, ts_ids *out, ts_refusal *r) TS_NODISCARD;
 /* Whether the request's tools are shown to the model. */
-bool ts_texts_has_tools(const json_t *body);
+bool ts_wording_has_tools(const json_t *body);
 /* Adds the text that a token adds behind another one (before: -1: behind none), special tokens too. */
-ts_status ts_texts_token(const ts_texts *t, int32_t before, int32_t id, ts_str *out) TS_NODISCARD;
+ts_status ts_wording_token(const ts_wording *t, int32_t before, int32_t id, ts_str *out) TS_NODISCARD;
 #endif

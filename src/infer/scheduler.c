@@ -1,4 +1,4 @@
-#include "infer/batch.h"
+#include "infer/scheduler.h"
 
 #include "infer/pages.h"
 
@@ -6,8 +6,8 @@
 
 enum { FIRST_PAGES = 64 };
 
-struct ts_batch_text {
-    ts_batch_request r;
+struct ts_scheduled {
+    ts_scheduler_request r;
     int64_t number;              /* texts in the order in which they came */
     int32_t *ids;                /* [n]: the prompt, and the answer so far */
     size_t cap_ids;
@@ -19,22 +19,22 @@ struct ts_batch_text {
     int64_t reused;
     bool shares;                 /* its pages with others */
     bool is_writing;             /* else it waits, and: */
-    ts_batch_text *next;
+    ts_scheduled *next;
 };
 
-struct ts_batch {
-    ts_batch_options o;
+struct ts_scheduler {
+    ts_scheduler_options o;
     ts_engine *engine;
     int64_t vocab, alone_above;  /* see ts_engine_alone_above */
     ts_pages *pages;             /* NULL: texts have slots, at[i] has slot i */
     int64_t most_pages;
-    ts_batch_text **at;          /* [o.texts] that are written, [n] of them */
+    ts_scheduled **at;          /* [o.texts] that are written, [n] of them */
     int64_t n;
-    ts_batch_text *first, *last; /* that wait */
+    ts_scheduled *first, *last; /* that wait */
     int64_t number;
     ts_engine_stretch *stretch;  /* [o.texts] of the pass at hand */
     ts_chooser chooser;
-    ts_batch_figures f;
+    ts_scheduler_figures f;
 };
 
 /* ---- pages of a text ---- */
@@ -42,7 +42,7 @@ struct ts_batch {
 static int64_t pages_for(int64_t tokens) { return (tokens + TS_ENGINE_PAGE - 1) >> TS_ENGINE_PAGE_BITS; }
 
 /* The last ones first, so that what many texts may begin with is given away last. */
-static void give_back(ts_batch *b, ts_batch_text *t)
+static void give_back(ts_scheduler *b, ts_scheduled *t)
 {
     while (t->n_pages > 0)
         ts_pages_release(b->pages, t->pages[--t->n_pages]);
@@ -50,7 +50,7 @@ static void give_back(ts_batch *b, ts_batch_text *t)
 }
 
 /* More pages, by doubling, as long as there may be more. */
-static ts_status grow(ts_batch *b)
+static ts_status grow(ts_scheduler *b)
 {
     const int64_t now = ts_pages_count(b->pages), twice = now ? 2 * now : FIRST_PAGES;
     const int64_t pages = twice < b->most_pages ? twice : b->most_pages;
@@ -63,7 +63,7 @@ static ts_status grow(ts_batch *b)
     return ts_pages_grow(b->pages, pages);
 }
 
-static ts_status take_page(ts_batch *b, int32_t *page, bool *got)
+static ts_status take_page(ts_scheduler *b, int32_t *page, bool *got)
 {
     *got = ts_pages_take(b->pages, page);
     if (*got || ts_pages_count(b->pages) >= b->most_pages)
@@ -73,16 +73,16 @@ static ts_status take_page(ts_batch *b, int32_t *page, bool *got)
     return TS_OK;
 }
 
-static ts_batch_text *newest(const ts_batch *b)
+static ts_scheduled *newest(const ts_scheduler *b)
 {
-    ts_batch_text *t = b->at[0];
+    ts_scheduled *t = b->at[0];
     for (int64_t i = 1; i < b->n; i++)
         t = b->at[i]->number > t->number ? b->at[i] : t;
     return t;
 }
 
 /* Out of those that are written; the last one takes its place. */
-static void take_out(ts_batch *b, ts_batch_text *t)
+static void take_out(ts_scheduler *b, ts_scheduled *t)
 {
     int64_t i = 0;
     while (b->at[i] != t)
@@ -96,7 +96,7 @@ static void take_out(ts_batch *b, ts_batch_text *t)
 }
 
 /* To the head of the queue, without pages. */
-static void preempt(ts_batch *b, ts_batch_text *t)
+static void preempt(ts_scheduler *b, ts_scheduled *t)
 {
     take_out(b, t);
     t->prompt = t->r.n_prompt;
@@ -108,7 +108,7 @@ static void preempt(ts_batch *b, ts_batch_text *t)
 }
 
 /* Pages for so many tokens of the text, where others may have to go for them; *got false: it went itself. */
-static ts_status need_pages(ts_batch *b, ts_batch_text *t, int64_t tokens, bool *got)
+static ts_status need_pages(ts_scheduler *b, ts_scheduled *t, int64_t tokens, bool *got)
 {
     *got = true;
     while (t->n_pages < pages_for(tokens)) {
@@ -119,7 +119,7 @@ static ts_status need_pages(ts_batch *b, ts_batch_text *t, int64_t tokens, bool 
             t->n_pages++;
             continue;
         }
-        ts_batch_text *goes = newest(b);
+        ts_scheduled *goes = newest(b);
         if (b->n == 1)
             return ts_error(TS_ERR_NOMEM, "there is no memory for the keys and values of %lld tokens", (long long)tokens);
         preempt(b, goes);
@@ -133,24 +133,24 @@ static ts_status need_pages(ts_batch *b, ts_batch_text *t, int64_t tokens, bool 
 
 /* ---- texts come and go ---- */
 
-static void destroy_text(ts_batch_text *t)
+static void destroy_text(ts_scheduled *t)
 {
     ts_free(&t->ids);
     ts_free(&t->pages);
     ts_free(&t);
 }
 
-static void finish(ts_batch *b, ts_batch_text *t, ts_status st, bool is_stopped)
+static void finish(ts_scheduler *b, ts_scheduled *t, ts_status st, bool is_stopped)
 {
-    const ts_batch_request r = t->r;
+    const ts_scheduler_request r = t->r;
     take_out(b, t);
     destroy_text(t);
     r.done(r.ctx, st, is_stopped);
 }
 
-ts_status ts_batch_add(ts_batch *b, const ts_batch_request *r, ts_batch_text **out)
+ts_status ts_scheduler_add(ts_scheduler *b, const ts_scheduler_request *r, ts_scheduled **out)
 {
-    ts_batch_text *t;
+    ts_scheduled *t;
     TS_ASSERT(r->n_prompt >= 1 && r->max_new >= 1, "a text of %lld and %lld tokens", (long long)r->n_prompt,
               (long long)r->max_new);
     TS_TRY(ts_alloc(&t, 1, sizeof *t));
@@ -170,12 +170,12 @@ ts_status ts_batch_add(ts_batch *b, const ts_batch_request *r, ts_batch_text **o
     return TS_OK;
 }
 
-void ts_batch_cancel(ts_batch *b, ts_batch_text *t)
+void ts_scheduler_cancel(ts_scheduler *b, ts_scheduled *t)
 {
     if (t->is_writing) {
         take_out(b, t);
     } else {
-        ts_batch_text **at = &b->first, *before = NULL;
+        ts_scheduled **at = &b->first, *before = NULL;
         for (; *at != t; at = &(*at)->next)
             before = *at;
         *at = t->next;
@@ -185,12 +185,12 @@ void ts_batch_cancel(ts_batch *b, ts_batch_text *t)
     destroy_text(t);
 }
 
-int64_t ts_batch_reused(const ts_batch_text *t) { return t->reused; }
+int64_t ts_scheduler_reused(const ts_scheduled *t) { return t->reused; }
 
 /* The head of the queue joins. */
-static ts_batch_text *join(ts_batch *b)
+static ts_scheduled *join(ts_scheduler *b)
 {
-    ts_batch_text *t = b->first;
+    ts_scheduled *t = b->first;
     b->first = t->next;
     b->last = b->first ? b->last : NULL;
     t->next = NULL;
@@ -201,7 +201,7 @@ static ts_batch_text *join(ts_batch *b)
 }
 
 /* Pages that prompts at work still want. */
-static int64_t promised(const ts_batch *b)
+static int64_t promised(const ts_scheduler *b)
 {
     int64_t n = 0;
     for (int64_t i = 0; i < b->n; i++) {
@@ -213,7 +213,7 @@ static int64_t promised(const ts_batch *b)
 
 /* What of its prompt is there already. The last token of a prompt has to go in whatever there is: its logits are
  * wanted. */
-static ts_status find_beginning(ts_batch *b, ts_batch_text *t)
+static ts_status find_beginning(ts_scheduler *b, ts_scheduled *t)
 {
     const int64_t most = (t->r.n_prompt - 1) >> TS_ENGINE_PAGE_BITS;
     t->shares = b->o.reuse && t->r.n_prompt <= b->alone_above;
@@ -227,13 +227,13 @@ static ts_status find_beginning(ts_batch *b, ts_batch_text *t)
     return TS_OK;
 }
 
-static ts_status admit(ts_batch *b)
+static ts_status admit(ts_scheduler *b)
 {
     while (b->n < b->o.texts && b->first) {
         const int64_t room = ts_pages_free(b->pages) + b->most_pages - ts_pages_count(b->pages) - promised(b);
         if (b->n > 0 && pages_for(b->first->n + 1) > room)
             return TS_OK;
-        ts_batch_text *t = join(b);
+        ts_scheduled *t = join(b);
         const ts_status st = find_beginning(b, t);
         if (st != TS_OK)
             finish(b, t, st, false);
@@ -251,7 +251,7 @@ static bool is_eos(const ts_sampling *s, int32_t id)
     return false;
 }
 
-static ts_status next_token(ts_batch *b, ts_batch_text *t, const float *logits, bool *stop, bool *ended)
+static ts_status next_token(ts_scheduler *b, ts_scheduled *t, const float *logits, bool *stop, bool *ended)
 {
     ts_choice c;
     TS_TRY(ts_choose(&b->chooser, &t->r.choice, logits, b->vocab, t->ids, t->n, t->r.n_prompt, &c));
@@ -265,7 +265,7 @@ static ts_status next_token(ts_batch *b, ts_batch_text *t, const float *logits, 
 }
 
 /* What follows a pass: the next token, where the text does not have it from before it made room. */
-static void go_on(ts_batch *b, ts_batch_text *t, const float *logits)
+static void go_on(ts_scheduler *b, ts_scheduled *t, const float *logits)
 {
     bool stop = false, ended = false;
     if (t->there < t->n)
@@ -278,7 +278,7 @@ static void go_on(ts_batch *b, ts_batch_text *t, const float *logits)
 /* ---- in pages ---- */
 
 /* Full pages of the prompt are kept for others. */
-static void keep_pages(ts_batch *b, ts_batch_text *t)
+static void keep_pages(ts_scheduler *b, ts_scheduled *t)
 {
     const int64_t upto = t->there < t->r.n_prompt ? t->there : t->r.n_prompt;
     for (; t->shares && t->prompt == t->r.n_prompt && (t->kept + 1) * TS_ENGINE_PAGE <= upto; t->kept++)
@@ -286,12 +286,12 @@ static void keep_pages(ts_batch *b, ts_batch_text *t)
 }
 
 /* One pass for list [n], some tokens each. */
-static ts_status run_list(ts_batch *b, ts_batch_text *const *list, const int64_t *tokens, int64_t n, bool is_prompt)
+static ts_status run_list(ts_scheduler *b, ts_scheduled *const *list, const int64_t *tokens, int64_t n, bool is_prompt)
 {
     ts_logits z;
     bool wanted = false;
     for (int64_t i = 0; i < n; i++) {
-        const ts_batch_text *t = list[i];
+        const ts_scheduled *t = list[i];
         b->stretch[i] = (ts_engine_stretch){ t->ids, t->there, tokens[i], t->pages, t->n_pages };
         wanted = wanted || t->there + tokens[i] == t->n;
     }
@@ -306,11 +306,11 @@ static ts_status run_list(ts_batch *b, ts_batch_text *const *list, const int64_t
 }
 
 /* Of those that are written, by age: prompts that are not in yet, or texts that want their next token. */
-static int64_t list_by_age(const ts_batch *b, bool is_prompt, ts_batch_text **list)
+static int64_t list_by_age(const ts_scheduler *b, bool is_prompt, ts_scheduled **list)
 {
     int64_t n = 0;
     for (int64_t i = 0; i < b->n; i++) {
-        ts_batch_text *t = b->at[i];
+        ts_scheduled *t = b->at[i];
         int64_t to = n;
         if ((t->there < t->prompt) != is_prompt)
             continue;
@@ -323,15 +323,15 @@ static int64_t list_by_age(const ts_batch *b, bool is_prompt, ts_batch_text **li
 }
 
 /* How many tokens of its prompt are next; a prompt whose angles depend on its length goes in whole. */
-static int64_t prompt_tokens(const ts_batch *b, const ts_batch_text *t, int64_t budget)
+static int64_t prompt_tokens(const ts_scheduler *b, const ts_scheduled *t, int64_t budget)
 {
     const int64_t left = t->prompt - t->there;
     return t->prompt > b->alone_above || left < budget ? left : budget;
 }
 
-static ts_status put_prompts(ts_batch *b)
+static ts_status put_prompts(ts_scheduler *b)
 {
-    ts_batch_text *list[TS_ENGINE_MOST_SLOTS];
+    ts_scheduled *list[TS_ENGINE_MOST_SLOTS];
     int64_t tokens[TS_ENGINE_MOST_SLOTS], budget = b->o.step_tokens, n = 0;
     ts_prompt shape[TS_ENGINE_MOST_SLOTS];
     const int64_t all = list_by_age(b, true, list);
@@ -352,7 +352,7 @@ static ts_status put_prompts(ts_batch *b)
 }
 
 /* A text whose angles all change with its next token goes in again as a prompt. */
-static bool goes_again(ts_batch *b, ts_batch_text *t)
+static bool goes_again(ts_scheduler *b, ts_scheduled *t)
 {
     if (!ts_engine_must_refill(b->engine, t->there + 1))
         return false;
@@ -361,9 +361,9 @@ static bool goes_again(ts_batch *b, ts_batch_text *t)
     return true;
 }
 
-static ts_status write_tokens(ts_batch *b)
+static ts_status write_tokens(ts_scheduler *b)
 {
-    ts_batch_text *list[TS_ENGINE_MOST_SLOTS], *apart[TS_ENGINE_MOST_SLOTS];
+    ts_scheduled *list[TS_ENGINE_MOST_SLOTS], *apart[TS_ENGINE_MOST_SLOTS];
     int64_t one[TS_ENGINE_MOST_SLOTS], n = 0, n_apart = 0;
     const int64_t all = list_by_age(b, false, list);
     for (int64_t i = 0; i < all; i++) {
@@ -386,7 +386,7 @@ static ts_status write_tokens(ts_batch *b)
     return TS_OK;
 }
 
-static ts_status step_in_pages(ts_batch *b)
+static ts_status step_in_pages(ts_scheduler *b)
 {
     TS_TRY(admit(b));
     TS_TRY(put_prompts(b));
@@ -395,16 +395,16 @@ static ts_status step_in_pages(ts_batch *b)
 
 /* ---- in slots ---- */
 
-static int64_t whole(const ts_batch_text *t) { return t->r.n_prompt + t->r.max_new; }
+static int64_t whole(const ts_scheduled *t) { return t->r.n_prompt + t->r.max_new; }
 
 /* A text whose angles depend on its length shares no pass with others. */
-static bool may_join(const ts_batch *b)
+static bool may_join(const ts_scheduler *b)
 {
     return b->n == 0 || (b->n < b->o.texts && whole(b->first) <= b->alone_above && whole(b->at[0]) <= b->alone_above);
 }
 
 /* The whole text so far into the last slot. */
-static ts_status put_whole(ts_batch *b, ts_batch_text *t)
+static ts_status put_whole(ts_scheduler *b, ts_scheduled *t)
 {
     ts_logits z;
     const ts_prompt p = { t->ids, t->n };
@@ -414,12 +414,12 @@ static ts_status put_whole(ts_batch *b, ts_batch_text *t)
     return TS_OK;
 }
 
-static ts_status step_in_slots(ts_batch *b)
+static ts_status step_in_slots(ts_scheduler *b)
 {
     int32_t last[TS_ENGINE_MOST_SLOTS];
     ts_logits z;
     if (b->first && may_join(b)) {
-        ts_batch_text *t = join(b);
+        ts_scheduled *t = join(b);
         b->f.prompt_tokens += t->n;
         TS_TRY(put_whole(b, t));
     }
@@ -439,7 +439,7 @@ static ts_status step_in_slots(ts_batch *b)
 
 /* ---- the batch ---- */
 
-static ts_status create(ts_batch *b, ts_decoder *d)
+static ts_status create(ts_scheduler *b, ts_decoder *d)
 {
     const bool has_pages = ts_engine_has_pages(d);
     b->vocab = d->arch.vocab;
@@ -451,30 +451,30 @@ static ts_status create(ts_batch *b, ts_decoder *d)
     return has_pages ? ts_pages_create(&b->pages) : TS_OK;
 }
 
-ts_status ts_batch_create(ts_decoder *d, const ts_batch_options *o, ts_batch **out)
+ts_status ts_scheduler_create(ts_decoder *d, const ts_scheduler_options *o, ts_scheduler **out)
 {
-    ts_batch *b;
+    ts_scheduler *b;
     TS_ASSERT(o->texts >= 1 && o->texts <= TS_ENGINE_MOST_SLOTS && o->step_tokens >= 1, "a batch of %lld texts",
               (long long)o->texts);
     TS_TRY(ts_alloc(&b, 1, sizeof *b));
     b->o = *o;
     const ts_status st = create(b, d);
     if (st != TS_OK)
-        ts_batch_destroy(&b);
+        ts_scheduler_destroy(&b);
     else
         *out = b;
     return st;
 }
 
-void ts_batch_destroy(ts_batch **batch)
+void ts_scheduler_destroy(ts_scheduler **batch)
 {
-    ts_batch *b = *batch;
+    ts_scheduler *b = *batch;
     if (!b)
         return;
     for (int64_t i = 0; i < b->n; i++)
         destroy_text(b->at[i]);
     while (b->first)
-        ts_batch_cancel(b, b->first);
+        ts_scheduler_cancel(b, b->first);
     ts_pages_destroy(&b->pages);
     ts_engine_destroy(&b->engine);
     ts_chooser_deinit(&b->chooser);
@@ -483,9 +483,9 @@ void ts_batch_destroy(ts_batch **batch)
     ts_free(batch);
 }
 
-bool ts_batch_is_idle(const ts_batch *b) { return !b->n && !b->first; }
+bool ts_scheduler_is_idle(const ts_scheduler *b) { return !b->n && !b->first; }
 
-ts_status ts_batch_step(ts_batch *b)
+ts_status ts_scheduler_step(ts_scheduler *b)
 {
     const ts_status st = b->pages ? step_in_pages(b) : step_in_slots(b);
     b->f.steps++;
@@ -494,9 +494,9 @@ ts_status ts_batch_step(ts_batch *b)
     return st;
 }
 
-ts_batch_figures ts_batch_look(const ts_batch *b)
+ts_scheduler_figures ts_scheduler_look(const ts_scheduler *b)
 {
-    ts_batch_figures f = b->f;
+    ts_scheduler_figures f = b->f;
     f.writing = b->n;
     if (b->pages) {
         f.tokens_room = b->most_pages << TS_ENGINE_PAGE_BITS;

@@ -1,19 +1,19 @@
-#include "serve/texts.h"
+#include "serve/wording.h"
 
 #include "base/json.h"
 
 #include <string.h>
 #include <time.h>
 
-struct ts_texts_work {
+struct ts_wording_work {
     ts_tokenizer_scratch *scratch;
     ts_jinja_text rendering;
-    ts_texts_work *next;
+    ts_wording_work *next;
 };
 
-ts_status ts_texts_open(const ts_lm *lm, const char *template, ts_texts *out)
+ts_status ts_wording_open(const ts_lm *lm, const char *template, ts_wording *out)
 {
-    ts_texts t = { .tok = &lm->tok, .vocab = lm->model.decoder->arch.vocab, .has_text = ts_lm_has_text(lm) };
+    ts_wording t = { .tok = &lm->tok, .vocab = lm->model.decoder->arch.vocab, .has_text = ts_lm_has_text(lm) };
     const char *folder = lm->model.folder;
     if (t.has_text && (template || (folder && ts_chat_template_is_in(folder)))) {
         TS_TRY(ts_chat_template_open(folder, template, NULL, &t.chat));
@@ -24,17 +24,17 @@ ts_status ts_texts_open(const ts_lm *lm, const char *template, ts_texts *out)
     return TS_OK;
 }
 
-static void destroy_work(ts_texts_work *w)
+static void destroy_work(ts_wording_work *w)
 {
     ts_tokenizer_scratch_destroy(&w->scratch);
     ts_jinja_text_deinit(&w->rendering);
     ts_free(&w);
 }
 
-void ts_texts_close(ts_texts *t)
+void ts_wording_close(ts_wording *t)
 {
     while (t->spare) {
-        ts_texts_work *w = t->spare;
+        ts_wording_work *w = t->spare;
         t->spare = w->next;
         destroy_work(w);
     }
@@ -45,10 +45,10 @@ void ts_texts_close(ts_texts *t)
 
 /* ---- work spaces: as many as threads ever were at work at once ---- */
 
-static ts_status borrow(ts_texts *t, ts_texts_work **out)
+static ts_status borrow(ts_wording *t, ts_wording_work **out)
 {
     pthread_mutex_lock(&t->lock);
-    ts_texts_work *w = t->spare;
+    ts_wording_work *w = t->spare;
     t->spare = w ? w->next : NULL;
     pthread_mutex_unlock(&t->lock);
     if (!w) {
@@ -63,7 +63,7 @@ static ts_status borrow(ts_texts *t, ts_texts_work **out)
     return TS_OK;
 }
 
-static void hand_back(ts_texts *t, ts_texts_work *w)
+static void hand_back(ts_wording *t, ts_wording_work *w)
 {
     pthread_mutex_lock(&t->lock);
     w->next = t->spare;
@@ -73,7 +73,7 @@ static void hand_back(ts_texts *t, ts_texts_work *w)
 
 /* ---- text ---- */
 
-static ts_status check_ids(const ts_texts *t, const ts_ids *ids)
+static ts_status check_ids(const ts_wording *t, const ts_ids *ids)
 {
     for (size_t i = 0; i < ids->n; i++)
         if (ids->v[i] < 0 || ids->v[i] >= t->vocab)
@@ -82,22 +82,23 @@ static ts_status check_ids(const ts_texts *t, const ts_ids *ids)
     return TS_OK;
 }
 
-static ts_status need_text(const ts_texts *t, ts_refusal *r)
+static ts_status need_text(const ts_wording *t, ts_refusal *r)
 {
     return t->has_text ? TS_OK : ts_refuse(r, 400, NULL, "no_tokenizer", "the model has no tokenizer: give token ids");
 }
 
-ts_status ts_texts_encode(ts_texts *t, const char *text, size_t n, ts_ids *out, ts_refusal *r)
+ts_status ts_wording_encode(ts_wording *t, const char *text, size_t n, bool special, ts_ids *out, ts_refusal *r)
 {
-    ts_texts_work *w;
+    ts_wording_work *w;
     TS_TRY(need_text(t, r));
     TS_TRY(borrow(t, &w));
-    ts_status st = ts_text_encode(t->tok, w->scratch, text, n, out);
+    const ts_status st = special ? ts_text_encode(t->tok, w->scratch, text, n, out)
+                                 : ts_tokenizer_encode(t->tok->tok, w->scratch, text, n, false, out);
     hand_back(t, w);
     return st == TS_OK ? check_ids(t, out) : st;
 }
 
-ts_status ts_texts_token(const ts_texts *t, int32_t before, int32_t id, ts_str *out)
+ts_status ts_wording_token(const ts_wording *t, int32_t before, int32_t id, ts_str *out)
 {
     const int32_t pair[] = { before, id };
     ts_str one = { 0 }, two = { 0 };
@@ -117,7 +118,7 @@ ts_status ts_texts_token(const ts_texts *t, int32_t before, int32_t id, ts_str *
 
 /* ---- conversations ---- */
 
-bool ts_texts_has_tools(const json_t *body)
+bool ts_wording_has_tools(const json_t *body)
 {
     const json_t *tools = json_object_get(body, "tools"), *choice = json_object_get(body, "tool_choice");
     const bool none = json_is_string(choice) && !strcmp(json_string_value(choice), "none");
@@ -197,7 +198,7 @@ static ts_status conversation_of(const json_t *body, json_t **out, ts_refusal *r
     ts_status st = !c || !copy || json_object_set_new(c, "messages", copy) ? no_memory() : TS_OK;
     for (size_t i = 0; st == TS_OK && i < json_array_size(copy); i++)
         st = ready_message(json_array_get(copy, i), r);
-    if (st == TS_OK && ts_texts_has_tools(body) && json_object_set(c, "tools", json_object_get(body, "tools")))
+    if (st == TS_OK && ts_wording_has_tools(body) && json_object_set(c, "tools", json_object_get(body, "tools")))
         st = no_memory();
     if (st == TS_OK && json_is_object(kwargs) && json_object_set(c, "chat_template_kwargs", (json_t *)(uintptr_t)kwargs))
         st = no_memory();
@@ -208,7 +209,7 @@ static ts_status conversation_of(const json_t *body, json_t **out, ts_refusal *r
     return st;
 }
 
-static ts_status encode_chat(ts_texts *t, ts_texts_work *w, const json_t *conversation, ts_ids *out)
+static ts_status encode_chat(ts_wording *t, ts_wording_work *w, const json_t *conversation, ts_ids *out)
 {
     ts_chat_template chat = t->chat; /* with a clock of its own */
     ts_chat_view view = { 0 };
@@ -222,10 +223,10 @@ static ts_status encode_chat(ts_texts *t, ts_texts_work *w, const json_t *conver
     return st == TS_OK ? check_ids(t, out) : st;
 }
 
-ts_status ts_texts_chat(ts_texts *t, const json_t *body, ts_ids *out, ts_refusal *r)
+ts_status ts_wording_chat(ts_wording *t, const json_t *body, ts_ids *out, ts_refusal *r)
 {
     json_t *conversation = NULL;
-    ts_texts_work *w;
+    ts_wording_work *w;
     TS_TRY(need_text(t, r));
     if (!t->has_chat)
         return ts_refuse(r, 400, NULL, "no_chat_template",

@@ -9,22 +9,22 @@
  *
  * When pages run out the text that came last gives its pages back. It waits at the head of the queue, and then its
  * prompt goes in again, and the tokens that it has, one by one, as they did the first time. */
-#ifndef TS_INFER_BATCH_H
-#define TS_INFER_BATCH_H
+#ifndef TS_INFER_SCHEDULER_H
+#define TS_INFER_SCHEDULER_H
 #include "infer/choice.h"
 #include "infer/engine.h"
 
-typedef struct ts_batch ts_batch;
-typedef struct ts_batch_text ts_batch_text;
+typedef struct ts_scheduler ts_scheduler;
+typedef struct ts_scheduled ts_scheduled;
 
-typedef struct ts_batch_options {
+typedef struct ts_scheduler_options {
     int64_t texts;        /* being written at once, TS_ENGINE_MOST_SLOTS at most */
     int64_t step_tokens;  /* of prompts in a step, at most */
     int64_t tokens;       /* that all texts together may have in pages; rounded up to whole pages */
     bool reuse;           /* beginnings of prompts */
-} ts_batch_options;
+} ts_scheduler_options;
 
-typedef struct ts_batch_request {
+typedef struct ts_scheduler_request {
     const int32_t *prompt;        /* [n_prompt], 1 or more */
     int64_t n_prompt, max_new;    /* max_new: 1 or more; both together have room in the cache */
     ts_choice_options choice;
@@ -34,28 +34,28 @@ typedef struct ts_batch_request {
     /* The text has ended (is_stopped: by an end-of-text token or the hook; else by max_new) or failed, with its
      * message where the thread's messages are. It is gone then. */
     void (*done)(void *ctx, ts_status st, bool is_stopped);
-} ts_batch_request;
+} ts_scheduler_request;
 
 /* What there is and was. */
-typedef struct ts_batch_figures {
+typedef struct ts_scheduler_figures {
     int64_t waiting, writing;
     int64_t tokens_held, tokens_room; /* of texts in pages; in all */
     int64_t prompt_tokens, reused_tokens, new_tokens, preempted, steps;
-} ts_batch_figures;
+} ts_scheduler_figures;
 
 /* The decoder is borrowed. */
-ts_status ts_batch_create(ts_decoder *d, const ts_batch_options *o, ts_batch **out) TS_NODISCARD;
+ts_status ts_scheduler_create(ts_decoder *d, const ts_scheduler_options *o, ts_scheduler **out) TS_NODISCARD;
 /* Texts that are still there end without a word. */
-void ts_batch_destroy(ts_batch **b);
+void ts_scheduler_destroy(ts_scheduler **b);
 /* At the end of the queue. The request's ids and biases are borrowed until it is done or taken out. */
-ts_status ts_batch_add(ts_batch *b, const ts_batch_request *r, ts_batch_text **out) TS_NODISCARD;
+ts_status ts_scheduler_add(ts_scheduler *b, const ts_scheduler_request *r, ts_scheduled **out) TS_NODISCARD;
 /* Takes a text out, without a word, wherever it is; not from within a hook. */
-void ts_batch_cancel(ts_batch *b, ts_batch_text *t);
+void ts_scheduler_cancel(ts_scheduler *b, ts_scheduled *t);
 /* Tokens of its prompt that were there already. */
-int64_t ts_batch_reused(const ts_batch_text *t);
-/* One step; nothing where there is nothing to do (ts_batch_is_idle). What fails for one text ends that text alone; what
+int64_t ts_scheduler_reused(const ts_scheduled *t);
+/* One step; nothing where there is nothing to do (ts_scheduler_is_idle). What fails for one text ends that text alone; what
  * fails for all ends all that are being written, and is the result. */
-ts_status ts_batch_step(ts_batch *b) TS_NODISCARD;
-bool ts_batch_is_idle(const ts_batch *b);
-ts_batch_figures ts_batch_look(const ts_batch *b);
+ts_status ts_scheduler_step(ts_scheduler *b) TS_NODISCARD;
+bool ts_scheduler_is_idle(const ts_scheduler *b);
+ts_scheduler_figures ts_scheduler_look(const ts_scheduler *b);
 #endif

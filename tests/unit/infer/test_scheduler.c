@@ -4,7 +4,7 @@
 #include "../temp.h"
 
 #include "device/isa.h"
-#include "infer/batch.h"
+#include "infer/scheduler.h"
 #include "infer/generate.h"
 #include "model/open.h"
 
@@ -91,36 +91,36 @@ static void end(void *ctx, ts_status st, bool is_stopped)
     r->st = st;
 }
 
-static ts_batch_request request_of(const ts_gen_line *l, result *r)
+static ts_scheduler_request request_of(const ts_gen_line *l, result *r)
 {
-    return (ts_batch_request){ .prompt = l->prompt.ids, .n_prompt = l->prompt.n, .max_new = l->max_new, .ctx = r,
+    return (ts_scheduler_request){ .prompt = l->prompt.ids, .n_prompt = l->prompt.n, .max_new = l->max_new, .ctx = r,
                                .token = take, .done = end,
                                .choice = { .sampling = settings(), .line = l->number, .logprobs = true } };
 }
 
 /* Two join at the beginning and one more every other step; text `gone` is taken out on the way. */
-static ts_batch_figures run_batch(fixture *f, const ts_batch_options *o, const ts_gen_line *lines, int64_t n, int64_t gone,
+static ts_scheduler_figures run_batch(fixture *f, const ts_scheduler_options *o, const ts_gen_line *lines, int64_t n, int64_t gone,
                                   result *out)
 {
-    ts_batch *b;
-    ts_batch_text *t[TEXTS] = { NULL };
+    ts_scheduler *b;
+    ts_scheduled *t[TEXTS] = { NULL };
     int64_t joined = 0;
-    OK(ts_batch_create(f->model.decoder, o, &b));
-    for (int64_t step = 0; joined < n || !ts_batch_is_idle(b); step++) {
+    OK(ts_scheduler_create(f->model.decoder, o, &b));
+    for (int64_t step = 0; joined < n || !ts_scheduler_is_idle(b); step++) {
         for (; joined < n && (joined < 2 || step >= 2 * joined); joined++) {
-            const ts_batch_request r = request_of(&lines[joined], &out[joined]);
-            OK(ts_batch_add(b, &r, &t[joined]));
+            const ts_scheduler_request r = request_of(&lines[joined], &out[joined]);
+            OK(ts_scheduler_add(b, &r, &t[joined]));
         }
-        OK(ts_batch_step(b));
+        OK(ts_scheduler_step(b));
         if (gone >= 0 && t[gone] && (out[gone].n == 2 || out[gone].is_done)) {
             if (!out[gone].is_done)
-                ts_batch_cancel(b, t[gone]);
+                ts_scheduler_cancel(b, t[gone]);
             t[gone] = NULL, gone = -1;
         }
     }
-    const ts_batch_figures figures = ts_batch_look(b);
+    const ts_scheduler_figures figures = ts_scheduler_look(b);
     assert_int_equal(figures.tokens_held, 0);
-    ts_batch_destroy(&b);
+    ts_scheduler_destroy(&b);
     return figures;
 }
 
@@ -162,7 +162,7 @@ static void check_case(const batch_case *c, const int64_t *lengths, int64_t new)
 {
     static int32_t ids[TEXTS * MOST];
     static result want[TEXTS], got[TEXTS];
-    static const ts_batch_options ways[] = { { 4, 7, 100000, true }, { 3, 64, 0, true }, { 6, 33, 100000, false } };
+    static const ts_scheduler_options ways[] = { { 4, 7, 100000, true }, { 3, 64, 0, true }, { 6, 33, 100000, false } };
     ts_gen_line lines[TEXTS];
     fixture f;
     open_model(&f, c->name, c->dtype, 1);
@@ -172,12 +172,12 @@ static void check_case(const batch_case *c, const int64_t *lengths, int64_t new)
     open_model(&f, c->name, c->dtype, 2);
     assert_int_equal(ts_engine_has_pages(f.model.decoder), c->has_pages);
     for (int w = 0; w < 3; w++) {
-        ts_batch_options o = ways[w];
+        ts_scheduler_options o = ways[w];
         memset(got, 0, sizeof got);
         if (!o.tokens) /* as few as the longest text alone needs */
             for (int64_t i = 0; i < TEXTS; i++)
                 o.tokens = lengths[i] + new > o.tokens ? lengths[i] + new : o.tokens;
-        const ts_batch_figures n = run_batch(&f, &o, lines, TEXTS, w == 1 ? 4 : -1, got);
+        const ts_scheduler_figures n = run_batch(&f, &o, lines, TEXTS, w == 1 ? 4 : -1, got);
         compare(c->name, want, got, TEXTS, w == 1 ? 4 : -1);
         if (lengths[0] > 2 * TS_ENGINE_PAGE) {
             assert_true(w != 1 || n.preempted > 0);

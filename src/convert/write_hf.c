@@ -181,12 +181,29 @@ static ts_status put_values(const copy *c, const ts_st_tensor *t)
     return st;
 }
 
+/* The output layer of a tied model that files hold as what it is, the embedding's own bytes (files of torch): it is not
+ * written twice. */
+static bool is_second(const copy *c, const ts_st_tensor *t)
+{
+    const ts_weights_source *s = &c->m->source;
+    if (!s->arch || !t->size || !ts_family_ignores(s->family, s->arch, t->name))
+        return false;
+    for (int64_t i = 0; i < ts_st_dir_count(c->m->tensors); i++) {
+        const ts_st_tensor *other = ts_st_dir_at(c->m->tensors, i);
+        if (other != t && other->data == t->data && other->size == t->size)
+            return true;
+    }
+    return false;
+}
+
 static const way *way_of(const copy *c, const ts_st_tensor *t)
 {
     static const way same = { add_same, put_same, 1 }, nf4 = { add_nf4, put_nf4, TS_NF4_PARTS },
                      values = { add_values, put_values, 1 }, merged = { add_same, put_merged, 1 },
                      saved = { add_same, put_saved, 1 }, none = { 0 };
     char stem[TS_FAMILY_NAME];
+    if (is_second(c, t))
+        return &none;
     if (adapted_of(c, t))
         return &merged;
     if (saved_of(c, t))

@@ -12,7 +12,6 @@
 #define ROW(type, field, name, lo, hi, help)                                                       \
     TS_ROW(type, ts_gen_options, field, name, NULL, lo, hi, NULL, "generation", help)
 
-#define CHAT "chat templates; the text of --prompt and \"text\" is taken as it stands"
 #define TASKS "evaluation on tasks; `tessera score` gives the probabilities of texts"
 
 const ts_option ts_gen_option_rows[] = {
@@ -48,11 +47,6 @@ const ts_option ts_gen_option_rows[] = {
     TS_NOTE("broadcast", 0, "generation", "one process generates"),
     TS_NOTE("infer-backend", 1, "generation", "one way of generating"),
     TS_NOTE("max-tokens-to-oom", 1, "generation", "--memory-limit-gb bounds memory"),
-    TS_LATER("hf-chat-template", 0, NULL, CHAT),
-    TS_LATER("prompt-type", 1, "empty", CHAT),
-    TS_LATER("enable-thinking", 1, "none", CHAT),
-    TS_LATER("system", 1, NULL, CHAT),
-    TS_LATER("history-turns", 1, NULL, CHAT),
     TS_LATER("task-data-path", TS_OPTION_MANY, NULL, TASKS),
     TS_LATER("evaluation-batch-size", 1, NULL, TASKS),
     TS_LATER("no-chat-template", 0, NULL, TASKS),

@@ -78,6 +78,7 @@ static ts_status run(int argc, char *const *argv)
     server_options s = { 0 };
     const ts_option_table tables[] = {
         { ts_serve_option_rows, ts_serve_option_count, &s.o },
+        { ts_lm_chat_option_rows, ts_lm_chat_option_count, &s.o.chat },
         { ts_gen_option_rows, ts_gen_option_count, &s.go },
         { ts_lm_option_rows, ts_lm_option_count, &s.lm.o },
         { ts_text_option_rows, ts_text_option_count, &s.lm.to },
@@ -85,7 +86,7 @@ static ts_status run(int argc, char *const *argv)
     };
     ts_option_set *set;
     bool helped;
-    TS_TRY(ts_command_options(&ts_cmd_serve, usage, tables, 5, argc, argv, &set, &helped));
+    TS_TRY(ts_command_options(&ts_cmd_serve, usage, tables, 6, argc, argv, &set, &helped));
     if (helped)
         return TS_OK;
     ts_log_init((ts_log_level)s.lm.rt.log_level, "");

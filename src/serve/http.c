@@ -1,7 +1,7 @@
 /* Requests and answers over libmicrohttpd: a thread for each connection, which waits for the worker's news. */
 #include "base/log.h"
 #include "base/thread.h"
-#include "serve/server_inside.h"
+#include "serve/site.h"
 
 #include <errno.h>
 #include <microhttpd.h>

@@ -1,7 +1,6 @@
 #include "serve/request.h"
 
 #include "infer/score.h"
-#include "serve/request_read.h"
 
 #include <stdio.h>
 #include <string.h>

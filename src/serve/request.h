@@ -71,6 +71,9 @@ static inline const ts_ids *ts_request_prompt(const ts_request *e, size_t text)
     return &e->prompts[text / (size_t)e->settings.n];
 }
 
+/* Fills in prompts, echoes and has_tools from the body, whose settings are read (request_read.c). */
+ts_status ts_request_read(ts_request *e, ts_refusal *r) TS_NODISCARD;
+
 /* ---- answers: answer.c, response.c ---- */
 
 /* The whole answer as JSON, when all is done. */

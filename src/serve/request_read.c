@@ -1,4 +1,5 @@
-#include "serve/request_read.h"
+/* The prompts of a body. */
+#include "serve/request.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* What there is under which path, and the answers that need no model. */
-#include "serve/server_inside.h"
+#include "serve/site.h"
 
 #include "serve/page.h"
 

@@ -1,33 +1,10 @@
-#include "serve/server_inside.h"
+#include "serve/server.h"
 
-#include "base/log.h"
+#include "serve/site.h"
 
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#define ROW(type, field, name, def, lo, hi, help)                                                                            \
-    TS_ROW(type, ts_serve_options, field, name, def, lo, hi, NULL, "server", help)
-const ts_option ts_serve_option_rows[] = {
-    ROW(TEXT, host, "host", "127.0.0.1", 0, 0, "address to listen at; 0.0.0.0 is every IPv4 address of this machine"),
-    ROW(INT, port, "port", "8000", 0, 65535, "port to listen at; 0: a free one, which the log names"),
-    ROW(TEXT, api_key, "api-key", NULL, 0, 0, "clients have to send this key (Authorization: Bearer KEY)"),
-    ROW(TEXT, model_name, "served-model-name", NULL, 0, 0, "the model's name for clients (default: that of its folder)"),
-    ROW(TEXT, chat_template, "chat-template", NULL, 0, 0, "file with a chat template, in place of the folder's"),
-    ROW(INT, max_length, "max-model-len", "0", 0, 1 << 30,
-        "tokens that a prompt and its answer may have together; 0: as many as the model has positions"),
-    ROW(INT, texts, "max-num-seqs", "64", 1, TS_ENGINE_MOST_SLOTS, "texts that are written side by side"),
-    ROW(INT, step_tokens, "max-num-batched-tokens", "256", 16, 1 << 20,
-        "tokens of prompts between two tokens of the texts that are being written; changes waiting, never a result"),
-    ROW(INT, cache_tokens, "kv-cache-tokens", "0", 0, 1 << 30,
-        "tokens that all texts together may have in the cache; 0: chosen by the memory that is free"),
-    ROW(FLAG, no_prefix, "no-enable-prefix-caching", NULL, 0, 0, "compute the beginnings of prompts that are alike each time"),
-    ROW(INT, queue, "max-queue", "256", 0, 1 << 20, "texts that may wait for their turn; more are refused (429)"),
-    ROW(INT, body_mib, "max-body-mib", "16", 1, 1024, "MiB that a request may have"),
-    ROW(INT, timeout, "request-timeout", "600", 1, 1 << 20, "seconds that an answer may take"),
-    ROW(INT, drain, "drain-seconds", "30", 0, 1 << 20, "seconds that running requests have when the server is told to end"),
-};
-const size_t ts_serve_option_count = sizeof ts_serve_option_rows / sizeof *ts_serve_option_rows;
 
 /* The folder's own name. */
 static ts_status name_model(ts_server *s, const char *load)
@@ -74,10 +51,13 @@ static ts_status start(ts_server *s, ts_lm *lm, const ts_gen_config *gen, bool i
 {
     TS_TRY(name_model(s, lm->rt.load));
     TS_TRY(find_lengths(s, lm));
-    TS_TRY(ts_wording_open(lm, s->o.chat_template, &s->wording));
+    TS_TRY(ts_wording_open(lm, &s->o.chat, &s->wording));
     s->rules.wording = &s->wording;
     s->rules.model = ts_str_text(&s->name);
-    s->rules.defaults = (ts_settings_defaults){ *gen, is_greedy, max_new ? max_new : -1, lm->model.decoder->arch.vocab };
+    ts_gen_config all = *gen;
+    if (s->wording.has_chat)
+        TS_TRY(ts_lm_chat_stop(&s->wording.chat, &all));
+    s->rules.defaults = (ts_settings_defaults){ all, is_greedy, max_new ? max_new : -1, lm->model.decoder->arch.vocab };
     const ts_worker_options w = { .batch = { s->o.texts, s->o.step_tokens, s->o.cache_tokens, !s->o.no_prefix },
                                   .queue = s->o.queue };
     TS_TRY(ts_worker_start(lm, &w, &s->rules.worker));

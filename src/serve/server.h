@@ -1,19 +1,7 @@
 /* A model behind HTTP, in OpenAI's words. */
 #ifndef TS_SERVE_SERVER_H
 #define TS_SERVE_SERVER_H
-#include "api/lm.h"
-
-typedef struct ts_serve_options {
-    const char *host, *api_key, *model_name, *chat_template;
-    int64_t port;              /* 0: a free one */
-    int64_t max_length;        /* tokens of a prompt and its answer; 0: the model's positions */
-    int64_t texts, step_tokens, cache_tokens; /* cache_tokens 0: chosen by memory */
-    int64_t queue, body_mib;
-    int64_t timeout, drain;    /* seconds: of a request; of those that run when the server goes down */
-    bool no_prefix;
-} ts_serve_options;
-extern const ts_option ts_serve_option_rows[];
-extern const size_t ts_serve_option_count;
+#include "serve/options.h"
 
 typedef struct ts_server ts_server;
 

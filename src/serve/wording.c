@@ -1,23 +1,26 @@
 #include "serve/wording.h"
 
-#include "base/json.h"
+#include "text/chat/template.h"
 
 #include <string.h>
-#include <time.h>
 
 struct ts_wording_work {
     ts_tokenizer_scratch *scratch;
-    ts_jinja_text rendering;
+    ts_lm_chat chat;             /* with a work of its own */
     ts_wording_work *next;
 };
 
-ts_status ts_wording_open(const ts_lm *lm, const char *template, ts_wording *out)
+ts_status ts_wording_open(ts_lm *lm, const ts_lm_chat_options *o, ts_wording *out)
 {
-    ts_wording t = { .tok = &lm->tok, .vocab = lm->model.decoder->arch.vocab, .has_text = ts_lm_has_text(lm) };
+    ts_wording t = { .lm = lm, .tok = &lm->tok, .has_text = ts_lm_has_text(lm) };
     const char *folder = lm->model.folder;
-    if (t.has_text && (template || (folder && ts_chat_template_is_in(folder)))) {
-        TS_TRY(ts_chat_template_open(folder, template, NULL, &t.chat));
-        t.has_chat = true;
+    t.has_chat = ts_chat_style_given(&o->style) || (t.has_text && folder && ts_chat_template_is_in(folder));
+    if (t.has_chat) {
+        const ts_status st = ts_lm_chat_open(lm, o, &t.chat);
+        if (st != TS_OK) {
+            ts_lm_chat_close(&t.chat);
+            return st;
+        }
     }
     pthread_mutex_init(&t.lock, NULL);
     *out = t;
@@ -27,7 +30,8 @@ ts_status ts_wording_open(const ts_lm *lm, const char *template, ts_wording *out
 static void destroy_work(ts_wording_work *w)
 {
     ts_tokenizer_scratch_destroy(&w->scratch);
-    ts_jinja_text_deinit(&w->rendering);
+    if (w->chat.work)
+        w->chat.encoder->end(w->chat.encoder, &w->chat.work);
     ts_free(&w);
 }
 
@@ -38,8 +42,7 @@ void ts_wording_close(ts_wording *t)
         t->spare = w->next;
         destroy_work(w);
     }
-    if (t->has_chat)
-        ts_chat_template_close(&t->chat);
+    ts_lm_chat_close(&t->chat);
     pthread_mutex_destroy(&t->lock);
 }
 
@@ -53,9 +56,13 @@ static ts_status borrow(ts_wording *t, ts_wording_work **out)
     pthread_mutex_unlock(&t->lock);
     if (!w) {
         TS_TRY(ts_alloc(&w, 1, sizeof *w));
-        const ts_status st = ts_tokenizer_scratch_create(t->tok->tok, &w->scratch);
+        w->chat = t->chat;
+        w->chat.work = NULL;
+        ts_status st = ts_tokenizer_scratch_create(t->tok->tok, &w->scratch);
+        if (st == TS_OK && t->has_chat)
+            st = w->chat.encoder->begin(w->chat.encoder, &w->chat.work);
         if (st != TS_OK) {
-            ts_free(&w);
+            destroy_work(w);
             return st;
         }
     }
@@ -73,15 +80,6 @@ static void hand_back(ts_wording *t, ts_wording_work *w)
 
 /* ---- text ---- */
 
-static ts_status check_ids(const ts_wording *t, const ts_ids *ids)
-{
-    for (size_t i = 0; i < ids->n; i++)
-        if (ids->v[i] < 0 || ids->v[i] >= t->vocab)
-            return ts_error(TS_ERR_USER, "the tokenizer's id %d is outside the model's vocabulary of %lld", (int)ids->v[i],
-                            (long long)t->vocab);
-    return TS_OK;
-}
-
 static ts_status need_text(const ts_wording *t, ts_refusal *r)
 {
     return t->has_text ? TS_OK : ts_refuse(r, 400, NULL, "no_tokenizer", "the model has no tokenizer: give token ids");
@@ -95,7 +93,7 @@ ts_status ts_wording_encode(ts_wording *t, const char *text, size_t n, bool spec
     const ts_status st = special ? ts_text_encode(t->tok, w->scratch, text, n, out)
                                  : ts_tokenizer_encode(t->tok->tok, w->scratch, text, n, false, out);
     hand_back(t, w);
-    return st == TS_OK ? check_ids(t, out) : st;
+    return st == TS_OK ? ts_lm_check_text(t->lm, out) : st;
 }
 
 ts_status ts_wording_token(const ts_wording *t, int32_t before, int32_t id, ts_str *out)
@@ -209,20 +207,6 @@ static ts_status conversation_of(const json_t *body, json_t **out, ts_refusal *r
     return st;
 }
 
-static ts_status encode_chat(ts_wording *t, ts_wording_work *w, const json_t *conversation, ts_ids *out)
-{
-    ts_chat_template chat = t->chat; /* with a clock of its own */
-    ts_chat_view view = { 0 };
-    TS_TRY(ts_chat_now("", NULL, &chat.now));
-    ts_status st = ts_chat_view_open(&chat, conversation, &view);
-    if (st == TS_OK)
-        st = ts_chat_view_render(&chat, &view, json_array_size(view.messages), true, &w->rendering);
-    ts_chat_view_close(&view);
-    if (st == TS_OK)
-        st = ts_tokenizer_encode(t->tok->tok, w->scratch, ts_str_text(&w->rendering.text), w->rendering.text.len, false, out);
-    return st == TS_OK ? check_ids(t, out) : st;
-}
-
 ts_status ts_wording_chat(ts_wording *t, const json_t *body, ts_ids *out, ts_refusal *r)
 {
     json_t *conversation = NULL;
@@ -230,11 +214,11 @@ ts_status ts_wording_chat(ts_wording *t, const json_t *body, ts_ids *out, ts_ref
     TS_TRY(need_text(t, r));
     if (!t->has_chat)
         return ts_refuse(r, 400, NULL, "no_chat_template",
-                         "the model has no chat template: start the server with --chat-template, or use /v1/completions");
+                         "the model has no chat template: start the server with --chat-template or --prompt-type, or use /v1/completions");
     TS_TRY(conversation_of(body, &conversation, r));
     ts_status st = borrow(t, &w);
     if (st == TS_OK) {
-        st = encode_chat(t, w, conversation, out);
+        st = ts_lm_chat_prompt(t->lm, &w->chat, conversation, out);
         hand_back(t, w);
     }
     json_decref(conversation);

@@ -1,9 +1,9 @@
-/* Text to ids and back for many threads at once, by the tokenizer and the chat template of a model. */
+/* Text to ids and back for many threads at once, by the tokenizer of a model and its way of writing
+ * conversations. */
 #ifndef TS_SERVE_WORDING_H
 #define TS_SERVE_WORDING_H
-#include "api/lm.h"
+#include "api/lm_chat.h"
 #include "serve/refusal.h"
-#include "text/chat/template.h"
 
 #include <pthread.h>
 
@@ -11,17 +11,17 @@ typedef struct ts_wording_work ts_wording_work;
 
 /* Read-only but for the list of work spaces, which has its lock. */
 typedef struct ts_wording {
+    const ts_lm *lm;             /* for its tokenizer and vocabulary */
     const ts_text_tokenizer *tok;
-    int64_t vocab;               /* the model's: ids are below it */
-    ts_chat_template chat;
+    ts_lm_chat chat;             /* its work is nobody's */
     bool has_text, has_chat;
     pthread_mutex_t lock;
     ts_wording_work *spare;
 } ts_wording;
 
-/* The lm is borrowed, with its tokenizer found. template: a file in place of the folder's; NULL: that. A folder without
- * one is fine. */
-ts_status ts_wording_open(const ts_lm *lm, const char *template, ts_wording *out) TS_NODISCARD;
+/* The lm is borrowed, with its tokenizer found; so are the options. A model without a way of writing conversations is
+ * fine, unless the options ask for one. */
+ts_status ts_wording_open(ts_lm *lm, const ts_lm_chat_options *o, ts_wording *out) TS_NODISCARD;
 void ts_wording_close(ts_wording *t);
 
 /* Appends the ids of a text: with what the tokenizer puts around one, as `tessera infer` reads a prompt, or alone. */

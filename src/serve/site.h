@@ -1,14 +1,15 @@
 /* A server's parts, for the files of this folder. */
-#ifndef TS_SERVE_SERVER_INSIDE_H
-#define TS_SERVE_SERVER_INSIDE_H
+#ifndef TS_SERVE_SITE_H
+#define TS_SERVE_SITE_H
 #include "serve/request.h"
 #include "serve/metrics.h"
-#include "serve/server.h"
+#include "serve/options.h"
 
 #include <stdatomic.h>
 
 struct MHD_Daemon;
 
+typedef struct ts_server ts_server;
 struct ts_server {
     ts_serve_options o;
     ts_wording wording;

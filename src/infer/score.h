@@ -9,9 +9,9 @@
  * NULL: neither. */
 ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes,
                        double *logprobs, bool *greedy) TS_NODISCARD;
-/* Of a model of rewards: the reward of one sequence, at its last token. */
-ts_status ts_score_reward(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes,
-                          double *out) TS_NODISCARD;
+/* Of a model of rewards or labels: what its head tells of one sequence, at its last token, into out [1 or labels]. */
+ts_status ts_score_numbers(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes,
+                           float *out) TS_NODISCARD;
 /* The logits after each token, fp32 [n, vocab], into out. */
 ts_status ts_score_logits(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n,
                           float *out) TS_NODISCARD;

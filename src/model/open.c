@@ -13,6 +13,8 @@ static ts_status allocate(ts_decoder *d, const ts_model_use *use, ts_dtype value
         ts_decoder_use_int8(d, use->int8_head);
     if (use->narrow && ts_narrow_options_on(use->narrow))
         TS_TRY(ts_decoder_use_narrow(d, use->narrow, use->rows));
+    if (use->vectors && d->head.w && !d->arch.tied && !use->lora)
+        ts_param_hold(d->head.w, TS_HELD_FROZEN, d->compute, TS_QUANT_NONE);
     if (use->training && use->freeze.n)
         TS_TRY(ts_decoder_freeze(d, use->freeze.v, use->freeze.n));
     if (use->training && use->steps_whole)
@@ -87,12 +89,12 @@ static ts_dtype value_type(const ts_model_use *use, ts_st_dtype file)
 
 static ts_status take_labels(const ts_model_use *use, const char *from, ts_arch *a, ts_model *m)
 {
-    if (!use->labels || a->labels == use->labels)
+    if (!use->labels)
         return TS_OK;
-    if (a->labels)
-        return ts_error(TS_ERR_USER, "--num-labels %lld: %s has a head of %lld classes", (long long)use->labels, from,
+    if (a->labels && a->labels != use->labels)
+        return ts_error(TS_ERR_USER, "--num-labels %lld: %s has a head of %lld labels", (long long)use->labels, from,
                         (long long)a->labels);
-    ts_arch_take_labels(a, use->labels);
+    ts_arch_take_labels(a, use->labels, use->problem);
     return ts_family_write_labels(m->family, a, m->config);
 }
 
@@ -100,7 +102,7 @@ static ts_status take_labels(const ts_model_use *use, const char *from, ts_arch 
 static ts_status begin_head(ts_decoder *d, const ts_model_use *use)
 {
     d->head_begins = true;
-    return use->dev->computes && d->ends ? ts_param_begin(d->head.w, use->seed, (float)d->arch.init_std) : TS_OK;
+    return use->dev->computes && d->labels ? ts_param_begin(d->labels, use->seed, (float)d->arch.init_std) : TS_OK;
 }
 
 static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)

@@ -38,7 +38,9 @@ typedef struct ts_model_use {
     const ts_lora_options *lora; /* adapters beside the weights; NULL: none */
     const ts_option_set *set;    /* of its options, to compare; may be NULL */
     uint64_t seed;               /* of those that begin, and of a head that does */
-    int64_t labels; /* a head of so many classes takes the output layer's place; 0: as the model has it */
+    int64_t labels; /* a head of so many labels, of this kind, takes the output layer's place; 0: as the model has it */
+    ts_problem problem;
+    bool vectors; /* training: its last layer's vectors are compared, so that the output layer stays as it is */
     ts_shard_options shards; /* with training: what processes that train the same share out */
 } ts_model_use;
 /* Makes m's decoder of a description, with memory for values; `value`: their type, unless for

@@ -115,10 +115,12 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *wanted, 
     const ts_model_use *use = &with;
     const char *type = json_string_value(json_object_get(s, "file_dtype"));
     TS_TRY(ts_checkpoint_describe(ck, &m->family, a, &m->config));
-    if (use->labels && a->labels != use->labels)
+    if (use->labels && (a->labels != use->labels || a->problem != use->problem))
         return ts_error(TS_ERR_USER, "--num-labels %lld: %s %s", (long long)use->labels, ts_checkpoint_path(ck),
-                        a->labels ? "has another number of classes" : "is of a language model: a head of classes begins with a "
-                                                                      "Hugging Face folder (--save-hf)");
+                        !a->labels                ? "is of a language model: a head of labels begins with a Hugging Face folder "
+                                                    "(--save-hf)"
+                        : a->labels != use->labels ? "has another number of labels"
+                                                   : "has labels of another --problem-type");
     if (!type || !ts_st_dtype_from_name(type, &m->file_dtype))
         return ts_error(TS_ERR_USER, "%s: file_dtype is missing or not the name of a type",
                         ts_checkpoint_state_file(ck));

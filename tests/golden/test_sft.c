@@ -154,7 +154,7 @@ static void steps_are_torch_s(void **state)
     temp_remove(&t);
 }
 
-/* Heads of classes against tests/golden/classes.json (scripts/golden_classes.py). */
+/* Heads of labels against tests/golden/classes.json (scripts/golden_classes.py). */
 static void classes_are_transformers_s(void **state)
 {
     json_t *root = NULL;
@@ -178,7 +178,7 @@ static void classes_are_transformers_s(void **state)
         train_with(json_object_get(root, "common"), c, model, load, data);
         ts_str_deinit(&lines);
     }
-    assert_int_equal(i, 2);
+    assert_int_equal(i, 4);
     json_decref(root);
     temp_remove(&t);
 }

@@ -100,10 +100,18 @@ ts_status ts_score_logits(ts_decoder *d, ts_tape *tape, const int32_t *ids, int6
     return st;
 }
 
+/* Where a head reads: the last token, of labels, as transformers has it, the last that is no filling. */
+static int32_t last_at(const ts_decoder *d, const int32_t *ids, int64_t n)
+{
+    while (n > 1 && d->arch.labels && ids[n - 1] == d->arch.pad)
+        n--;
+    return (int32_t)(n - 1);
+}
+
 /* The vector of one row: *y [1, hidden]. */
 static ts_status last_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes, ts_tensor **y)
 {
-    const int32_t at = (int32_t)(n - 1);
+    const int32_t at = last_at(d, ids, n);
     sequence s;
     ts_tensor *hidden, *last;
     ts_chosen_rows rows = { .n = 1 };

@@ -498,11 +498,45 @@ static ts_status take_config(resolving *r, ts_str *path)
     return TS_OK;
 }
 
-static ts_status begin_config(const ts_lora_options *o, ts_str *path, ts_adapters *a)
+/* A head that tells something of whole texts is trained beside the adapter, as PEFT has it. */
+static bool save_head(const ts_arch *arch, json_t *config)
+{
+    const char *head = arch->labels ? "score" : "rm_head";
+    if (!arch->labels && !arch->reward)
+        return true;
+    return !json_object_set_new(config, "modules_to_save", json_pack("[s]", head)) &&
+           !json_object_set_new(config, "task_type", json_string("SEQ_CLS"));
+}
+
+static ts_status begin_config(const ts_lora_options *o, const ts_arch *arch, ts_str *path, ts_adapters *a)
 {
     a->config = new_config(o);
     TS_TRY(ts_str_puts(path, "--lora-target-modules"));
-    return a->config ? TS_OK : ts_error(TS_ERR_NOMEM, "no memory");
+    return a->config && save_head(arch, a->config) ? TS_OK : ts_error(TS_ERR_NOMEM, "no memory");
+}
+
+/* A head that is not trained would stay as it began. */
+static ts_status check_head(const resolving *r, bool training)
+{
+    const char *head = r->arch->labels ? "score" : "rm_head";
+    if (!training || (!r->arch->labels && !r->arch->reward) || ts_adapter_rules_saves(&r->rules, head))
+        return TS_OK;
+    return ts_error(TS_ERR_USER, "%s: modules_to_save has no %s, the model's head, which would stay as it is: add it, or merge the "
+                                 "adapter first (`tessera convert`)", r->file, head);
+}
+
+ts_status ts_adapters_find_labels(const char *folder, int64_t *labels)
+{
+    ts_st_dir *dir;
+    *labels = 0;
+    if (!ts_path_is_dir(folder)) /* who opens it says so */
+        return TS_OK;
+    TS_TRY(ts_st_dir_open(folder, "adapter_model", &dir));
+    const ts_st_tensor *t = ts_st_dir_find(dir, "base_model.model.score.weight");
+    if (t && t->rank == 2)
+        *labels = t->shape[0];
+    ts_st_dir_destroy(&dir);
+    return TS_OK;
 }
 
 static ts_status count_base(const ts_arch *arch, int64_t *n)
@@ -537,12 +571,13 @@ static ts_status open_all(resolving *r, const ts_option_set *set, bool training,
         r->targets = r->o->targets;
     TS_TRY(r->o->load   ? read_config(r->o->load, path, a)
            : r->o->told ? take_config(r, path)
-                        : begin_config(r->o, path, a));
+                        : begin_config(r->o, r->arch, path, a));
     a->alone = r->o->alone;
     a->plan.decoupled = r->o->plus > 0;
     r->file = path->s;
     TS_TRY(ts_adapter_rules_open(a->config, r->file, &r->rules));
     TS_TRY(check_training(r, training));
+    TS_TRY(check_head(r, training));
     if (r->o->load || (r->o->told && !r->targets.n))
         TS_TRY(compare(r->o, set, &r->rules));
     if (r->o->load && !r->family)

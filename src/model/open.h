@@ -47,9 +47,9 @@ typedef struct ts_model_use {
  * inference. */
 ts_status ts_model_use_decoder(const ts_arch *a, const ts_model_use *use, ts_dtype value,
                                ts_model *m) TS_NODISCARD;
-/* A model that is to have a head of rewards comes from one that has it (is_there), or may begin with random values:
- * TS_ERR_USER names `from`. */
-ts_status ts_model_begin_reward(ts_decoder *d, const ts_model_use *use, bool is_there, const char *from) TS_NODISCARD;
+/* A model that is to have a head of rewards comes from one that has it (is_there), or from an adapter, or may begin with
+ * random values: TS_ERR_USER names `from`. */
+ts_status ts_model_begin_reward(ts_model *m, const ts_model_use *use, bool is_there, const char *from) TS_NODISCARD;
 /* Whether there is a config.json in the folder, or a GGUF file of that name, which is read as such a folder is. */
 bool ts_model_is_hf(const char *folder);
 /* Reads a Hugging Face folder or a GGUF file: description, weights. */

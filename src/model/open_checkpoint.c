@@ -95,8 +95,12 @@ static ts_status find_base(const ts_checkpoint *ck, ts_model *m)
 static ts_status load_base(ts_model *m)
 {
     ts_st_dir *dir = NULL;
+    ts_decoder *d = m->decoder;
+    const bool reward_begins = d->reward_begins;
     TS_TRY(ts_st_dir_open(m->nf4_base, NULL, &dir));
-    const ts_status st = ts_weights_load(m->decoder, m->family, dir, m->nf4_base, m->decoder->arch.mtp_layers);
+    d->head_begins = d->reward_begins = true; /* heads are the checkpoint's */
+    const ts_status st = ts_weights_load(d, m->family, dir, m->nf4_base, d->arch.mtp_layers);
+    d->reward_begins = reward_begins;
     ts_st_dir_destroy(&dir);
     ts_weights_map(m->decoder, m->family, m->mapped);
     return st;
@@ -132,7 +136,7 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *wanted, 
         a->mtp_layers = 0;
     TS_TRY(ts_model_use_decoder(a, use, use->training ? use->master : use->compute, m));
     bool all = false;
-    TS_TRY(ts_model_begin_reward(m->decoder, use, a->reward, ts_checkpoint_path(ck)));
+    TS_TRY(ts_model_begin_reward(m, use, a->reward, ts_checkpoint_path(ck)));
     if (m->mapped)
         TS_TRY(load_base(m));
     if (use->dev->computes)

@@ -146,7 +146,7 @@ ts_pooled_rules ts_head_rules(const ts_head_options *o, int stage, bool pads_lef
     const ts_texts texts = ts_head_texts(o, stage);
     const bool matches = stage == TS_STAGE_EMBED;
     return (ts_pooled_rules){ .form = form_of(o, stage), .scale = matches ? 1 / o->temperature : 1,
-                              .pooling = matches ? (ts_pooling)o->pooling : TS_POOL_LAST, .pads_left = pads_left,
+                              .passed = -1, .pooling = matches ? (ts_pooling)o->pooling : TS_POOL_LAST, .pads_left = pads_left,
                               .each = texts.each, .numbers = ts_texts_numbers(&texts), .matches = matches, .unit = o->unit };
 }
 

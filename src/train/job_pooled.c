@@ -26,6 +26,8 @@ ts_status ts_job_check_heads(ts_job *j)
 ts_objective *ts_job_pool(ts_job *j)
 {
     ts_pooled_rules rules = ts_head_rules(&j->o->head, j->o->tuning.stage, j->o->tuning.padding_side == TS_PADDING_LEFT);
+    if (j->model.decoder->arch.labels)
+        rules.passed = j->model.decoder->arch.pad;
     rules.dims = j->dims, rules.n_dims = j->n_dims;
     rules.peers = j->o->head.gathers ? j->mesh->comm[TS_MESH_DP] : NULL;
     j->objective.base.n_side = 0; /* further tokens are not trained for */

@@ -11,7 +11,11 @@ static void weigh_row(const ts_pooled_objective *o, const ts_micro_batch *m, int
                       float *out)
 {
     const int64_t tokens = ts_batch_ints(m->batch, "length", m->row + r)[0], n = ts_stretches_count(here);
-    const int64_t first = o->rules.pads_left ? length - tokens : 0, last = first + tokens - 1;
+    const int32_t *ids = ts_batch_ints(m->batch, "tokens", m->row + r);
+    const int64_t first = o->rules.pads_left ? length - tokens : 0;
+    int64_t last = first + tokens - 1;
+    while (last > first && ids[last] == o->rules.passed)
+        last--;
     for (int64_t i = 0; i < n; i++) {
         const int64_t s = ts_stretches_at(here, i);
         const bool inside = s >= first && s <= last;

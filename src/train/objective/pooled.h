@@ -18,6 +18,7 @@ typedef struct ts_pooled_rules {
     double scale;
     ts_pooling pooling;
     bool pads_left;
+    int64_t passed;  /* a token that the last one is not: transformers' heads of labels pass over the filling; -1: none */
     int64_t each;    /* rows of a sample */
     int64_t numbers; /* that the batch says of a row; 0: the sample's first row is the one that is told, or of `matches` */
     /* Vectors are compared, no head is asked: of a sample's rows the first is the query, the second belongs to it, and none

@@ -56,6 +56,8 @@ ts_status ts_lm_need_tokenizer(ts_lm *lm) TS_NODISCARD;
 /* Whether the model tells words (else rewards), as is needed; TS_ERR_USER that names the function. */
 ts_status ts_lm_need_words(const ts_lm *lm, const char *function, bool words) TS_NODISCARD;
 static inline bool ts_lm_has_text(const ts_lm *lm) { return lm->has_tok && lm->tok.tok; }
+/* Of a model of labels: what it tells of a sequence, [labels]. */
+ts_status ts_lm_labels(ts_lm *lm, const int32_t *ids, size_t n, float *logits) TS_NODISCARD;
 /* Of a result that is not a number (st is TS_ERR_RUN and its message is set): adds which weights are
  * not, if any. Returns st, whatever it is. */
 ts_status ts_lm_explain(const ts_lm *lm, ts_status st) TS_NODISCARD;

@@ -245,7 +245,7 @@ static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_
         positions(m, &whole, buffer);
     if (reads_places(o))
         TS_TRY(upload_field(tape, "position_ids_whole", buffer, m->rows * length, &b->fields));
-    if (ts_objective_ends(&o->base, m->part))
+    if (ts_objective_ends(&o->base, m->part) && !o->leaves)
         TS_TRY(upload_told(o, tape, m, buffer, b));
     if (o->has_segments)
         TS_TRY(upload_first_keys(tape, "first_key", m, &at, buffer, &b->fields));

@@ -361,9 +361,10 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
                                    .sample0 = m->sample0 };
     for (int i = 1; i < m->in.n; i++)
         ts_pass(&beside, m->in.tensor[i]);
-    if (m->look || (o->teacher.network.kind && !o->teacher.k))
+    const bool looks = m->look && o->base.n_looks;
+    if (looks || (o->teacher.network.kind && !o->teacher.k))
         TS_TRY(teach(o, tape, &call, &taught));
-    if (m->look)
+    if (looks)
         return find_tops(o, tape, &b->told[0], taught, out);
     TS_TRY(o->network.kind->forward(o->network.self, tape, &call, &x));
     if (ends && !o->leaves)

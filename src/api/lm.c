@@ -42,7 +42,7 @@ ts_status ts_lm_begin(ts_lm *lm)
                 : lm->o.load_in_4bit ? TS_QUANT_NF4
                                      : TS_QUANT_NONE;
     TS_TRY(ts_runtime_dtype(&lm->rt, &use.compute));
-    TS_TRY(ts_runtime_open(&lm->rt, 0, 1, &lm->dev));
+    TS_TRY(ts_runtime_open(&lm->rt, lm->local_rank, lm->local_size ? lm->local_size : 1, &lm->dev));
     use.dev = lm->dev;
     TS_TRY(ts_model_open(lm->rt.load, lm->o.ckpt_step, &use, &lm->model));
     const bool has = lm->model.decoder->arch.labels > 0;
@@ -58,6 +58,7 @@ void ts_lm_end(ts_lm *lm)
 {
     ts_tape_destroy(&lm->tape);
     ts_routes_close(&lm->routes);
+    ts_constraint_destroy(&lm->constraint);
     ts_model_deinit(&lm->model);
     ts_device_close(&lm->dev);
     ts_tokenizer_scratch_destroy(&lm->scratch);

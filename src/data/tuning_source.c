@@ -196,25 +196,40 @@ static int64_t number_of(const ts_tuning_source *s, const ts_rows *rows)
 
 int64_t ts_tuning_source_all(const ts_tuning_source *s) { return number_of(s, NULL); }
 
+/* Sample i of some rows. */
+static ts_status read_into(const ts_tuning_source *s, const ts_rows *rows, int64_t i, const ts_batch *b, int64_t row)
+{
+    ts_row r = { 0 };
+    ts_status st = rows->read(rows, i, &r);
+    if (st == TS_OK)
+        st = put_sample(s, &r, b, row);
+    ts_row_deinit(&r);
+    return st == TS_OK ? st : ts_error_context(st, "in sample %lld of the data", (long long)i);
+}
+
 static ts_status get(const ts_dataset *base, int64_t i, const ts_batch *b, int64_t row)
 {
     const tuning_part *p = (const tuning_part *)(const void *)base;
     int64_t which = 0;
-    ts_row r = { 0 };
     TS_ASSERT(i >= 0 && i < base->n, "sample %lld of %lld", (long long)i, (long long)base->n);
     if (p->blend)
         ts_blend_at(p->blend, i, &which, &i);
     const member *m = &p->member[which];
     const range *from;
     const int64_t at = find_sample(m, m->order[i % m->n], &from);
-    ts_status st = from->rows->read(from->rows, at, &r);
-    if (st == TS_OK)
-        st = put_sample(p->source, &r, b, row);
     int32_t *number = ts_batch_ints(b, "sample", row);
     if (number)
         *number = (int32_t)(number_of(p->source, from->rows) + at);
-    ts_row_deinit(&r);
-    return st == TS_OK ? st : ts_error_context(st, "in sample %lld of the data", (long long)at);
+    return read_into(p->source, from->rows, at, b, row);
+}
+
+ts_status ts_tuning_source_read(const ts_tuning_source *s, int64_t i, const ts_batch *b, int64_t row)
+{
+    size_t k = 0;
+    TS_ASSERT(i >= 0 && i < ts_tuning_source_all(s), "sample %lld of %lld", (long long)i, (long long)ts_tuning_source_all(s));
+    for (; i >= s->rows[k].rows->n; k++)
+        i -= s->rows[k].rows->n;
+    return read_into(s, s->rows[k].rows, i, b, row);
 }
 
 /* ---- opening ---- */

@@ -54,6 +54,8 @@ ts_status ts_tuning_source_create(const ts_tuning_data *t, const ts_data_options
 void ts_tuning_source_destroy(ts_tuning_source **source);
 /* All that it has, whatever part they are of. */
 int64_t ts_tuning_source_all(const ts_tuning_source *source);
+/* Sample i of these into a row of a batch, or the first of its rows. */
+ts_status ts_tuning_source_read(const ts_tuning_source *source, int64_t i, const ts_batch *b, int64_t row) TS_NODISCARD;
 /* NULL: not asked for, or --split gives it no share (never training). Borrowed. */
 const ts_dataset *ts_tuning_source_part(const ts_tuning_source *source, ts_data_part part);
 /* Of that part, of all its paths, however often they are gone through. */

@@ -143,7 +143,14 @@
     X(softcap, ts_loss_args, LOSS)                                                                 \
     X(distill_most, ts_distill_args, LOSS)                                                         \
     X(distill_sums, ts_distill_args, LOSS)                                                         \
+    X(distill_mix, ts_distill_args, LOSS)                                                          \
     X(distill_finish, ts_distill_args, LOSS)                                                       \
+    X(kept_sums, ts_distill_args, LOSS)                                                            \
+    X(kept_finish, ts_distill_args, LOSS)                                                          \
+    X(tops_find, ts_tops_args, LOSS)                                                               \
+    X(tops_merge, ts_tops_args, LOSS)                                                              \
+    X(tops_sums, ts_tops_args, LOSS)                                                               \
+    X(tops_finish, ts_tops_args, LOSS)                                                             \
     X(prefer_sums, ts_prefer_args, LOSS)                                                           \
     X(prefer_losses, ts_prefer_args, LOSS)                                                         \
     X(prefer_back, ts_prefer_args, LOSS)                                                           \

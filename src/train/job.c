@@ -291,23 +291,11 @@ const ts_dataset *ts_job_data(const ts_job *j, ts_data_part part)
 
 /* ---- all of it ---- */
 
-/* That the teacher can be shared out as the student is, once it is described. All of it is here. */
-static ts_status stage_of_teacher(void *job, const ts_arch *a, ts_decoder_stage *out)
+static ts_status open_others(ts_job *j, const ts_checkpoint *ck, bool with_data)
 {
-    const ts_job *j = job;
-    *out = (ts_decoder_stage){ 0 };
-    return ts_job_check_layout_of(j->o, a, j->comm->size);
-}
-
-static ts_status open_teacher(ts_job *j, const ts_checkpoint *ck)
-{
-    ts_model_use use = use_of(j);
+    const ts_model_use use = use_of(j);
     TS_TRY(ts_job_open_reference(j, ck, &use));
-    use.stage_of = stage_of_teacher;
-    use.lora = NULL;
-    return ts_distill_on(&j->o->distill)
-               ? ts_distill_open(&j->o->distill, &use, j->model.decoder, &j->teacher)
-               : TS_OK;
+    return ts_job_open_teacher(j, &use, with_data);
 }
 
 /* Who compares products of few bits with others: of the student, as it is trained. */
@@ -332,7 +320,7 @@ static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_dat
     TS_TRY(make_model(j, ck, k));
     TS_TRY(ts_blocks_join(&j->stages, &j->model.decoder->arch, j->mesh));
     TS_TRY(open_judge(j));
-    TS_TRY(open_teacher(j, ck));
+    TS_TRY(open_others(j, ck, with_data));
     TS_TRY(ts_job_check_heads(j));
     TS_TRY(ts_job_check_model(j));
     if (with_data && j->dev->computes && j->comm->rank == 0)
@@ -400,7 +388,7 @@ static ts_objective *make_objective(ts_job *j)
     j->objective.has_labels = tunes;
     j->objective.embedding_noise = (float)j->o->tuning.noise_alpha;
     j->objective.base.by_micro = tunes && !j->o->tuning.per_token_loss;
-    const ts_lm_teacher teacher = ts_distill_teacher(&j->o->distill, &j->teacher);
+    const ts_lm_teacher teacher = ts_job_teacher(j);
     ts_lm_objective_teach(&j->objective, &teacher);
     ts_lm_objective_cut(&j->objective, j->stages.part, j->stages.n_stages * j->stages.n_chunks,
                         d->group.sequence ? d->group.comm->size : 1);
@@ -463,6 +451,7 @@ static ts_status make_trainer(ts_job *j)
         const ts_prefer_rules rules = ts_job_prefer_rules(j);
         a.feed.n_fields += ts_prefer_fields(&rules, ts_job_keeps_reference(j), field + a.feed.n_fields);
     }
+    a.feed.n_fields += ts_job_teacher_fields(j, field + a.feed.n_fields);
     for (int p = 0; p < TS_DATA_PARTS; p++)
         a.feed.part[p] = ts_job_data(j, (ts_data_part)p);
     TS_TRY(train_experts(j));
@@ -480,6 +469,7 @@ static ts_status prepare_trainer(ts_job *j, const ts_checkpoint *ck)
     if (ck && j->dev->computes)
         TS_TRY(restore(j, ck));
     TS_TRY(ts_job_look_ahead(j));
+    TS_TRY(ts_job_keep_teacher(j));
     return o->skip_train
                ? TS_OK
                : ts_picker_check(&j->trainer->feed.picker[TS_DATA_TRAIN], j->trainer->consumed);
@@ -581,6 +571,7 @@ void ts_job_close(ts_job *j)
     ts_routes_close(&j->routes);
     ts_judge_destroy(&j->judge);
     ts_model_deinit(&j->teacher);
+    ts_kept_close(&j->tops);
     ts_model_deinit(&j->reference);
     ts_free(&j->kept.logps);
     ts_free(&j->reference_folder);

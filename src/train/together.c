@@ -225,7 +225,7 @@ ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *se
     TS_TRY(check_places(o, set));
     TS_TRY(check_slices(o, set));
     TS_TRY(check_sizes(o, set));
-    TS_TRY(ts_distill_options_check(&o->distill, o->parallel.pipeline));
+    TS_TRY(ts_distill_options_check(&o->distill, o->tuning.stage, o->parallel.pipeline));
     TS_TRY(ts_lora_options_check(&o->lora, set));
     TS_TRY(ts_recompute_stage(&o->train, 0, o->parallel.pipeline, &(ts_recompute_plan){ 0 }));
     TS_TRY(check_levels(o, set));

@@ -113,6 +113,16 @@ static ts_status add_ends(ts_lm *lm, const ts_gen_options *o, ts_sampling *s)
     return TS_OK;
 }
 
+ts_status ts_lm_list_tokens(ts_lm *lm)
+{
+    if (lm->tokens)
+        return TS_OK;
+    TS_TRY(ts_lm_need_tokenizer(lm));
+    if (!lm->tok.tok)
+        return ts_error(TS_ERR_USER, "grammars and schemas need a tokenizer of texts, not NullTokenizer");
+    return ts_token_list_create(lm->tok.tok, lm->model.decoder->arch.vocab, &lm->tokens);
+}
+
 ts_status ts_lm_gen_config(ts_lm *lm, const ts_gen_options *o, const ts_option_set *set,
                            ts_gen_config *out)
 {
@@ -124,11 +134,9 @@ ts_status ts_lm_gen_config(ts_lm *lm, const ts_gen_options *o, const ts_option_s
     TS_TRY(ts_gen_grammar(o, &g));
     if (!g)
         return TS_OK;
-    ts_status st = ts_lm_need_tokenizer(lm);
-    if (st == TS_OK && !lm->tok.tok)
-        st = ts_error(TS_ERR_USER, "grammars and schemas need a tokenizer of texts, not NullTokenizer");
+    ts_status st = ts_lm_list_tokens(lm);
     if (st == TS_OK)
-        st = ts_constraint_create(&g, lm->tok.tok, lm->model.decoder->arch.vocab, &lm->constraint);
+        st = ts_constraint_create(&g, lm->tokens, &lm->constraint);
     ts_grammar_destroy(&g);
     out->constraint = lm->constraint;
     return st;

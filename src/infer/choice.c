@@ -48,8 +48,26 @@ static ts_status adjust(ts_chooser *c, const ts_choice_options *o, const float *
     return TS_OK;
 }
 
+/* What may come, to the sampler. */
+static ts_status constrain(ts_sampler *s, ts_constraint *c, int32_t state)
+{
+    s->allowed = NULL;
+    if (!c)
+        return TS_OK;
+    s->may_end = ts_grammar_may_end(ts_constraint_grammar(c), state);
+    return ts_constraint_mask(c, state, &s->allowed);
+}
+
+static bool is_eos(const ts_sampling *s, int32_t id)
+{
+    for (int i = 0; i < s->n_eos; i++)
+        if (s->eos[i] == id)
+            return true;
+    return false;
+}
+
 ts_status ts_choose(ts_chooser *c, const ts_choice_options *o, const float *logits, int64_t vocab, const int32_t *ids,
-                    int64_t n, int64_t n_prompt, ts_choice *out)
+                    int64_t n, int64_t n_prompt, int32_t *state, ts_choice *out)
 {
     const ts_place_in_line place = { o->line, n - n_prompt };
     const float *z = logits;
@@ -60,7 +78,13 @@ ts_status ts_choose(ts_chooser *c, const ts_choice_options *o, const float *logi
     ts_seen_reset(&c->seen);
     if (o->sampling.repetition_penalty != 1)
         TS_TRY(ts_seen_add(&c->seen, vocab, ids, n));
+    TS_TRY(constrain(&c->sampler, o->constraint, *state));
     TS_TRY(ts_sampler_next(&c->sampler, z, &c->seen, place, &out->id));
+    out->is_whole = false;
+    if (o->constraint && !is_eos(&o->sampling, out->id)) {
+        TS_TRY(ts_constraint_take(o->constraint, *state, out->id, state));
+        out->is_whole = ts_grammar_must_end(ts_constraint_grammar(o->constraint), *state);
+    }
     if (!o->logprobs)
         return TS_OK;
     const double log_sum = ts_log_sum_exp(logits, vocab);

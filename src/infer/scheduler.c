@@ -17,6 +17,7 @@ struct ts_scheduled {
     size_t cap_pages;
     int64_t n_pages, kept;       /* kept: pages that were offered to others */
     int64_t reused;
+    int32_t state;               /* of its grammar, where it has one */
     bool shares;                 /* its pages with others */
     bool is_writing;             /* else it waits, and: */
     ts_scheduled *next;
@@ -163,6 +164,7 @@ ts_status ts_scheduler_add(ts_scheduler *b, const ts_scheduler_request *r, ts_sc
     t->r = *r;
     t->n = t->prompt = r->n_prompt;
     t->number = b->number++;
+    t->state = r->choice.constraint ? ts_grammar_start(ts_constraint_grammar(r->choice.constraint)) : 0;
     *(b->last ? &b->last->next : &b->first) = t;
     b->last = t;
     b->f.waiting++;
@@ -254,12 +256,12 @@ static bool is_eos(const ts_sampling *s, int32_t id)
 static ts_status next_token(ts_scheduler *b, ts_scheduled *t, const float *logits, bool *stop, bool *ended)
 {
     ts_choice c;
-    TS_TRY(ts_choose(&b->chooser, &t->r.choice, logits, b->vocab, t->ids, t->n, t->r.n_prompt, &c));
+    TS_TRY(ts_choose(&b->chooser, &t->r.choice, logits, b->vocab, t->ids, t->n, t->r.n_prompt, &t->state, &c));
     TS_TRY(ts_grow(&t->ids, &t->cap_ids, (size_t)t->n + 1, sizeof *t->ids));
     t->ids[t->n++] = c.id;
     b->f.new_tokens++;
     TS_TRY(t->r.token(t->r.ctx, &c, stop));
-    *stop = *stop || is_eos(&t->r.choice.sampling, c.id);
+    *stop = *stop || c.is_whole || is_eos(&t->r.choice.sampling, c.id);
     *ended = *stop || t->n - t->r.n_prompt == t->r.max_new;
     return TS_OK;
 }

@@ -189,14 +189,10 @@ static ts_status chat_of(ts_request *e, json_t *chat, ts_refusal *r)
 
 static ts_status read_response(ts_request *e, ts_refusal *r)
 {
-    const json_t *before = json_object_get(e->body, "previous_response_id"),
-                 *format = json_object_get(json_object_get(e->body, "text"), "format");
-    const char *type = json_string_value(json_object_get(format, "type"));
+    const json_t *before = json_object_get(e->body, "previous_response_id");
     if (before && !json_is_null(before))
         return ts_refuse(r, 400, "previous_response_id", "unsupported_value",
                          "previous_response_id: this server keeps no responses; give the whole conversation as input");
-    if (type && strcmp(type, "text") != 0)
-        return ts_refuse(r, 400, "text", "unsupported_value", "text: only the format \"text\" is supported by this server");
     e->settings.n = 1;
     json_t *chat = json_object();
     ts_status st = chat ? chat_of(e, chat, r) : no_memory();

@@ -57,7 +57,10 @@ static ts_status start(ts_server *s, ts_lm *lm, const ts_gen_config *gen, bool i
     ts_gen_config all = *gen;
     if (s->wording.has_chat)
         TS_TRY(ts_lm_chat_stop(&s->wording.chat, &all));
-    s->rules.defaults = (ts_settings_defaults){ all, is_greedy, max_new ? max_new : -1, lm->model.decoder->arch.vocab };
+    if (ts_lm_has_text(lm))
+        TS_TRY(ts_lm_list_tokens(lm));
+    s->rules.defaults =
+        (ts_settings_defaults){ all, is_greedy, max_new ? max_new : -1, lm->model.decoder->arch.vocab, lm->tokens };
     const ts_worker_options w = { .batch = { s->o.texts, s->o.step_tokens, s->o.cache_tokens, !s->o.no_prefix },
                                   .queue = s->o.queue };
     TS_TRY(ts_worker_start(lm, &w, &s->rules.worker));

@@ -168,7 +168,7 @@ static ts_status read_logprobs(const json_t *b, ts_settings *s, ts_refusal *r)
 
 static ts_status read_form(const json_t *b, ts_settings *s, ts_refusal *r)
 {
-    const json_t *options = find(b, "stream_options"), *format = find(b, "response_format");
+    const json_t *options = find(b, "stream_options");
     TS_TRY(ts_field_bool(b, "stream", &s->streams, r));
     if (options && !s->streams)
         return ts_refuse_field(r, "stream_options", "stream_options needs stream to be true");
@@ -176,10 +176,6 @@ static ts_status read_form(const json_t *b, ts_settings *s, ts_refusal *r)
         return ts_refuse(r, 400, "stream_options", "invalid_type", "stream_options: an object was expected");
     if (options)
         TS_TRY(ts_field_bool(options, "include_usage", &s->wants_usage, r));
-    const char *type = json_string_value(json_object_get(format, "type"));
-    if (format && (!type || strcmp(type, "text") != 0))
-        return ts_refuse(r, 400, "response_format", "unsupported_value",
-                         "response_format: only {\"type\": \"text\"} is supported by this server");
     return TS_OK;
 }
 
@@ -195,7 +191,8 @@ static ts_status read_all(const json_t *b, const ts_settings_defaults *d, ts_set
     TS_TRY(read_stop(b, s, r));
     TS_TRY(read_bias(b, d->vocab, s, r));
     TS_TRY(read_logprobs(b, s, r));
-    return read_form(b, s, r);
+    TS_TRY(read_form(b, s, r));
+    return ts_settings_read_format(b, d->tokens, &s->choice.constraint, r);
 }
 
 ts_status ts_settings_read(const json_t *body, const ts_settings_defaults *d, ts_settings *out, ts_refusal *r)
@@ -213,6 +210,7 @@ void ts_settings_deinit(ts_settings *s)
 {
     ts_logit_bias *bias = (ts_logit_bias *)(uintptr_t)s->choice.bias;
     ts_free(&bias);
+    ts_constraint_destroy(&s->choice.constraint);
     s->choice.bias = NULL;
     s->choice.n_bias = 0;
 }

@@ -15,10 +15,11 @@ typedef struct ts_settings_defaults {
     bool is_greedy;
     int64_t max_new;             /* -1: as the endpoint has it */
     int64_t vocab;
+    const ts_token_list *tokens; /* for grammars; NULL: there is no text */
 } ts_settings_defaults;
 
 typedef struct ts_settings {
-    ts_choice_options choice;    /* of the first text; its bias is ours */
+    ts_choice_options choice;    /* of the first text; its bias and constraint are ours */
     bool has_seed;
     int64_t max_new;             /* -1: not said */
     int64_t n;                   /* texts for each prompt */
@@ -31,6 +32,10 @@ typedef struct ts_settings {
 ts_status ts_settings_read(const json_t *body, const ts_settings_defaults *d, ts_settings *out,
                            ts_refusal *r) TS_NODISCARD;
 void ts_settings_deinit(ts_settings *s);
+/* What the answers of a body must fit: response_format of chats, text.format of responses, llama.cpp's json_schema and
+ * grammar, vLLM's structured_outputs. *out NULL: anything; else the caller's. tokens: lent to it. */
+ts_status ts_settings_read_format(const json_t *body, const ts_token_list *tokens, ts_constraint **out,
+                                  ts_refusal *r) TS_NODISCARD;
 
 /* ---- fields ---- */
 

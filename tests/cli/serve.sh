@@ -85,6 +85,13 @@ is "tokens there and back" '{"prompt": "The fox"}' \
     "$(ask /detokenize "{\"tokens\": $(ask /tokenize '{"prompt": "The fox", "add_special_tokens": false}' | sed 's/.*"tokens": \(\[[^]]*\]\).*/\1/')}")"
 
 # what is wrong
+for _ in 1 2 3; do
+    ask /v1/completions '{"prompt": "The fox", "max_tokens": 60, "structured_outputs": {"choice": ["fox!", "é no"]}}' | text_of
+    echo
+done | sort -u >"$D/fits"
+checks=$((checks + 1))
+grep -q . "$D/fits" && ! grep -qv -e '^"fox!"$' -e '^"é no"$' "$D/fits" || wrong "an answer that does not fit: $(cat "$D/fits")"
+code 400 /v1/chat/completions -d '{"messages": [{"role": "user", "content": "x"}], "response_format": {"type": "json_schema", "json_schema": {"schema": {"not": {}}}}}'
 code 200 /health
 code 200 /
 code 404 /v1/nothing

@@ -89,8 +89,63 @@ static void test_refused(void **state)
     }
 }
 
+/* What a request's answers must fit, and texts of tokens that do and do not. */
+static void test_format(void **state)
+{
+    static const struct {
+        const char *body, *good, *bad;
+    } cases[] = {
+        { "{\"response_format\": {\"type\": \"json_object\"}}", "{\"a\": [1]}", "[1]" },
+        { "{\"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"name\": \"n\", \"schema\": {\"type\": \"boolean\"}}}}", "true", "1" },
+        { "{\"response_format\": {\"type\": \"json_object\", \"schema\": {\"const\": 7}}}", "7", "{}" },
+        { "{\"text\": {\"format\": {\"type\": \"json_schema\", \"name\": \"n\", \"schema\": {\"type\": \"null\"}}}}", "null", "{}" },
+        { "{\"json_schema\": {\"enum\": [\"x\"]}}", "\"x\"", "x" },
+        { "{\"grammar\": \"root ::= [ab]+\"}", "abba", "abc" },
+        { "{\"structured_outputs\": {\"choice\": [\"a.b\", \"(c)\"]}}", "(c)", "axb" },
+        { "{\"structured_outputs\": {\"regex\": \"x\\\\d\"}}", "x1", "xx" },
+    };
+    static const char *const wrong[] = {
+        "{\"response_format\": {\"type\": \"xml\"}}", "{\"response_format\": {\"type\": \"json_schema\"}}",
+        "{\"json_schema\": {\"not\": {}}}", "{\"grammar\": \"root ::= (\"}", "{\"grammar\": \"root ::= [a]\", \"json_schema\": {}}",
+        "{\"structured_outputs\": {}}", "{\"structured_outputs\": {\"regex\": \"(\"}}",
+    };
+    ts_tokenizer *tok;
+    ts_settings_defaults d = defaults;
+    ts_token_list *list;
+    (void)state;
+    OK(ts_tokenizer_open("tests/golden/text/byte_level", NULL, &tok));
+    OK(ts_token_list_create(tok, ts_tokenizer_vocab_size(tok), &list));
+    d.tokens = list;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ts_settings s;
+        ts_refusal r;
+        json_t *b;
+        OK(read(cases[i].body, &d, &b, &s, &r));
+        ts_grammar *g = ts_constraint_grammar(s.choice.constraint);
+        for (int k = 0; k < 2; k++) {
+            int32_t at = ts_grammar_start(g);
+            for (const char *c = k ? cases[i].bad : cases[i].good; *c && at != TS_GRAMMAR_DEAD; c++)
+                OK(ts_grammar_step(g, at, (unsigned char)*c, &at));
+            if ((at != TS_GRAMMAR_DEAD && ts_grammar_may_end(g, at)) == k)
+                fail_msg("%s: \"%s\" should %sfit", cases[i].body, k ? cases[i].bad : cases[i].good, k ? "not " : "");
+        }
+        ts_settings_deinit(&s);
+        json_decref(b);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        ts_settings s;
+        ts_refusal r;
+        json_t *b;
+        if (read(wrong[i], &d, &b, &s, &r) != TS_ERR_USER || r.http != 400 || !r.param)
+            fail_msg("%s: is taken", wrong[i]);
+        json_decref(b);
+    }
+    ts_token_list_destroy(&list);
+    ts_tokenizer_destroy(&tok);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_read), cmocka_unit_test(test_refused) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_read), cmocka_unit_test(test_refused), cmocka_unit_test(test_format) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

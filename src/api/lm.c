@@ -268,6 +268,12 @@ ts_status ts_lm_labels(ts_lm *lm, const int32_t *ids, size_t n, float *logits)
     return ts_score_numbers(lm->model.decoder, lm->tape, ids, (int64_t)n, lm->routes, logits);
 }
 
+ts_status ts_lm_vector(ts_lm *lm, const int32_t *ids, size_t n, const ts_sentence *how, float *out)
+{
+    TS_TRY(ready_to_score(lm, __func__, ids, n));
+    return ts_score_vector(lm->model.decoder, lm->tape, ids, (int64_t)n, how, out);
+}
+
 ts_status ts_lm_score(ts_lm *lm, const int32_t *ids, size_t n, double *logprobs, bool *greedy)
 {
     bool *own = NULL;

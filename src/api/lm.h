@@ -4,6 +4,7 @@
 #define TS_API_LM_H
 #include "device/runtime.h"
 #include "infer/generate.h"
+#include "model/sentence.h"
 #include "model/weights.h"
 #include "tessera/model.h"
 #include "text/text_options.h"
@@ -59,6 +60,8 @@ ts_status ts_lm_need_words(const ts_lm *lm, const char *function, bool words) TS
 static inline bool ts_lm_has_text(const ts_lm *lm) { return lm->has_tok && lm->tok.tok; }
 /* Of a model of labels: what it tells of a sequence, [labels]. */
 ts_status ts_lm_labels(ts_lm *lm, const int32_t *ids, size_t n, float *logits) TS_NODISCARD;
+/* A sequence's vector, [hidden]. */
+ts_status ts_lm_vector(ts_lm *lm, const int32_t *ids, size_t n, const ts_sentence *how, float *out) TS_NODISCARD;
 /* Of a result that is not a number (st is TS_ERR_RUN and its message is set): adds which weights are
  * not, if any. Returns st, whatever it is. */
 ts_status ts_lm_explain(const ts_lm *lm, ts_status st) TS_NODISCARD;

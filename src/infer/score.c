@@ -188,3 +188,33 @@ ts_status ts_score_numbers(ts_decoder *d, ts_tape *tape, const int32_t *ids, int
     ts_tape_reset(tape);
     return st;
 }
+
+static ts_status vector_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_sentence *how, float *weights,
+                           ts_tensor **y)
+{
+    sequence s;
+    ts_tensor *hidden, *w, *v, *wide;
+    for (int64_t i = 0; i < n; i++)
+        weights[i] = ts_pool_weight(how->pooling, i, 0, n - 1);
+    TS_TRY(put_sequence(d, tape, ids, n, &s));
+    TS_TRY(ts_tape_upload(tape, TS_DTYPE_F32, weights, n, &w));
+    TS_TRY(run_layers(d, tape, &s, NULL, &hidden));
+    TS_TRY(ts_op_pool(tape, hidden, w, 1, NULL, &v));
+    TS_TRY(ts_op_cast(tape, v, TS_DTYPE_F32, &wide));
+    return ts_op_direct(tape, wide, wide->dim[1], how->unit, y);
+}
+
+ts_status ts_score_vector(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_sentence *how, float *out)
+{
+    float *weights;
+    ts_tensor *y;
+    TS_TRY(ts_alloc(&weights, (size_t)n, sizeof *weights));
+    ts_tape_reset(tape);
+    tape->recording = false;
+    ts_status st = vector_of(d, tape, ids, n, how, weights, &y);
+    if (st == TS_OK)
+        st = ts_device_read(d->dev, out, ts_tensor_data(y), ts_tensor_bytes(y));
+    ts_tape_reset(tape);
+    ts_free(&weights);
+    return st;
+}

@@ -86,6 +86,8 @@ ts_objective *ts_job_compare(ts_job *j);
 ts_objective *ts_job_pool(ts_job *j);
 /* Whether the model has what such a stage asks of it, once it is there. */
 ts_status ts_job_check_heads(ts_job *j) TS_NODISCARD;
+/* How its vectors are made goes beside what is saved. */
+ts_status ts_job_note_vectors(ts_job *j) TS_NODISCARD;
 /* With --precompute-ref-log-probs, before the first step: the reference looks at all samples, and is let go. Collective. */
 ts_status ts_job_look_ahead(ts_job *j) TS_NODISCARD;
 

@@ -34,6 +34,7 @@ def ours(args, task, out):
 
 def peer(args):
     """One round of the harness in this interpreter: a JSON line a task on the standard output."""
+    sys.path = [x for x in sys.path if Path(x or ".").resolve() != Path(__file__).resolve().parent]  # names of this folder are packages' too
     import logging
     import torch
     torch.set_num_threads(args.threads)

@@ -17,3 +17,6 @@ add_test(NAME golden/compare COMMAND test_golden_compare WORKING_DIRECTORY ${CMA
 add_executable(test_golden_prompts golden/test_prompts.c)
 target_link_libraries(test_golden_prompts PRIVATE ts_api PkgConfig::CMOCKA m)
 add_test(NAME golden/prompts COMMAND test_golden_prompts WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+add_executable(test_golden_evaluate golden/test_evaluate.c)
+target_link_libraries(test_golden_evaluate PRIVATE ts_api PkgConfig::CMOCKA m)
+add_test(NAME golden/evaluate COMMAND test_golden_evaluate WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})

@@ -149,6 +149,8 @@ static void copy_slot(ts_layer_state *s, int64_t to, int64_t from, int64_t lengt
         s->kind->copy(s, to, from, length);
 }
 
+void ts_engine_clear(ts_engine *e, int64_t slot) { e->length[slot] = 0; }
+
 void ts_engine_copy(ts_engine *e, int64_t to, int64_t from)
 {
     if (to == from)
@@ -291,11 +293,11 @@ static ts_status put_table(ts_engine *e, int64_t B)
     return TS_OK;
 }
 
-/* logits NULL: they are not wanted. */
-static ts_status pass(ts_engine *e, const pass_slots *of, int64_t S, ts_tensor **logits)
+/* hidden [B * S, hidden size]. */
+static ts_status forward(ts_engine *e, const pass_slots *of, int64_t S, ts_tensor **hidden)
 {
     const int64_t first = of->first, B = of->n;
-    ts_tensor *ids, *pos, *hidden, *last;
+    ts_tensor *ids, *pos;
     int64_t longest = 0;
     for (int64_t b = 0; b < B; b++)
         longest = e->q_start[b] + e->q_len[b] > longest ? e->q_start[b] + e->q_len[b] : longest;
@@ -308,12 +310,20 @@ static ts_status pass(ts_engine *e, const pass_slots *of, int64_t S, ts_tensor *
     const ts_run run = { .B = B, .S = S, .pos = pos, .state = e->state, .slot0 = first,
                          .q_start = e->q_start, .q_len = e->q_len, .any_cut = of->is_prompt,
                          .pages = e->is_paged ? &e->pages : NULL };
-    TS_TRY(ts_decoder_forward(e->d, e->tape, &run, NULL, ids, &hidden));
+    TS_TRY(ts_decoder_forward(e->d, e->tape, &run, NULL, ids, hidden));
     for (int64_t b = 0; !e->is_paged && b < B; b++)
         e->length[first + b] = e->q_start[b] + e->q_len[b];
+    return TS_OK;
+}
+
+/* logits NULL: they are not wanted. */
+static ts_status pass(ts_engine *e, const pass_slots *of, int64_t S, ts_tensor **logits)
+{
+    ts_tensor *hidden, *last;
+    TS_TRY(forward(e, of, S, &hidden));
     if (!logits)
         return TS_OK;
-    TS_TRY(last_rows(e, B, S, hidden, &last));
+    TS_TRY(last_rows(e, of->n, S, hidden, &last));
     const ts_xent_op head = ts_decoder_head(e->d);
     return ts_op_logits(e->tape, &head, last, logits);
 }
@@ -355,12 +365,12 @@ static ts_status rows(ts_engine *e, int64_t n)
     return ts_grow(&e->pos, &e->cap_pos, (size_t)n, sizeof *e->pos);
 }
 
-/* Tokens begin..begin+n-1 of a prompt as row b of the pass; the rest of its S rows is padding. */
-static void put_row(ts_engine *e, int64_t b, int64_t S, const ts_prompt *p, int64_t begin,
+/* n tokens at positions begin..begin+n-1 as row b of the pass; the rest of its S rows is padding. */
+static void put_row(ts_engine *e, int64_t b, int64_t S, const int32_t *ids, int64_t begin,
                     int64_t n)
 {
     for (int64_t i = 0; i < S; i++) {
-        e->ids[b * S + i] = i < n ? p->ids[begin + i] : 0;
+        e->ids[b * S + i] = i < n ? ids[i] : 0;
         e->pos[b * S + i] = i < n ? (int32_t)(begin + i) : 0;
     }
     e->q_start[b] = (int32_t)begin;
@@ -375,7 +385,7 @@ static ts_status prefill_one(ts_engine *e, int64_t slot, const ts_prompt *p, ts_
     TS_TRY(rows(e, chunk));
     for (int64_t at = 0; at < p->n; at += chunk) {
         const int64_t n = p->n - at < chunk ? p->n - at : chunk;
-        put_row(e, 0, n, p, at, n);
+        put_row(e, 0, n, p->ids + at, at, n);
         TS_TRY(clean_pass(e, &of, n, at + n == p->n ? out : NULL));
     }
     return TS_OK;
@@ -407,7 +417,7 @@ ts_status ts_engine_prefill(ts_engine *e, int64_t first, int64_t n, const ts_pro
         return prefill_one(e, first, prompts, out);
     TS_TRY(rows(e, n * S));
     for (int64_t b = 0; b < n; b++)
-        put_row(e, b, S, &prompts[b], 0, prompts[b].n);
+        put_row(e, b, S, prompts[b].ids, 0, prompts[b].n);
     return clean_pass(e, &(pass_slots){ first, n, true }, S, out);
 }
 
@@ -431,8 +441,7 @@ ts_status ts_engine_decode(ts_engine *e, int64_t n, const int32_t *ids, ts_logit
 /* Row b of the pass and of its table. */
 static void put_stretch(ts_engine *e, int64_t b, int64_t S, const ts_engine_stretch *s)
 {
-    const ts_prompt p = { s->ids, s->begin + s->n };
-    put_row(e, b, S, &p, s->begin, s->n);
+    put_row(e, b, S, s->ids + s->begin, s->begin, s->n);
     for (int64_t i = 0; i < e->pages.each; i++)
         e->table[b * e->pages.each + i] = i < s->n_pages ? s->pages[i] : 0;
 }
@@ -455,4 +464,77 @@ ts_status ts_engine_run(ts_engine *e, const ts_engine_stretch *s, int64_t n, boo
     for (int64_t b = 0; b < n; b++)
         put_stretch(e, b, S, &s[b]);
     return clean_pass(e, &(pass_slots){ 0, n, is_prompt }, S, out);
+}
+
+/* ---- what is asked of further tokens ---- */
+
+/* The rows of the pass that something is asked of, tokens from `begin` on; *k of them. */
+static ts_status asked_rows(ts_engine *e, ts_tensor *hidden, int64_t S, int64_t begin, const ts_ask *asks,
+                            int64_t n_asks, int64_t k, ts_tensor **rows, ts_tensor **labels)
+{
+    const size_t row = (size_t)hidden->dim[1] * ts_dtype_size(hidden->dtype);
+    int32_t *label;
+    TS_TRY(ts_tape_new(e->tape, hidden->dtype, k, hidden->dim[1], rows));
+    TS_TRY(ts_alloc(&label, (size_t)k, sizeof *label));
+    k = 0;
+    for (int64_t i = 0; i < n_asks; i++) {
+        if (asks[i].at < begin || asks[i].at >= begin + S)
+            continue;
+        label[k] = asks[i].id;
+        e->dev->move(e->dev, (char *)ts_tensor_data(*rows) + (size_t)k++ * row,
+                     (char *)ts_tensor_data(hidden) + (size_t)(asks[i].row * S + asks[i].at - begin) * row, row);
+    }
+    const ts_status st = ts_tape_upload(e->tape, TS_DTYPE_I32, label, k, labels);
+    ts_free(&label);
+    return st;
+}
+
+/* Of the pass that is set up: answers to the asks that fall into it. */
+static ts_status answer(ts_engine *e, const pass_slots *of, int64_t S, int64_t begin, const ts_ask *asks,
+                        int64_t n_asks, float *logprobs)
+{
+    ts_tensor *hidden, *rows, *labels, *loss;
+    float *host = NULL;
+    int64_t k = 0;
+    TS_TRY(forward(e, of, S, &hidden));
+    for (int64_t i = 0; i < n_asks; i++)
+        k += asks[i].at >= begin && asks[i].at < begin + S;
+    if (!k)
+        return TS_OK;
+    TS_TRY(asked_rows(e, hidden, S, begin, asks, n_asks, k, &rows, &labels));
+    ts_xent_op head = ts_decoder_head(e->d);
+    head.labels = labels;
+    TS_TRY(ts_op_linear_xent(e->tape, &head, rows, &loss, NULL));
+    TS_TRY(ts_alloc(&host, (size_t)k, sizeof *host));
+    const ts_status st = ts_device_read(e->dev, host, ts_tensor_data(loss), (size_t)k * sizeof *host);
+    k = 0;
+    for (int64_t i = 0; i < n_asks && st == TS_OK; i++)
+        if (asks[i].at >= begin && asks[i].at < begin + S)
+            logprobs[i] = -host[k++];
+    ts_free(&host);
+    return st;
+}
+
+ts_status ts_engine_extend(ts_engine *e, int64_t first, int64_t n, const ts_prompt *more, const ts_ask *asks,
+                           int64_t n_asks, float *logprobs)
+{
+    const pass_slots of = { first, n, true };
+    int64_t S = 0, longest = 0;
+    for (int64_t b = 0; b < n; b++) {
+        S = more[b].n > S ? more[b].n : S;
+        longest = e->length[first + b] + more[b].n > longest ? e->length[first + b] + more[b].n : longest;
+    }
+    TS_TRY(need(e, longest));
+    const int64_t chunk = n == 1 && S > CHUNK ? CHUNK : S;
+    TS_TRY(rows(e, n * chunk));
+    for (int64_t at = 0; at < S; at += chunk) {
+        for (int64_t b = 0; b < n; b++)
+            put_row(e, b, chunk, more[b].ids + at, e->length[first + b], more[b].n - at < chunk ? more[b].n - at : chunk);
+        ts_tape_reset(e->tape);
+        e->tape->recording = false;
+        const ts_status st = answer(e, &of, chunk, at, asks, n_asks, logprobs);
+        ts_tape_reset(e->tape);
+        TS_TRY(st);
+    }
+    return TS_OK;
 }

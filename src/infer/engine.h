@@ -40,8 +40,19 @@ int64_t ts_engine_prefill_group(const ts_prompt *prompts, int64_t n);
 /* One more token for each of slots 0..n-1. */
 ts_status ts_engine_decode(ts_engine *e, int64_t n, const int32_t *ids,
                            ts_logits *out) TS_NODISCARD;
+/* What is asked of tokens as they go through: the natural logarithm of the probability of `id` behind token `at`, from
+ * 0, of row `row`. */
+typedef struct ts_ask {
+    int64_t row, at;
+    int32_t id;
+} ts_ask;
+/* Further tokens behind what slots first..first+n-1 hold; more [n]. logprobs [n_asks], on the host. */
+ts_status ts_engine_extend(ts_engine *e, int64_t first, int64_t n, const ts_prompt *more, const ts_ask *asks,
+                           int64_t n_asks, float *logprobs) TS_NODISCARD;
 /* Slot `to` becomes a copy of slot `from`. */
 void ts_engine_copy(ts_engine *e, int64_t to, int64_t from);
+/* A slot becomes empty. */
+void ts_engine_clear(ts_engine *e, int64_t slot);
 /* Slot i becomes a copy of what from[i] was, for i < n. */
 ts_status ts_engine_reorder(ts_engine *e, const int64_t *from, int64_t n) TS_NODISCARD;
 int64_t ts_engine_length(const ts_engine *e, int64_t slot); /* tokens in it */

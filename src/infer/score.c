@@ -153,28 +153,38 @@ ts_status ts_score_logits(ts_decoder *d, ts_tape *tape, const int32_t *ids, int6
     return st;
 }
 
-static ts_status reward_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes, float *out)
+/* Where a head reads: the last token, of labels, as transformers has it, the last that is no filling. */
+static int32_t last_at(const ts_decoder *d, const int32_t *ids, int64_t n)
 {
-    const int32_t at = (int32_t)(n - 1);
+    while (n > 1 && d->arch.labels && ids[n - 1] == d->arch.pad)
+        n--;
+    return (int32_t)(n - 1);
+}
+
+/* The vector of one row: *y [1, hidden]. */
+static ts_status last_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes, ts_tensor **y)
+{
+    const int32_t at = last_at(d, ids, n);
     sequence s;
-    ts_tensor *hidden, *last, *y;
+    ts_tensor *hidden, *last;
     ts_chosen_rows rows = { .n = 1 };
     TS_TRY(put_sequence(d, tape, ids, n, &s));
     TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, &at, 1, &last));
     rows.at = last;
     TS_TRY(run_layers(d, tape, &s, routes, &hidden));
-    TS_TRY(ts_decoder_reward(d, tape, hidden, &rows, &y));
-    return ts_device_read(d->dev, out, ts_tensor_data(y), sizeof *out);
+    return ts_op_pick_rows(tape, hidden, &rows, y);
 }
 
-ts_status ts_score_reward(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes, double *out)
+ts_status ts_score_numbers(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes, float *out)
 {
-    float reward;
+    ts_tensor *last, *y;
     ts_tape_reset(tape);
     tape->recording = false;
-    const ts_status st = reward_of(d, tape, ids, n, routes, &reward);
-    ts_tape_reset(tape);
+    ts_status st = last_of(d, tape, ids, n, routes, &last);
     if (st == TS_OK)
-        *out = (double)reward;
+        st = ts_decoder_numbers(d, tape, last, &y);
+    if (st == TS_OK)
+        st = ts_device_read(d->dev, out, ts_tensor_data(y), ts_tensor_bytes(y));
+    ts_tape_reset(tape);
     return st;
 }

@@ -14,9 +14,9 @@ ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t
  * (TS_CHOICE_MOST_TOP at most); out [n], of which the first is its id alone. Logits are held of some rows at a time. */
 ts_status ts_score_choices(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, int top,
                            ts_choice *out) TS_NODISCARD;
-/* Of a model of rewards: the reward of one sequence, at its last token. */
-ts_status ts_score_reward(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes,
-                          double *out) TS_NODISCARD;
+/* Of a model of rewards or labels: what its head tells of one sequence, at its last token, into out [1 or labels]. */
+ts_status ts_score_numbers(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes,
+                           float *out) TS_NODISCARD;
 /* The logits after each token, fp32 [n, vocab], into out. */
 ts_status ts_score_logits(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n,
                           float *out) TS_NODISCARD;

@@ -10,7 +10,9 @@ static const ts_convert_reader *const readers[] = {
     [TS_CONVERT_LOAD_TESSERA] = &ts_convert_checkpoint, [TS_CONVERT_LOAD_HF] = &ts_convert_hf,
     [TS_CONVERT_LOAD_GGUF] = &ts_convert_gguf,
 };
-static const ts_convert_writer *const writers[] = { [TS_CONVERT_SAVE_HF] = &ts_convert_hf_writer };
+static const ts_convert_writer *const writers[] = {
+    [TS_CONVERT_SAVE_HF] = &ts_convert_hf_writer, [TS_CONVERT_SAVE_MG] = &ts_convert_mg_writer,
+};
 
 static ts_status find_reader(const ts_convert_options *o, const ts_convert_reader **out)
 {
@@ -142,7 +144,8 @@ static ts_status convert(const ts_convert_options *o, ts_convert_model *m, ts_co
     if (o->adapter_alone)
         return write_adapter(o, m, r);
     TS_TRY(writers[o->save_type]->write(o, m, r));
-    TS_TRY(describe(o, m, r));
+    if (writers[o->save_type]->is_hf)
+        TS_TRY(describe(o, m, r));
     return o->check ? ts_convert_compare(o, m, r) : TS_OK;
 }
 

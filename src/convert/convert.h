@@ -7,7 +7,7 @@
 #define TS_CONVERT_CONVERT_H
 #include "base/option.h"
 #include "model/adapters.h"
-#include "model/weights.h"
+#include "model/param_values.h"
 #include "tessera/convert.h"
 
 #define TS_CONVERT_LOADS(W)                                                                        \
@@ -19,8 +19,22 @@ typedef enum ts_convert_load {
     TS_CONVERT_LOADS(TS_CHOICE_VALUE) TS_CONVERT_LOAD_KINDS
 } ts_convert_load;
 
-#define TS_CONVERT_SAVES(W) W(TS_CONVERT_SAVE_HF, "hf")
-typedef enum ts_convert_save { TS_CONVERT_SAVES(TS_CHOICE_VALUE) } ts_convert_save;
+#define TS_CONVERT_SAVES(W) W(TS_CONVERT_SAVE_HF, "hf") W(TS_CONVERT_SAVE_MG, "mg")
+typedef enum ts_convert_save { TS_CONVERT_SAVES(TS_CHOICE_VALUE) TS_CONVERT_SAVE_KINDS } ts_convert_save;
+
+#define TS_CONVERT_SCHEDULES(W) W(TS_CONVERT_STRAIGHT, "none") W(TS_CONVERT_DUALPIPEV, "dualpipev")
+typedef enum ts_convert_schedule { TS_CONVERT_SCHEDULES(TS_CHOICE_VALUE) } ts_convert_schedule;
+#define TS_CONVERT_IMPLS(W) W(TS_CONVERT_IMPL_LOCAL, "local") W(TS_CONVERT_IMPL_TE, "transformer_engine")
+typedef enum ts_convert_impl { TS_CONVERT_IMPLS(TS_CHOICE_VALUE) } ts_convert_impl;
+
+/* How checkpoints of Megatron are to be cut (model/megatron/layout.h). */
+typedef struct ts_convert_cut {
+    int64_t tp, pp, ep, expert_tp; /* expert_tp 0: as tp */
+    int64_t chunk_layers, vocab_by, mtp_layers;
+    ts_option_list stage_layers, noop_layers;
+    bool grouped, tp_extends_ep, mla_split;
+    int schedule, impl; /* TS_CONVERT_DUALPIPEV, ...; TS_CONVERT_IMPL_* */
+} ts_convert_cut;
 
 typedef struct ts_convert_options {
     const char *load_dir, *save_dir, *model_type_hf, *max_shard_size;
@@ -31,6 +45,7 @@ typedef struct ts_convert_options {
     bool check, json;
     ts_lora_options lora; /* an adapter to be merged */
     bool adapter_alone;   /* or to be written as it is */
+    ts_convert_cut cut;
 } ts_convert_options;
 extern const ts_option ts_convert_rows[];
 extern const size_t ts_convert_count_rows;
@@ -53,6 +68,7 @@ struct ts_convert_model {
     ts_st_dtype dtype;        /* of the matrices in files */
     const ts_st_dir *tensors; /* under Hugging Face's names; NULL: it is no such folder */
     const json_t *config;     /* likewise */
+    const ts_param_values *values; /* what source.read reads of, where they stand in tensors of files; NULL: they do not */
     const json_t *told;       /* the adapter that a checkpoint has; NULL: none */
     ts_adapters *adapters;    /* what is merged; NULL: nothing */
     void *own;
@@ -60,12 +76,14 @@ struct ts_convert_model {
 
 typedef struct ts_convert_writer {
     const char *name; /* --save-model-type */
+    bool is_hf;       /* what it makes is a Hugging Face folder */
+    /* Of others it says in r what was made. */
     ts_status (*write)(const ts_convert_options *o, ts_convert_model *m,
                        ts_convert_result *r);
 } ts_convert_writer;
 
 extern const ts_convert_reader ts_convert_checkpoint, ts_convert_hf, ts_convert_gguf;
-extern const ts_convert_writer ts_convert_hf_writer;
+extern const ts_convert_writer ts_convert_hf_writer, ts_convert_mg_writer;
 
 /* Everything is checked before anything is written; nothing is left under --save-dir when it fails.
  * With --check the result's logits are compared: more than rounding is TS_ERR_RUN. */

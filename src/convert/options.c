@@ -9,6 +9,9 @@
 #define ROW(type, field, name, def, lo, hi, choices, help)                                         \
     TS_ROW(type, ts_convert_options, field, name, def, lo, hi, choices, "conversion", help)
 
+#define CUT(type, field, name, def, lo, hi, choices, help)                                         \
+    TS_ROW(type, ts_convert_options, cut.field, name, def, lo, hi, choices, "Megatron", help)
+
 #define SHARDS                                                                                     \
     "folders that are cut for several processes of a layer or a stage; Hugging Face folders are whole"
 #define ADAPTERS "adapters (LoRA)"
@@ -45,28 +48,41 @@ const ts_option ts_convert_rows[] = {
     ROW(FLAG, adapter_alone, "save-lora-to-hf", NULL, 0, 0, NULL,
         "write the adapter alone, as PEFT has it, instead of the model with it"),
     ROW(FLAG, json, "json", NULL, 0, 0, NULL, "print one JSON object"),
+    CUT(INT, tp, "target-tensor-parallel-size", "1", 1, 1 << 16, NULL, "processes that share each layer's matrices"),
+    CUT(INT, pp, "target-pipeline-parallel-size", "1", 1, 1 << 16, NULL, "stages of layers"),
+    CUT(INT, ep, "target-expert-parallel-size", "1", 1, 1 << 16, NULL, "processes that share out experts"),
+    CUT(INT, expert_tp, "expert-tensor-parallel-size", "0", 0, 1 << 16, NULL,
+        "processes that share each expert's matrices: 1, or as many as share the others (0)"),
+    CUT(FLAG, tp_extends_ep, "moe-tp-extend-ep", NULL, 0, 0, NULL,
+        "the processes that share matrices share out experts instead of cutting them"),
+    CUT(FLAG, grouped, "moe-grouped-gemm", NULL, 0, 0, NULL, "all experts of a process in one tensor (weight1, weight2)"),
+    CUT(LIST, stage_layers, "num-layer-list", NULL, 0, 0, NULL, "layers of each stage, as 4,6,6,4 (default: evenly)"),
+    CUT(INT, chunk_layers, "num-layers-per-virtual-pipeline-stage", "0", 0, 1 << 16, NULL,
+        "layers of a virtual stage, of which each stage has several (0: no virtual stages)"),
+    CUT(LIST, noop_layers, "noop-layers", NULL, 0, 0, NULL,
+        "numbers of layers that are none: they are counted in the checkpoint, and hold nothing"),
+    CUT(CHOICE, schedule, "schedules-method", "none", 0, 0, TS_CHOICES(TS_CONVERT_SCHEDULES),
+        "dualpipev: two chunks a stage, the second one counted from the last stage on"),
+    CUT(INT, mtp_layers, "mtp-num-layers", "0", 0, 64, NULL, "so many layers that predict further tokens are taken along"),
+    CUT(FLAG, mla_split, "mla-mm-split", NULL, 0, 0, NULL, "up projections of latent attention in two tensors each"),
+    CUT(CHOICE, impl, "transformer-impl", "local", 0, 0, TS_CHOICES(TS_CONVERT_IMPLS), "whose names tensors have"),
+    CUT(INT, vocab_by, "make-vocab-size-divisible-by", "0", 0, 1 << 20, NULL,
+        "the vocabulary is filled up to a multiple of this times --target-tensor-parallel-size (0: it stays)"),
     /* what scripts of MindSpeed LLM's converters say beside */
     TS_NOTE("model-type", 1, "conversion", "kinds are told by content"),
     TS_NOTE("cvt-type", 1, "conversion", "kinds are told by content"),
     TS_NOTE("loader", 1, "conversion", "kinds are told by content"),
     TS_NOTE("saver", 1, "conversion", "kinds are told by content"),
     TS_NOTE("use-mcore-models", 0, "conversion", "one naming of tensors"),
-    TS_NOTE("transformer-impl", 1, "conversion", "one naming of tensors"),
     TS_NOTE("spec", TS_OPTION_MANY, "conversion", "the folder describes its model"),
     TS_NOTE("add-qkv-bias", 0, "conversion", "the folder describes its model"),
     TS_NOTE("qk-layernorm", 0, "conversion", "the folder describes its model"),
     TS_NOTE("tokenizer-model", 1, "conversion", "the folder's tokenizer is taken along"),
     TS_NOTE("hf-cfg-dir", 1, "conversion", "config.json and tokenizer come with the model"),
     TS_NOTE("save-layer-by-layer", 0, "conversion", "memory is that of the largest tensor always"),
-    TS_LATER("target-tensor-parallel-size", 1, "1", SHARDS),
-    TS_LATER("target-pipeline-parallel-size", 1, "1", SHARDS),
-    TS_LATER("target-expert-parallel-size", 1, "1", SHARDS),
     TS_LATER("source-tensor-parallel-size", 1, "1", SHARDS),
     TS_LATER("source-pipeline-parallel-size", 1, "1", SHARDS),
     TS_LATER("source-expert-parallel-size", 1, "1", SHARDS),
-    TS_LATER("num-layers-per-virtual-pipeline-stage", 1, NULL, SHARDS),
-    TS_LATER("num-layer-list", 1, NULL, SHARDS),
-    TS_LATER("noop-layers", 1, NULL, SHARDS),
     TS_LATER("load-dir-cloud", 1, NULL, SHARDS),
     TS_LATER("load-dir-edge", 1, NULL, SHARDS),
     TS_LATER("save-dir-cloud", 1, NULL, SHARDS),
@@ -77,7 +93,6 @@ const ts_option ts_convert_rows[] = {
     TS_LATER("split-rank", 1, NULL, SHARDS),
     TS_LATER("w-pack", 1, NULL, "models whose query, key and value weights come in one tensor W_pack"),
     TS_LATER("orm", 0, NULL, "reward heads"),
-    TS_LATER("moe-grouped-gemm", 0, NULL, "mixtures of experts"),
     TS_HINT("load", 1, "--load-dir"),
     TS_HINT("input", 1, "--load-dir"),
     TS_HINT("model", 1, "--load-dir"),

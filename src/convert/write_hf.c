@@ -378,4 +378,4 @@ static ts_status write_hf(const ts_convert_options *o, ts_convert_model *m, ts_c
     return write_source(o, m, &w);
 }
 
-const ts_convert_writer ts_convert_hf_writer = { "hf", write_hf };
+const ts_convert_writer ts_convert_hf_writer = { "hf", true, write_hf };

@@ -14,7 +14,8 @@
     W(TS_CONVERT_LOAD_AUTO, "auto") /* told by content */                                          \
     W(TS_CONVERT_LOAD_TESSERA, "tessera")                                                          \
     W(TS_CONVERT_LOAD_HF, "hf")                                                                    \
-    W(TS_CONVERT_LOAD_GGUF, "gguf")
+    W(TS_CONVERT_LOAD_GGUF, "gguf")                                                                \
+    W(TS_CONVERT_LOAD_MG, "mg")
 typedef enum ts_convert_load {
     TS_CONVERT_LOADS(TS_CHOICE_VALUE) TS_CONVERT_LOAD_KINDS
 } ts_convert_load;
@@ -37,7 +38,7 @@ typedef struct ts_convert_cut {
 } ts_convert_cut;
 
 typedef struct ts_convert_options {
-    const char *load_dir, *save_dir, *model_type_hf, *max_shard_size;
+    const char *load_dir, *save_dir, *model_type_hf, *max_shard_size, *hf_cfg_dir;
     int load_type, save_type; /* TS_CONVERT_LOAD_*, TS_CONVERT_SAVE_* */
     int dtype;                /* TS_SAVE_HF_* */
     int64_t step, threads;
@@ -82,7 +83,7 @@ typedef struct ts_convert_writer {
                        ts_convert_result *r);
 } ts_convert_writer;
 
-extern const ts_convert_reader ts_convert_checkpoint, ts_convert_hf, ts_convert_gguf;
+extern const ts_convert_reader ts_convert_checkpoint, ts_convert_hf, ts_convert_gguf, ts_convert_mg;
 extern const ts_convert_writer ts_convert_hf_writer, ts_convert_mg_writer;
 
 /* Everything is checked before anything is written; nothing is left under --save-dir when it fails.

@@ -12,7 +12,8 @@
 typedef struct writer {
     const ts_convert_options *o;
     const ts_convert_model *m;
-    ts_arch arch;            /* as the files have it */
+    ts_arch arch;            /* as the files have it, and so */
+    json_t *config;
     ts_mg_split split;
     int64_t *stage_layers, *noop;
     ts_param_values values;  /* of a folder */
@@ -49,10 +50,12 @@ static ts_status read_split(writer *w)
 {
     const ts_convert_cut *o = &w->o->cut;
     ts_mg_split *s = &w->split;
-    *s = (ts_mg_split){ .tp = o->tp, .pp = o->pp, .ep = o->ep, .chunk_layers = o->chunk_layers, .grouped = o->grouped,
+    *s = (ts_mg_split){ .tp = o->tp, .pp = o->pp, .ep = o->ep, .chunk_layers = o->chunk_layers,
                         .tp_extends_ep = o->tp_extends_ep, .mla_split = o->mla_split, .experts_whole = o->expert_tp == 1 && o->tp > 1,
                         .folds = o->schedule == TS_CONVERT_DUALPIPEV,
-                        .style = o->impl == TS_CONVERT_IMPL_TE ? TS_MG_TE : TS_MG_LOCAL };
+                        .norms_inside = o->impl == TS_CONVERT_IMPL_TE };
+    if (o->grouped)
+        s->experts = s->norms_inside ? TS_MG_NUMBERED : TS_MG_GROUPED;
     if (o->expert_tp > 1 && o->expert_tp != o->tp)
         return ts_error(TS_ERR_USER, "--expert-tensor-parallel-size %lld: expected 1, or --target-tensor-parallel-size (%lld)",
                         (long long)o->expert_tp, (long long)o->tp);
@@ -75,22 +78,17 @@ static ts_status settle(writer *w)
 {
     const ts_convert_model *m = w->m;
     const ts_st_dir *dir = m->tensors;
+    const ts_family *f = m->source.family;
     TS_TRY(ts_arch_copy(m->source.arch, &w->arch));
-    if (dir) {
-        json_t *config = json_deep_copy(m->config);
-        if (!config)
-            return ts_error(TS_ERR_NOMEM, "out of memory");
-        ts_status st = ts_weights_settle_tie(m->source.family, dir, m->path, &w->arch, config);
-        if (st == TS_OK)
-            st = ts_weights_settle_mtp(m->source.family, dir, &w->arch);
-        if (st == TS_OK)
-            st = ts_weights_want_mtp(m->path, w->o->cut.mtp_layers, &w->arch, config);
-        if (st == TS_OK)
-            st = ts_weights_settle_names(m->source.family, dir, &w->arch);
-        json_decref(config);
-        TS_TRY(st);
-        ts_weights_settle_experts(dir, &w->arch);
-    }
+    if (m->source.config && !(w->config = json_deep_copy(m->source.config)))
+        return ts_error(TS_ERR_NOMEM, "out of memory");
+    if (!dir)
+        return TS_OK;
+    TS_TRY(ts_weights_settle_tie(f, dir, m->path, &w->arch, w->config));
+    TS_TRY(ts_weights_settle_mtp(f, dir, &w->arch));
+    TS_TRY(ts_weights_want_mtp(m->path, w->o->cut.mtp_layers, &w->arch, w->config));
+    TS_TRY(ts_weights_settle_names(f, dir, &w->arch));
+    ts_weights_settle_experts(dir, &w->arch);
     return TS_OK;
 }
 
@@ -115,6 +113,7 @@ static void close_writer(writer *w)
     ts_param_values_deinit(&w->values);
     ts_param_list_deinit(&w->params);
     ts_arch_deinit(&w->arch);
+    json_decref(w->config);
     ts_free(&w->stage_layers);
     ts_free(&w->noop);
     ts_free(&w->buffer);
@@ -198,7 +197,7 @@ static ts_status write_pickle(const writer *w, ts_torch_writer *file, const ts_m
     ts_str *p = ts_torch_writer_pickle(file);
     TS_TRY(ts_pickle_begin_dict(p));
     TS_TRY(ts_pickle_put_text(p, "args"));
-    TS_TRY(ts_mg_args_put(p, &w->arch, &w->split, w->m->source.config, ts_convert_dtype(w->o, w->m->dtype)));
+    TS_TRY(ts_mg_args_put(p, &w->arch, &w->split, w->config, ts_convert_dtype(w->o, w->m->dtype)));
     TS_TRY(ts_pickle_put_text(p, "checkpoint_version"));
     TS_TRY(ts_pickle_put_real(p, 3));
     TS_TRY(ts_pickle_put_text(p, "iteration"));

@@ -68,7 +68,7 @@ static ts_status put_experts(ts_str *p, const ts_arch *a, const ts_mg_split *s)
         return PUT(p, O_SIZE("num_experts", 0));
     return PUT(p, O_INT("num_experts", a->n_experts), O_INT("moe_router_topk", a->experts_per_token),
                O_INT("moe_ffn_hidden_size", a->expert_ffn), O_SIZE("moe_shared_expert_intermediate_size", a->shared_ffn),
-               O_INT("first_k_dense_replace", first), O_BOOL("moe_grouped_gemm", s->grouped),
+               O_INT("first_k_dense_replace", first), O_BOOL("moe_grouped_gemm", s->experts != TS_MG_EACH),
                O_BOOL("moe_tp_extend_ep", s->tp_extends_ep),
                O_TEXT("moe_router_score_function", a->router_score == TS_ROUTE_SIGMOID ? "sigmoid" : "softmax"),
                O_BOOL("moe_router_enable_expert_bias", a->router_bias), O_BOOL("norm_topk_prob", a->router_norm),
@@ -106,7 +106,7 @@ static ts_status put_split(ts_str *p, const ts_arch *a, const ts_mg_split *s)
                O_INT("context_parallel_size", 1), O_SIZE("num_layers_per_virtual_pipeline_stage", s->folds ? 0 : s->chunk_layers),
                O_SIZE("virtual_pipeline_model_parallel_size", chunks > 1 ? chunks : 0),
                O_TEXT("schedules_method", s->folds ? "dualpipev" : NULL),
-               O_TEXT("transformer_impl", s->style == TS_MG_LOCAL ? "local" : "transformer_engine"),
+               O_TEXT("transformer_impl", s->norms_inside ? "transformer_engine" : "local"),
                O_SIZE("mtp_num_layers", a->mtp_layers)));
     TS_TRY(put_numbers(p, "num_layer_list", s->stage_layers, s->pp));
     return put_numbers(p, "noop_layers", s->noop, s->n_noop);

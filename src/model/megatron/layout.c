@@ -232,12 +232,12 @@ static ts_status add_experts(const maker *m, const item *i, const char *prefix, 
 {
     char name[NAME];
     int64_t first;
-    if (m->s->grouped && m->s->style == TS_MG_LOCAL)
+    if (m->s->experts == TS_MG_GROUPED)
         return add_grouped(m, i, is_first);
     const int64_t n = experts_here(m, &first);
     for (int64_t e = 0; e < n; e++) {
         item one = *i;
-        if (m->s->grouped)
+        if (m->s->experts == TS_MG_NUMBERED)
             snprintf(name, sizeof name, "%smlp.experts.linear_fc%d.weight%lld", prefix, is_first ? 1 : 2, (long long)e);
         else
             snprintf(name, sizeof name, "%smlp.experts.local_experts.%lld.linear_fc%d.weight", prefix, (long long)e,
@@ -271,7 +271,7 @@ static ts_status add(const maker *m, const item *i, const ts_mg_rule *r, const c
     case TS_MG_VOCAB: return add_vocab(m, i);
     case TS_MG_JOINED: return add_joined(m, i);
     case TS_MG_LINE:
-        TS_TRY(add_tensor(m, i, 2, 1, i->rows, t > 0));
+        TS_TRY(add_tensor(m, i, 2, 1, i->rows * i->cols, t > 0));
         return add_rows(m, i, 0, i->rows, 0);
     case TS_MG_EXPERTS_1: return add_experts(m, i, prefix, true);
     case TS_MG_EXPERTS_2: return add_experts(m, i, prefix, false);
@@ -286,17 +286,33 @@ static ts_status add(const maker *m, const item *i, const ts_mg_rule *r, const c
     return TS_OK;
 }
 
+/* Where norms stand that are their linear layers' own. */
+static const char *norm_inside(const ts_arch *a, const ts_mg_split *s, const char *ours, int64_t layer)
+{
+    static const char *const names[][2] = {
+        { "input_layernorm.weight", "self_attention.linear_qkv.layer_norm_weight" },
+        { "input_layernorm.bias", "self_attention.linear_qkv.layer_norm_bias" },
+        { "pre_mlp_layernorm.weight", "mlp.linear_fc1.layer_norm_weight" },
+        { "pre_mlp_layernorm.bias", "mlp.linear_fc1.layer_norm_bias" },
+        /* of latent attention, whose input_layernorm stands alone */
+        { "self_attention.q_layernorm.weight", "self_attention.linear_q_up_proj.layer_norm_weight" },
+        { "self_attention.kv_layernorm.weight", "self_attention.linear_kv_up_proj.layer_norm_weight" },
+    };
+    const bool is_latent = s->core_names && ts_arch_block(a, layer)->attention == TS_ATTENTION_LATENT;
+    const size_t first = is_latent ? 2 : 0, end = is_latent ? 6 : 4;
+    for (size_t i = first; i < end; i++)
+        if (!strcmp(names[i][0], ours) && (strncmp(ours, "pre_mlp", 7) != 0 || !ts_has_experts(ts_arch_block(a, layer))))
+            return names[i][1];
+    return NULL;
+}
+
 /* Their name of a parameter behind the layer's. */
 static const char *their_name(const ts_arch *a, const ts_mg_split *s, const ts_mg_rule *r, int64_t layer)
 {
-    const bool is_bias = ts_path_ends(r->ours, ".bias");
-    if (s->style == TS_MG_TE && !strncmp(r->ours, "input_layernorm", 15))
-        return is_bias ? "self_attention.linear_qkv.layer_norm_bias" : "self_attention.linear_qkv.layer_norm_weight";
-    if (s->style == TS_MG_TE && !strncmp(r->ours, "pre_mlp_layernorm", 17) && !ts_has_experts(ts_arch_block(a, layer)))
-        return is_bias ? "mlp.linear_fc1.layer_norm_bias" : "mlp.linear_fc1.layer_norm_weight";
-    if (r->cut == TS_MG_TWO_PARTS && !s->mla_split)
-        return r->ours;
-    if (s->style == TS_MG_CORE && r->cut == TS_MG_JOINED)
+    const char *inside = s->norms_inside && layer >= 0 ? norm_inside(a, s, r->ours, layer) : NULL;
+    if (inside)
+        return inside;
+    if ((r->cut == TS_MG_TWO_PARTS && !s->mla_split) || (s->core_names && r->cut == TS_MG_JOINED))
         return r->ours;
     return r->theirs ? r->theirs : r->ours;
 }
@@ -324,7 +340,7 @@ static ts_status add_param(const maker *m, size_t number, const char *name, home
 /* The norm behind layers that predict further tokens, and the model's own beside it, are called otherwise in MindSpeed. */
 static const char *final_norm_name(const maker *m, const ts_mg_name *p, char to[NAME])
 {
-    if (m->s->style == TS_MG_CORE || !m->a->mtp_layers)
+    if (m->s->core_names || !m->a->mtp_layers)
         return NULL;
     if (!strncmp(p->rest, "decoder.final_layernorm.", 24))
         return p->rest + 8;

@@ -13,18 +13,21 @@
 #define TS_MODEL_MEGATRON_LAYOUT_H
 #include "model/param_list.h"
 
-/* How tensors are called, and which of them are one. */
-typedef enum ts_mg_style {
-    TS_MG_LOCAL, /* MindSpeed's converter, --transformer-impl local */
-    TS_MG_TE,    /* likewise transformer_engine: norms before a linear layer are its own */
-    TS_MG_CORE,  /* Megatron core: latent attention's down projections are two tensors, its last norms have other names */
-} ts_mg_style;
+/* The tensors of experts. */
+typedef enum ts_mg_experts {
+    TS_MG_EACH,     /* two of each: local_experts.E.linear_fc1.weight */
+    TS_MG_GROUPED,  /* two of all on a rank: weight1, weight2 (--moe-grouped-gemm) */
+    TS_MG_NUMBERED, /* two of each, as transformer_engine has them: linear_fc1.weightE */
+} ts_mg_experts;
 
 typedef struct ts_mg_split {
     int64_t tp, pp, ep;
     bool experts_whole;  /* no matrix of an expert is shared out (--expert-tensor-parallel-size 1) */
     bool tp_extends_ep;  /* but experts are, over tp ep ranks (--moe-tp-extend-ep) */
-    bool grouped;        /* the experts of a rank in one tensor (--moe-grouped-gemm) */
+    ts_mg_experts experts;
+    bool norms_inside;   /* norms before a linear layer are tensors of that layer (--transformer-impl transformer_engine) */
+    bool core_names;     /* Megatron core's names where MindSpeed's are others: of latent attention, of layers that predict
+                            further tokens */
     bool mla_split;      /* up projections in two tensors each (--mla-mm-split) */
     bool folds;          /* --schedules-method dualpipev: two chunks a stage, the last ones back to the first */
     int64_t chunk_layers;        /* of a virtual stage (--num-layers-per-virtual-pipeline-stage); 0: there are none */
@@ -32,7 +35,6 @@ typedef struct ts_mg_split {
     const int64_t *noop;         /* ascending: layers that are none and are counted (--noop-layers) */
     int64_t n_noop;
     int64_t vocab;       /* rows of the embedding with padding; 0: as many as there are tokens */
-    ts_mg_style style;
 } ts_mg_split;
 
 /* A rectangle of a parameter, and where it stands in a tensor: value (row + i, col + j) is element at + i row_step + j col_step. */

@@ -31,6 +31,9 @@ CASES = {
     "dora": ("qwen2", 7, dict(r=3, lora_alpha=4, target_modules=["q_proj", "v_proj", "o_proj", "up_proj"], rank_pattern={"up_proj": 5}, use_dora=True)),
     "dora-fused": ("gpt2", 8, dict(r=2, lora_alpha=3, target_modules=["c_attn", "mlp.c_proj"], fan_in_fan_out=True, use_dora=True)),
     "latent": ("deepseek_v2", 9, dict(r=2, lora_alpha=3, target_modules=["kv_a_proj_with_mqa", "kv_b_proj", "o_proj"])),
+    "experts": ("qwen3_moe", 10, dict(r=2, lora_alpha=3, target_modules=["q_proj"], target_parameters=["mlp.experts.down_proj", "mlp.experts.gate_up_proj"])),
+    "experts-all": ("mixtral", 11, dict(r=2, lora_alpha=3, target_modules="all-linear", use_rslora=True)),
+    "experts-pairs": ("gpt_oss", 12, dict(r=2, lora_alpha=5, target_modules=["o_proj"], target_parameters=["0.mlp.experts.gate_up_proj", "1.mlp.experts.down_proj"])),
     "transposed": ("gpt2", 6, dict(r=3, lora_alpha=4, target_modules=["c_attn", "c_fc", "mlp.c_proj"], fan_in_fan_out=True)),
 }
 
@@ -72,7 +75,7 @@ class Trained(torch.nn.Module):
 
 def make(root, name):
     base, seed, told = CASES[name]
-    load = lambda: AutoModelForCausalLM.from_pretrained(root / "families" / base, dtype=torch.float32, attn_implementation="eager").eval()
+    load = lambda: AutoModelForCausalLM.from_pretrained(root / "families" / base, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager").eval()
     torch.manual_seed(SEED + seed)
     model = get_peft_model(load(), LoraConfig(task_type="CAUSAL_LM", **told)).eval()
     with torch.no_grad():
@@ -89,7 +92,8 @@ def make(root, name):
     (folder / "README.md").unlink()
     config = json.loads((folder / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = base
-    config["target_modules"] = sorted(config["target_modules"]) if isinstance(config["target_modules"], list) else config["target_modules"]
+    for key in "target_modules", "target_parameters":
+        config[key] = sorted(config[key]) if isinstance(config[key], list) else config[key]
     (folder / "adapter_config.json").write_text(json.dumps(config, indent=1) + "\n")
     tokens = torch.randint(3, model.config.vocab_size, (2, 20), generator=torch.Generator().manual_seed(SEED - 1))
     logits = model(tokens).logits

@@ -58,6 +58,7 @@ void ts_lm_end(ts_lm *lm)
 {
     ts_tape_destroy(&lm->tape);
     ts_routes_close(&lm->routes);
+    ts_constraint_destroy(&lm->constraint);
     ts_model_deinit(&lm->model);
     ts_device_close(&lm->dev);
     ts_tokenizer_scratch_destroy(&lm->scratch);

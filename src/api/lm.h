@@ -40,6 +40,7 @@ struct ts_lm {
     ts_text_tokenizer tok;
     ts_tokenizer_scratch *scratch;
     bool has_tok;
+    ts_constraint *constraint; /* of the last ts_lm_gen_config; NULL: none */
     ts_routes *routes; /* of experts, in what is scored; NULL: layers choose, and nobody writes it down */
 };
 
@@ -63,8 +64,8 @@ ts_status ts_lm_check_ids(const ts_lm *lm, const int32_t *ids, size_t n) TS_NODI
 /* The same for what a tokenizer made. */
 ts_status ts_lm_check_text(const ts_lm *lm, const ts_ids *ids) TS_NODISCARD;
 
-/* Resolved settings for the lm's model. */
-ts_status ts_lm_gen_config(const ts_lm *lm, const ts_gen_options *o, const ts_option_set *set,
+/* Resolved settings for the lm's model; a grammar among them is the lm's, until the next call. */
+ts_status ts_lm_gen_config(ts_lm *lm, const ts_gen_options *o, const ts_option_set *set,
                            ts_gen_config *out) TS_NODISCARD;
 /* Refuses --stop where there is no tokenizer. */
 ts_status ts_lm_check_stop(const ts_lm *lm, const ts_gen_config *c) TS_NODISCARD;

@@ -99,10 +99,23 @@ static void on_progress(void *ctx, int64_t new_tokens)
         r->hooks->progress(r->hooks->ctx, new_tokens);
 }
 
-ts_status ts_lm_gen_config(const ts_lm *lm, const ts_gen_options *o, const ts_option_set *set,
+ts_status ts_lm_gen_config(ts_lm *lm, const ts_gen_options *o, const ts_option_set *set,
                            ts_gen_config *out)
 {
-    return ts_gen_config_resolve(o, set, lm->model.folder, &lm->model.decoder->arch, out);
+    ts_grammar *g = NULL;
+    ts_constraint_destroy(&lm->constraint);
+    TS_TRY(ts_gen_config_resolve(o, set, lm->model.folder, &lm->model.decoder->arch, out));
+    TS_TRY(ts_gen_grammar(o, &g));
+    if (!g)
+        return TS_OK;
+    ts_status st = ts_lm_need_tokenizer(lm);
+    if (st == TS_OK && !lm->tok.tok)
+        st = ts_error(TS_ERR_USER, "grammars and schemas need a tokenizer of texts, not NullTokenizer");
+    if (st == TS_OK)
+        st = ts_constraint_create(&g, lm->tok.tok, lm->model.decoder->arch.vocab, &lm->constraint);
+    ts_grammar_destroy(&g);
+    out->constraint = lm->constraint;
+    return st;
 }
 
 ts_status ts_lm_check_stop(const ts_lm *lm, const ts_gen_config *c)

@@ -1,4 +1,4 @@
-#include "api/lm.h"
+#include "api/lm_chat.h"
 #include "api/words.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -19,8 +19,8 @@ typedef struct infer_options {
     TS_ROW(type, infer_options, field, name, def, lo, hi, NULL, "infer", help)
 static const ts_option infer_rows[] = {
     ROW(TEXT, input, "input", NULL, 0, 0,
-        "JSON lines with \"ids\", \"text\" or \"prompt\", also packed (.gz, .zst); - is the standard "
-        "input"),
+        "JSON lines with \"ids\", \"text\", \"prompt\" or \"messages\", also packed (.gz, .zst); - is the "
+        "standard input"),
     TS_BAD_RECORD_ROW(infer_options, on_bad_record, "infer"),
     ROW(TEXT, prompt, "prompt", NULL, 0, 0, "one text, instead of --input"),
     ROW(TEXT, output, "output", NULL, 0, 0,
@@ -32,8 +32,11 @@ static const ts_option infer_rows[] = {
 static const char usage[] =
     "usage: tessera infer --load DIR (--prompt TEXT | --input FILE.jsonl) [--output OUT.jsonl] [options]\n\n"
     "Generates. What is not given is as the folder's generation_config.json says, as in transformers. Without\n"
-    "--output, text is streamed for --prompt and on a terminal; else JSON lines are written.\n"
-    "example: tessera infer --load models/my-model --prompt \"Once upon a time\" --max-new-tokens 100";
+    "--output, text is streamed for --prompt and on a terminal; else JSON lines are written. Texts are gone on with as\n"
+    "they stand; with --hf-chat-template or --prompt-type they are what a user says, and \"messages\" (with \"tools\"),\n"
+    "in OpenAI's form, are answered.\n"
+    "example: tessera infer --load models/my-model --prompt \"Once upon a time\" --max-new-tokens 100\n"
+    "         tessera infer --load models/my-chat-model --hf-chat-template --prompt \"Who are you?\"";
 
 typedef struct inferer {
     infer_options o;
@@ -41,6 +44,9 @@ typedef struct inferer {
     ts_lm_batch_options batch;
     ts_gen_config config;
     ts_lm lm;
+    ts_lm_chat_options co;
+    ts_lm_chat chat;
+    bool is_asked; /* texts are what a user says */
     bool streams;
     ts_gen_line *lines;
     size_t n_lines, cap_lines;
@@ -54,10 +60,15 @@ typedef struct inferer {
 
 /* ---- input ---- */
 
-static ts_status encode(inferer *s, const char *text, size_t n, int32_t **ids, int64_t *count)
+static ts_status open_chat(inferer *s)
 {
-    ts_ids out = { 0 };
-    const ts_status st = ts_lm_add_text(&s->lm, text, n, &out);
+    TS_TRY(ts_lm_chat_open(&s->lm, &s->co, &s->chat));
+    return ts_lm_chat_stop(&s->chat, &s->config);
+}
+
+/* The ids are the caller's. */
+static ts_status give(ts_status st, ts_ids out, int32_t **ids, int64_t *count)
+{
     if (st != TS_OK) {
         ts_ids_deinit(&out);
         return st;
@@ -65,6 +76,23 @@ static ts_status encode(inferer *s, const char *text, size_t n, int32_t **ids, i
     *ids = out.v;
     *count = (int64_t)out.n;
     return TS_OK;
+}
+
+static ts_status encode(inferer *s, const char *text, size_t n, int32_t **ids, int64_t *count)
+{
+    ts_ids out = { 0 };
+    const ts_status st = s->is_asked ? ts_lm_chat_ask(&s->lm, &s->chat, text, n, &out)
+                                     : ts_lm_add_text(&s->lm, text, n, &out);
+    return give(st, out, ids, count);
+}
+
+/* A record with messages: by the folder's template where the options name none. */
+static ts_status encode_talk(inferer *s, const json_t *record, int32_t **ids, int64_t *count)
+{
+    ts_ids out = { 0 };
+    if (!s->chat.encoder)
+        TS_TRY(open_chat(s));
+    return give(ts_lm_chat_prompt(&s->lm, &s->chat, record, &out), out, ids, count);
 }
 
 /* Takes ids over. */
@@ -82,7 +110,7 @@ static ts_status add_line(inferer *s, int32_t *ids, int64_t n)
 }
 
 /* What a record may hold; of several the first in this order counts. */
-static const char *const record_keys[] = { "ids", "text", "prompt", "messages" };
+static const char *const record_keys[] = { "ids", "text", "prompt", "messages", "tools", "chat_template_kwargs" };
 
 static ts_status read_line(inferer *s, ts_jsonl *in, const json_t *line)
 {
@@ -98,10 +126,9 @@ static ts_status read_line(inferer *s, ts_jsonl *in, const json_t *line)
     else if (text)
         return ts_jsonl_error(in, "\"%s\" is not a string", text == prompt ? "prompt" : "text");
     else if (json_object_get(line, "messages"))
-        return ts_jsonl_error(
-            in, "\"messages\": chat templates are not supported yet, give \"text\" or \"ids\"");
+        st = encode_talk(s, line, &ids, &n);
     else
-        return ts_jsonl_error(in, "\"ids\", \"text\" or \"prompt\" was expected");
+        return ts_jsonl_error(in, "\"ids\", \"text\", \"prompt\" or \"messages\" was expected");
     if (st == TS_OK)
         st = add_line(s, ids, n);
     if (st != TS_ERR_USER || (text && !s->lm.has_tok)) /* that no record could help */
@@ -250,6 +277,9 @@ static ts_status open_all(inferer *s, const ts_option_set *set)
     TS_TRY(ts_lm_gen_config(&s->lm, &s->go, set, &s->config));
     TS_TRY(ts_lm_find_tokenizer(&s->lm));
     TS_TRY(ts_lm_check_stop(&s->lm, &s->config));
+    s->is_asked = ts_chat_style_given(&s->co.style);
+    if (s->is_asked)
+        TS_TRY(open_chat(s));
     s->streams = !s->o.output && !s->o.json && (s->o.prompt || isatty(STDOUT_FILENO));
     return read_input(s);
 }
@@ -266,6 +296,7 @@ static void close_all(inferer *s)
     ts_free(&s->lines);
     ts_free(&s->results);
     ts_free(&s->is_ready);
+    ts_lm_chat_close(&s->chat);
     ts_lm_end(&s->lm);
 }
 
@@ -279,13 +310,14 @@ static ts_status run(int argc, char *const *argv)
         { infer_rows, sizeof infer_rows / sizeof *infer_rows, &s.o },
         { ts_lm_batch_rows, ts_lm_batch_count, &s.batch },
         { ts_gen_option_rows, ts_gen_option_count, &s.go },
+        { ts_lm_chat_option_rows, ts_lm_chat_option_count, &s.co },
         { ts_lm_option_rows, ts_lm_option_count, &s.lm.o },
         { ts_text_option_rows, ts_text_option_count, &s.lm.to },
         { ts_runtime_option_rows, ts_runtime_option_count, &s.lm.rt },
     };
     ts_option_set *set;
     bool helped;
-    TS_TRY(ts_command_options(&ts_cmd_infer, usage, tables, 6, argc, argv, &set, &helped));
+    TS_TRY(ts_command_options(&ts_cmd_infer, usage, tables, sizeof tables / sizeof *tables, argc, argv, &set, &helped));
     if (helped)
         return TS_OK;
     ts_log_init((ts_log_level)s.lm.rt.log_level, "");

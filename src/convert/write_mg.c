@@ -272,13 +272,11 @@ static ts_status write_mg(const ts_convert_options *o, ts_convert_model *m, ts_c
     ts_status st = open_writer(&w);
     if (st == TS_OK)
         st = ts_weights_publish(o->save_dir, "--save-dir", write_folder, &w);
-    snprintf(r->from, sizeof r->from, "%s", m->reader->name);
     snprintf(r->architecture, sizeof r->architecture, "Megatron");
-    r->iteration = m->iteration;
     r->tensors = (int64_t)w.done;
     r->bytes = (int64_t)w.bytes;
     close_writer(&w);
     return st;
 }
 
-const ts_convert_writer ts_convert_mg_writer = { "mg", false, write_mg };
+const ts_convert_writer ts_convert_mg_writer = { "mg", ts_convert_check_folder, write_mg };

@@ -12,7 +12,6 @@
 #define ROW(type, field, name, lo, hi, help)                                                       \
     TS_ROW(type, ts_gen_options, field, name, NULL, lo, hi, NULL, "generation", help)
 
-#define CHAT "chat templates; the text of --prompt and \"text\" is taken as it stands"
 #define TASKS "evaluation on tasks; `tessera score` gives the probabilities of texts"
 
 const ts_option ts_gen_option_rows[] = {
@@ -44,15 +43,16 @@ const ts_option ts_gen_option_rows[] = {
         "also the natural logarithm of each new token's probability (of the model, before any penalty)"),
     ROW(INT, seed, "seed", 0, 9007199254740992.0,
         "of --do-sample; a line's draws depend on it and the line's number"),
+    ROW(TEXT, json_schema, "json-schema", 0, 0,
+        "answers are JSON texts of this schema ({}: any), and end when they are whole"),
+    ROW(TEXT, json_schema_file, "json-schema-file", 0, 0, "the same, of a file"),
+    ROW(TEXT, grammar, "grammar", 0, 0, "answers fit a grammar in llama.cpp's notation (GBNF): root ::= \"yes\" | \"no\""),
+    ROW(TEXT, grammar_file, "grammar-file", 0, 0, "the same, of a file"),
+    ROW(TEXT, regex, "regex", 0, 0, "answers match a regular expression, whole"),
     TS_NOTE("use-kv-cache", 0, "generation", "keys and values are always kept"),
     TS_NOTE("broadcast", 0, "generation", "one process generates"),
     TS_NOTE("infer-backend", 1, "generation", "one way of generating"),
     TS_NOTE("max-tokens-to-oom", 1, "generation", "--memory-limit-gb bounds memory"),
-    TS_LATER("hf-chat-template", 0, NULL, CHAT),
-    TS_LATER("prompt-type", 1, "empty", CHAT),
-    TS_LATER("enable-thinking", 1, "none", CHAT),
-    TS_LATER("system", 1, NULL, CHAT),
-    TS_LATER("history-turns", 1, NULL, CHAT),
     TS_LATER("task-data-path", TS_OPTION_MANY, NULL, TASKS),
     TS_LATER("evaluation-batch-size", 1, NULL, TASKS),
     TS_LATER("no-chat-template", 0, NULL, TASKS),
@@ -257,6 +257,8 @@ static ts_status check_options(const ts_gen_options *o, const ts_option_set *set
                         LEAST_TEMPERATURE);
     if (c->num_beams > 1 && c->n_stop)
         return ts_error(TS_ERR_USER, "--stop does not go with --num-beams");
+    if (c->num_beams > 1 && (o->grammar || o->grammar_file || o->json_schema || o->json_schema_file || o->regex))
+        return ts_error(TS_ERR_USER, "grammars and schemas do not go with --num-beams");
     if (c->num_beams > 1 && c->logprobs)
         return ts_error(TS_ERR_USER, "--logprobs does not go with --num-beams");
     if (c->max_new_tokens && c->sampling.min_new_tokens > c->max_new_tokens)
@@ -299,4 +301,40 @@ ts_status ts_gen_config_resolve(const ts_gen_options *o, const ts_option_set *se
         c.max_new_tokens = 128;
     *out = c;
     return TS_OK;
+}
+
+/* ---- grammars ---- */
+
+static ts_status of_schema(const char *text, const char *file, ts_str *out)
+{
+    json_t *schema = NULL;
+    const char *name = file ? file : "--json-schema";
+    TS_TRY(file ? ts_json_read(file, &schema) : ts_json_parse(text, strlen(text), name, &schema));
+    const ts_status st = ts_grammar_of_schema(schema, name, out);
+    json_decref(schema);
+    return st;
+}
+
+ts_status ts_gen_grammar(const ts_gen_options *o, ts_grammar **out)
+{
+    const int n = !!o->grammar + !!o->grammar_file + !!o->json_schema + !!o->json_schema_file + !!o->regex;
+    const char *name = o->grammar_file       ? o->grammar_file
+                       : o->json_schema_file ? o->json_schema_file
+                       : o->json_schema      ? "--json-schema"
+                       : o->regex            ? "--regex"
+                                             : "--grammar";
+    ts_str text = { 0 };
+    *out = NULL;
+    if (!n)
+        return TS_OK;
+    if (n > 1)
+        return ts_error(TS_ERR_USER, "--json-schema, --grammar and --regex, and their files: give one");
+    ts_status st = o->grammar        ? ts_str_puts(&text, o->grammar)
+                   : o->grammar_file ? ts_file_read(o->grammar_file, &text)
+                   : o->regex        ? ts_grammar_of_regex(o->regex, "root", &text)
+                                     : of_schema(o->json_schema, o->json_schema_file, &text);
+    if (st == TS_OK)
+        st = ts_grammar_parse(ts_str_text(&text), text.len, name, out);
+    ts_str_deinit(&text);
+    return st;
 }

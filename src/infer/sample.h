@@ -51,6 +51,9 @@ typedef struct ts_sampler {
     /* candidates of the last call; their z are what softmax runs over */
     int64_t n;
     size_t cap_z, cap_list;
+    /* Before a call: ids that fit a grammar, as bits, and whether the text may end (end-of-text tokens); NULL: all. */
+    const uint64_t *allowed;
+    bool may_end;
 } ts_sampler;
 /* Options are borrowed. */
 ts_status ts_sampler_init(ts_sampler *s, const ts_sampling *o, int64_t vocab) TS_NODISCARD;

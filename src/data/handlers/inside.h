@@ -35,7 +35,7 @@ struct ts_handler {
     ts_record_form form;
     bool is_openai; /* messages in OpenAI's form: ts_prompt_talk_read */
     ts_str file;    /* of a data set of dataset_info.json; empty: --input says it */
-    ts_prompt *prompt;
+    ts_prompt_template *prompt;
     const char **keys; /* [n_keys] */
     size_t n_keys;
     const char **read; /* [n_read] the fields that records are read for */

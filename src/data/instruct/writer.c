@@ -8,15 +8,7 @@
 #define ROW(type, field, name, def, help)                                                                          \
     TS_ROW_IS(TS_OPTION_DECIDES, type, ts_chat_options, field, name, def, 0, 0, NULL, GROUP, help)
 const ts_option ts_chat_option_rows[] = {
-    ROW(FLAG, hf_chat_template, "hf-chat-template", NULL,
-        "conversations are written by the chat template of the model's folder (chat_template.jinja, else the one in "
-        "tokenizer_config.json)"),
-    TS_ROW_IS(TS_OPTION_DECIDES | TS_OPTION_PLACE, TEXT, ts_chat_options, chat_template, "chat-template", NULL, 0,
-              0, NULL, GROUP, "with --hf-chat-template: a Jinja file that is taken instead"),
-    TS_PROMPT_ROWS(TS_OPTION_DECIDES, ts_chat_options, prompt, GROUP),
-    ROW(TEXT, template_now, "template-now", NULL,
-        "the date, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, that a template's strftime_now shows (the clock's, when the "
-        "data are opened)"),
+    TS_CHAT_STYLE_ROWS(TS_OPTION_DECIDES, ts_chat_options, style, GROUP),
     ROW(FLAG, mask_history, "mask-history", NULL, "train on the last answer of a conversation only"),
     ROW(TEXT, map_keys, "map-keys", NULL,
         "which field of a record is what, as JSON: {\"prompt\": \"question\", \"query\": \"\", \"response\": \"answer\"}, or "
@@ -71,8 +63,8 @@ ts_status ts_chat_tokenizer_open(const char *folder, const ts_text_options *text
     return out->tok ? TS_OK : ts_error(TS_ERR_USER, "texts need a tokenizer of texts, not NullTokenizer");
 }
 
-static ts_status open_encoder(const ts_chat_options *o, const char *folder, const ts_text_options *text,
-                              ts_text_tokenizer *tok, ts_chat_encoder **out)
+ts_status ts_chat_encoder_open(const ts_chat_style *o, const char *folder, const ts_text_options *text,
+                               ts_text_tokenizer *tok, ts_chat_encoder **out)
 {
     const char *own = text->name_or_path;
     const bool has = folder && ts_chat_template_is_in(folder);
@@ -94,7 +86,7 @@ ts_status ts_chat_writer_open(const ts_chat_options *o, const char *folder, cons
 {
     *out = (ts_chat_writer){ 0 };
     TS_TRY(ts_chat_tokenizer_open(folder, text, &out->tok));
-    const ts_status st = open_encoder(o, folder, text, &out->tok, &out->encoder);
+    const ts_status st = ts_chat_encoder_open(&o->style, folder, text, &out->tok, &out->encoder);
     if (st != TS_OK)
         ts_chat_writer_close(out);
     return st;

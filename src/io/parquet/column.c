@@ -122,9 +122,10 @@ static int64_t count_there(const ts_parquet_column *c, int64_t n)
 static ts_status unpack(ts_parquet_column *c, const page *p, int64_t codec, const unsigned char *from,
                         ts_parquet_bytes *out)
 {
-    const int64_t levels = p->kind == DATA_V2 ? p->def_bytes + p->rep_bytes : 0;
-    if (p->def_bytes < 0 || p->rep_bytes < 0 || p->def_bytes > p->packed || levels > p->packed || levels > p->size)
+    const int64_t most = p->packed < p->size ? p->packed : p->size;
+    if (p->def_bytes < 0 || p->rep_bytes < 0 || p->def_bytes > most || p->rep_bytes > most - p->def_bytes)
         return damaged();
+    const int64_t levels = p->kind == DATA_V2 ? p->def_bytes + p->rep_bytes : 0;
     TS_TRY(ts_grow(&c->page.s, &c->page.cap, (size_t)p->size + 1, 1));
     unsigned char *to = (unsigned char *)c->page.s;
     memcpy(to, from, (size_t)levels);

@@ -32,6 +32,11 @@ struct ts_chat_encoder {
      * the record. */
     ts_status (*encode)(const ts_chat_encoder *e, void *work, const json_t *conversation, ts_chat_train train,
                         ts_chat_tokens *out);
+    /* The ids of a conversation that an answer is to follow, and how an answer begins: what a model goes on from.
+     * Errors as of encode. */
+    ts_status (*prompt)(const ts_chat_encoder *e, void *work, const json_t *conversation, ts_ids *out);
+    /* The ids that end an answer, beside the model's own ends; [*n], borrowed. */
+    const int32_t *(*stops)(const ts_chat_encoder *e, size_t *n);
     void (*destroy)(ts_chat_encoder *e);
 };
 

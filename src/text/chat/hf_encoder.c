@@ -246,6 +246,28 @@ static ts_status encode(const ts_chat_encoder *table, void *work, const json_t *
     return st;
 }
 
+static ts_status prompt(const ts_chat_encoder *table, void *work, const json_t *conversation, ts_ids *out)
+{
+    const hf_encoder *e = inside(table);
+    hf_work *w = work;
+    ts_chat_view v = { 0 };
+    out->n = 0;
+    TS_TRY(ts_chat_view_open(&e->template, conversation, &v));
+    ts_status st = ts_chat_view_render(&e->template, &v, json_array_size(v.messages), true, &w->whole);
+    if (st == TS_OK)
+        st = ts_tokenizer_encode(e->tok, w->scratch, ts_str_text(&w->whole.text), w->whole.text.len, false, out);
+    ts_chat_view_close(&v);
+    return st;
+}
+
+/* generation_config.json says them. */
+static const int32_t *stops(const ts_chat_encoder *table, size_t *n)
+{
+    (void)table;
+    *n = 0;
+    return NULL;
+}
+
 static void destroy(ts_chat_encoder *table)
 {
     hf_encoder *e = (hf_encoder *)(void *)table;
@@ -258,7 +280,7 @@ ts_status ts_chat_hf_encoder_create(const char *folder, const char *file, const 
 {
     hf_encoder *e = NULL;
     TS_TRY(ts_alloc(&e, 1, sizeof *e));
-    e->table = (ts_chat_encoder){ begin, end, encode, destroy };
+    e->table = (ts_chat_encoder){ begin, end, encode, prompt, stops, destroy };
     e->tok = tok;
     const ts_status st = ts_chat_template_open(folder, file, now, &e->template);
     if (st != TS_OK)

@@ -119,7 +119,7 @@ static ts_status add_message(const ts_prompt_turn *t, json_t *list)
     return set(m, "content", string(t->content));
 }
 
-static ts_status set_vars(const ts_prompt *p, const ts_prompt_talk *t, bool last, json_t *vars)
+static ts_status set_vars(const ts_prompt_template *p, const ts_prompt_talk *t, bool last, json_t *vars)
 {
     const bool thinks = p->thinking == TS_PROMPT_THINKING_TRUE;
     json_t *messages = json_array(), *tools = NULL;
@@ -138,7 +138,7 @@ static ts_status set_vars(const ts_prompt *p, const ts_prompt_talk *t, bool last
 }
 
 /* The text up to each answer and the answer; last: of the last one alone. */
-static ts_status put_spans(const ts_prompt *p, ts_prompt_work *w, bool last)
+static ts_status put_spans(const ts_prompt_template *p, ts_prompt_work *w, bool last)
 {
     const ts_jinja_text *r = &w->rendering;
     size_t at = 0;
@@ -152,7 +152,7 @@ static ts_status put_spans(const ts_prompt *p, ts_prompt_work *w, bool last)
     return TS_OK;
 }
 
-ts_status ts_prompt_render_whole(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_talk *t, bool last)
+ts_status ts_prompt_render_whole(const ts_prompt_template *p, ts_prompt_work *w, const ts_prompt_talk *t, bool last)
 {
     const struct tm now = { .tm_mday = 1 }; /* no date is shown */
     json_t *vars = json_object();

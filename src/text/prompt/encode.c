@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-ts_status ts_prompt_work_create(const ts_prompt *p, ts_prompt_work **out)
+ts_status ts_prompt_work_create(const ts_prompt_template *p, ts_prompt_work **out)
 {
     ts_prompt_work *w;
     TS_TRY(ts_alloc(&w, 1, sizeof *w));
@@ -33,7 +33,7 @@ void ts_prompt_work_destroy(ts_prompt_work **work)
     ts_free(work);
 }
 
-ts_status ts_prompt_put(const ts_prompt *p, ts_prompt_work *w, const char *s, size_t n)
+ts_status ts_prompt_put(const ts_prompt_template *p, ts_prompt_work *w, const char *s, size_t n)
 {
     return n ? ts_tokenizer_encode(p->tok, w->scratch, s, n, false, &w->ids) : TS_OK;
 }
@@ -97,7 +97,7 @@ static ts_status fill(const ts_prompt_slot *s, const filling *f, ts_str *out)
     return TS_OK;
 }
 
-static ts_status put_slots(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_slots *s, const filling *f)
+static ts_status put_slots(const ts_prompt_template *p, ts_prompt_work *w, const ts_prompt_slots *s, const filling *f)
 {
     for (size_t i = 0; i < s->n; i++) {
         const ts_prompt_slot *slot = &s->v[i];
@@ -119,13 +119,13 @@ static const char *find(const char *s, size_t n, const char *word)
     return memmem(s, n, word, strlen(word));
 }
 
-static bool has_thought(const ts_prompt *p, ts_prompt_text t)
+static bool has_thought(const ts_prompt_template *p, ts_prompt_text t)
 {
     return t.n && (find(t.s, t.n, p->thought[0]) || find(t.s, t.n, p->thought[1]));
 }
 
 /* Without thoughts and without the empty lines that it then begins with. */
-static ts_status remove_thoughts(const ts_prompt *p, ts_prompt_text *t, ts_str *to)
+static ts_status remove_thoughts(const ts_prompt_template *p, ts_prompt_text *t, ts_str *to)
 {
     const char *at = t->s, *const end = t->s + t->n, *from, *till = NULL;
     ts_str_reset(to);
@@ -143,7 +143,7 @@ static ts_status remove_thoughts(const ts_prompt *p, ts_prompt_text *t, ts_str *
     return TS_OK;
 }
 
-static ts_status put_empty_thought(const ts_prompt *p, ts_prompt_work *w)
+static ts_status put_empty_thought(const ts_prompt_template *p, ts_prompt_work *w)
 {
     ts_str_reset(&w->text);
     TS_TRY(ts_str_puts(&w->text, p->thought[0]));
@@ -152,7 +152,7 @@ static ts_status put_empty_thought(const ts_prompt *p, ts_prompt_work *w)
 }
 
 /* An answer with its thought in front, as such templates write it. */
-static ts_status join_thought(const ts_prompt *p, const ts_prompt_turn *t, ts_str *to)
+static ts_status join_thought(const ts_prompt_template *p, const ts_prompt_turn *t, ts_str *to)
 {
     ts_str_reset(to);
     TS_TRY(ts_str_puts(to, p->thought[0]));
@@ -176,7 +176,7 @@ static void split_thought(ts_prompt_text content, ts_prompt_text *thought, ts_pr
 }
 
 /* To w->more: the calls, behind the text that OpenAI's messages may have beside them. */
-static ts_status calls_text(const ts_prompt *p, ts_prompt_work *w, ts_prompt_text beside, const json_t *calls)
+static ts_status calls_text(const ts_prompt_template *p, ts_prompt_work *w, ts_prompt_text beside, const json_t *calls)
 {
     const size_t n = json_array_size(calls);
     ts_str_reset(&w->more);
@@ -193,7 +193,7 @@ static ts_status calls_text(const ts_prompt *p, ts_prompt_work *w, ts_prompt_tex
 }
 
 /* Calls of tools: OpenAI's, or those that are the message's text, behind a thought. */
-static ts_status put_calls(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_turn *t,
+static ts_status put_calls(const ts_prompt_template *p, ts_prompt_work *w, const ts_prompt_turn *t,
                            ts_prompt_text content)
 {
     ts_prompt_text thought = { NULL, 0 }, rest = content;
@@ -216,7 +216,7 @@ static ts_status put_calls(const ts_prompt *p, ts_prompt_work *w, const ts_promp
 }
 
 /* What stands in front of the first question: the system's text and the tools', to w->more. */
-static ts_status system_text(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_talk *t, ts_str *out)
+static ts_status system_text(const ts_prompt_template *p, ts_prompt_work *w, const ts_prompt_talk *t, ts_str *out)
 {
     const ts_prompt_text s = t->system.n ? t->system : (ts_prompt_text){ p->system, strlen(p->system) };
     ts_str_reset(out);
@@ -225,7 +225,7 @@ static ts_status system_text(const ts_prompt *p, ts_prompt_work *w, const ts_pro
 }
 
 /* Prefix and system. inner: Llama2Template's text to put into the question; empty in other classes. */
-static ts_status put_head(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_talk *t, ts_str *inner)
+static ts_status put_head(const ts_prompt_template *p, ts_prompt_work *w, const ts_prompt_talk *t, ts_str *inner)
 {
     const ts_prompt_slots *slots = &p->part[TS_PROMPT_SYSTEM];
     TS_TRY(put_slots(p, w, &p->part[TS_PROMPT_PREFIX], &(filling){ 0 }));
@@ -251,7 +251,7 @@ typedef struct manner {
 } manner;
 
 /* The text of an answer, its thought where the template has such. */
-static ts_status answer_text(const ts_prompt *p, const ts_prompt_talk *t, size_t i, const manner *m,
+static ts_status answer_text(const ts_prompt_template *p, const ts_prompt_talk *t, size_t i, const manner *m,
                              ts_prompt_text *out)
 {
     const ts_prompt_turn *turn = &t->v[i];
@@ -268,7 +268,7 @@ static ts_status answer_text(const ts_prompt *p, const ts_prompt_talk *t, size_t
 }
 
 /* An answer that gets an empty thought, in itself or at the end of its question. */
-static ts_status gets_thought(const ts_prompt *p, const ts_prompt_talk *t, size_t i, const manner *m,
+static ts_status gets_thought(const ts_prompt_template *p, const ts_prompt_talk *t, size_t i, const manner *m,
                               bool *out)
 {
     ts_prompt_text text;
@@ -280,7 +280,7 @@ static ts_status gets_thought(const ts_prompt *p, const ts_prompt_talk *t, size_
     return TS_OK;
 }
 
-static ts_status put_question(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_talk *t, size_t i,
+static ts_status put_question(const ts_prompt_template *p, ts_prompt_work *w, const ts_prompt_talk *t, size_t i,
                               const manner *m)
 {
     char index[24];
@@ -300,7 +300,7 @@ static ts_status put_question(const ts_prompt *p, ts_prompt_work *w, const ts_pr
     return thinks && p->thinking != TS_PROMPT_THINKING_TRUE ? put_empty_thought(p, w) : TS_OK;
 }
 
-static ts_status put_answer(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_talk *t, size_t i,
+static ts_status put_answer(const ts_prompt_template *p, ts_prompt_work *w, const ts_prompt_talk *t, size_t i,
                             const manner *m)
 {
     const ts_prompt_turn *turn = &t->v[i];
@@ -317,7 +317,7 @@ static ts_status put_answer(const ts_prompt *p, ts_prompt_work *w, const ts_prom
 }
 
 /* Questions and answers in turn; DeepSeek 4 puts several questions together itself. */
-static ts_status check_order(const ts_prompt *p, const ts_prompt_talk *t)
+static ts_status check_order(const ts_prompt_template *p, const ts_prompt_talk *t)
 {
     bool answers = true; /* the one before */
     for (size_t i = 0; i < t->n; i++) {
@@ -383,7 +383,7 @@ static ts_status join_results(ts_prompt_work *w, const ts_prompt_talk *t, const 
     return TS_OK;
 }
 
-static ts_status encode_all(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_talk *t, bool last)
+static ts_status encode_all(const ts_prompt_template *p, ts_prompt_work *w, const ts_prompt_talk *t, bool last)
 {
     ts_str head = { 0 };
     const manner m = { last, &head, &w->plain };
@@ -431,7 +431,7 @@ static void fit_longer(size_t *source, size_t *target, size_t limit)
     *source = *source < left ? *source : left;
 }
 
-static ts_status cut_pairs(const ts_prompt *p, ts_prompt_work *w, int64_t limit, ts_prompt_pairs *out)
+static ts_status cut_pairs(const ts_prompt_template *p, ts_prompt_work *w, int64_t limit, ts_prompt_pairs *out)
 {
     const bool is_lf = p->kind >= TS_PROMPT_LF;
     size_t room = limit > 0 ? (size_t)limit : 1000000, n = 0, total = 0;
@@ -448,7 +448,7 @@ static ts_status cut_pairs(const ts_prompt *p, ts_prompt_work *w, int64_t limit,
     return TS_OK;
 }
 
-ts_status ts_prompt_encode(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_talk *t, int64_t limit,
+ts_status ts_prompt_encode(const ts_prompt_template *p, ts_prompt_work *w, const ts_prompt_talk *t, int64_t limit,
                            ts_prompt_pairs *out)
 {
     TS_TRY(encode_all(p, w, t, false));
@@ -472,7 +472,7 @@ static void join_pairs(ts_prompt_work *w, const ts_prompt_pairs *pairs, ts_promp
     *out = (ts_prompt_pair){ w->ids.v, last->target, n, last->n_target };
 }
 
-ts_status ts_prompt_encode_last(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_talk *t,
+ts_status ts_prompt_encode_last(const ts_prompt_template *p, ts_prompt_work *w, const ts_prompt_talk *t,
                                 ts_prompt_pair *out)
 {
     ts_prompt_pairs pairs;
@@ -518,7 +518,7 @@ static bool is_trained(const ts_prompt_talk *t, size_t i, bool last_only)
     return found < t->n && !t->v[found].untrained && (!last_only || i == last);
 }
 
-ts_status ts_prompt_sample(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_talk *t, int64_t limit,
+ts_status ts_prompt_sample(const ts_prompt_template *p, ts_prompt_work *w, const ts_prompt_talk *t, int64_t limit,
                            int64_t part, bool last_only, ts_ids *ids, ts_ids *labels)
 {
     ts_prompt_pairs pairs;

@@ -3,7 +3,7 @@
 
 typedef struct prompt_encoder {
     ts_chat_encoder table; /* first */
-    ts_prompt *prompt;
+    ts_prompt_template *prompt;
 } prompt_encoder;
 
 typedef struct encoder_work {
@@ -12,7 +12,7 @@ typedef struct encoder_work {
     ts_str memory; /* of tools */
 } encoder_work;
 
-static const ts_prompt *inside(const ts_chat_encoder *e)
+static const ts_prompt_template *inside(const ts_chat_encoder *e)
 {
     return ((const prompt_encoder *)(const void *)e)->prompt;
 }
@@ -41,7 +41,7 @@ static ts_status begin(const ts_chat_encoder *e, void **work)
 }
 
 /* The last answer to a prompt that is never trained. */
-static ts_status encode_preference(const ts_prompt *p, encoder_work *w, ts_chat_tokens *out)
+static ts_status encode_preference(const ts_prompt_template *p, encoder_work *w, ts_chat_tokens *out)
 {
     ts_prompt_pair v;
     TS_TRY(ts_prompt_encode_last(p, w->prompt, &w->talk, &v));
@@ -60,7 +60,7 @@ static ts_status encode_preference(const ts_prompt *p, encoder_work *w, ts_chat_
 static ts_status encode(const ts_chat_encoder *e, void *work, const json_t *conversation, ts_chat_train train,
                         ts_chat_tokens *out)
 {
-    const ts_prompt *p = inside(e);
+    const ts_prompt_template *p = inside(e);
     encoder_work *w = work;
     out->ids.n = out->labels.n = 0;
     TS_TRY(ts_prompt_talk_read(conversation, &w->memory, &w->talk));
@@ -69,6 +69,22 @@ static ts_status encode(const ts_chat_encoder *e, void *work, const json_t *conv
     return ts_prompt_sample(p, w->prompt, &w->talk, 0, 0, train == TS_CHAT_LAST_ANSWER, &out->ids,
                             &out->labels);
 }
+
+/* The source of an answer that is still to be written. */
+static ts_status prompt(const ts_chat_encoder *e, void *work, const json_t *conversation, ts_ids *out)
+{
+    encoder_work *w = work;
+    ts_prompt_pair v;
+    out->n = 0;
+    TS_TRY(ts_prompt_talk_read(conversation, &w->memory, &w->talk));
+    TS_TRY(ts_prompt_talk_add(&w->talk, TS_PROMPT_ASSISTANT, "", 0));
+    TS_TRY(ts_prompt_encode_last(inside(e), w->prompt, &w->talk, &v));
+    for (size_t i = 0; i < v.n_source; i++)
+        TS_TRY(ts_ids_add(out, v.source[i]));
+    return TS_OK;
+}
+
+static const int32_t *stops(const ts_chat_encoder *e, size_t *n) { return ts_prompt_stops(inside(e), n); }
 
 static void destroy(ts_chat_encoder *e)
 {
@@ -81,7 +97,7 @@ ts_status ts_prompt_encoder_create(const ts_prompt_options *o, ts_text_tokenizer
 {
     prompt_encoder *e = NULL;
     TS_TRY(ts_alloc(&e, 1, sizeof *e));
-    e->table = (ts_chat_encoder){ begin, end, encode, destroy };
+    e->table = (ts_chat_encoder){ begin, end, encode, prompt, stops, destroy };
     const ts_status st = ts_prompt_open(o, tok, &e->prompt);
     if (st != TS_OK)
         ts_free(&e);

@@ -83,7 +83,7 @@ static ts_status parse(ts_prompt_text text, const char *what, json_t **out)
     return ts_json_load(text.s, text.n, JSON_ALLOW_NUL, what, out);
 }
 
-ts_status ts_prompt_tools_text(const ts_prompt *p, ts_prompt_work *w, ts_prompt_text tools, ts_str *out)
+ts_status ts_prompt_tools_text(const ts_prompt_template *p, ts_prompt_work *w, ts_prompt_text tools, ts_str *out)
 {
     json_t *v = NULL;
     TS_TRY(parse(tools, "tools", &v));
@@ -135,7 +135,7 @@ ts_status ts_prompt_calls_of(const ts_prompt_turn *t, ts_prompt_text content, js
     return st;
 }
 
-ts_status ts_prompt_calls_text(const ts_prompt *p, ts_prompt_work *w, const json_t *calls, ts_str *out)
+ts_status ts_prompt_calls_text(const ts_prompt_template *p, ts_prompt_work *w, const json_t *calls, ts_str *out)
 {
     const size_t n = json_array_size(calls);
     if (p->call_format->one_call && n != 1)
@@ -144,7 +144,7 @@ ts_status ts_prompt_calls_text(const ts_prompt *p, ts_prompt_work *w, const json
     return render(p->calls, w, "calls", calls, out);
 }
 
-ts_status ts_prompt_dump(const ts_prompt *p, ts_prompt_work *w, const json_t *v, ts_str *out)
+ts_status ts_prompt_dump(const ts_prompt_template *p, ts_prompt_work *w, const json_t *v, ts_str *out)
 {
     return render(p->dump, w, "v", v, out);
 }

@@ -78,24 +78,24 @@ ts_status ts_prompt_talk_add(ts_prompt_talk *t, ts_prompt_role role, const char 
 ts_status ts_prompt_talk_read(const json_t *c, ts_str *memory, ts_prompt_talk *t) TS_NODISCARD;
 
 /* A template, bound to a tokenizer. Read-only: any number of threads may encode, each with its own work. */
-typedef struct ts_prompt ts_prompt;
+typedef struct ts_prompt_template ts_prompt_template;
 /* tok: lent for the life of the template. Its end-of-document and pad become the template's: with
  * replace_eos the first stop word, "<|endoftext|>" where there is no end, and the end where there is no
  * pad. Stop words that are no tokens yet become special ones behind the others, with a warning. An unknown
  * name, a file that does not fit and tokens that the template names but the tokenizer lacks are
  * TS_ERR_USER. */
-ts_status ts_prompt_open(const ts_prompt_options *o, ts_text_tokenizer *tok, ts_prompt **out) TS_NODISCARD;
-void ts_prompt_close(ts_prompt **p);
-const char *ts_prompt_name(const ts_prompt *p);
+ts_status ts_prompt_open(const ts_prompt_options *o, ts_text_tokenizer *tok, ts_prompt_template **out) TS_NODISCARD;
+void ts_prompt_close(ts_prompt_template **p);
+const char *ts_prompt_name(const ts_prompt_template *p);
 /* Whether answers end without an end token of their own, and one follows behind the last. */
-bool ts_prompt_is_efficient(const ts_prompt *p);
-int32_t ts_prompt_eos(const ts_prompt *p);
+bool ts_prompt_is_efficient(const ts_prompt_template *p);
+int32_t ts_prompt_eos(const ts_prompt_template *p);
 /* The ids that end an answer: the end token and the template's stop words, [*n], borrowed. */
-const int32_t *ts_prompt_stops(const ts_prompt *p, size_t *n);
+const int32_t *ts_prompt_stops(const ts_prompt_template *p, size_t *n);
 
 /* Work space of one thread, and what was encoded last. */
 typedef struct ts_prompt_work ts_prompt_work;
-ts_status ts_prompt_work_create(const ts_prompt *p, ts_prompt_work **out) TS_NODISCARD;
+ts_status ts_prompt_work_create(const ts_prompt_template *p, ts_prompt_work **out) TS_NODISCARD;
 void ts_prompt_work_destroy(ts_prompt_work **w);
 
 /* Sources and targets in turn, lying one after another. */
@@ -111,16 +111,16 @@ typedef struct ts_prompt_pairs {
 /* Every answer of the conversation as a target, at most `limit` ids in all by the template's rule (0: a
  * million). Questions (user, observation) and answers (assistant, function) must take turns and an answer
  * be the last: else TS_ERR_USER; so are calls and tools that are not what the template needs. */
-ts_status ts_prompt_encode(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_talk *t, int64_t limit,
+ts_status ts_prompt_encode(const ts_prompt_template *p, ts_prompt_work *w, const ts_prompt_talk *t, int64_t limit,
                            ts_prompt_pairs *out) TS_NODISCARD;
 /* One pair: the last answer, and all that stands before it. For the prompt of an answer that is still to be
  * written, the last turn is an empty answer and the target is not looked at. */
-ts_status ts_prompt_encode_last(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_talk *t,
+ts_status ts_prompt_encode_last(const ts_prompt_template *p, ts_prompt_work *w, const ts_prompt_talk *t,
                                 ts_prompt_pair *out) TS_NODISCARD;
 /* A sample of tuning: ids and labels (-100: none) of all turns appended, the labels being the targets and
  * what ends them. last_only: of the last answer alone. part > 0: each pair is cut to that many ids (neat
  * packing). */
-ts_status ts_prompt_sample(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_talk *t, int64_t limit,
+ts_status ts_prompt_sample(const ts_prompt_template *p, ts_prompt_work *w, const ts_prompt_talk *t, int64_t limit,
                            int64_t part, bool last_only, ts_ids *ids, ts_ids *labels) TS_NODISCARD;
 
 /* The template as one of the ways of writing conversations. tok: as for ts_prompt_open. */

@@ -16,7 +16,7 @@ _Static_assert(TS_PROMPT_OBSERVATION == 2 && TS_PROMPT_FUNCTION == 3, "part_name
 
 /* What is being read. */
 typedef struct reader {
-    ts_prompt *p;
+    ts_prompt_template *p;
     const char *file;
     const ts_text_tokenizer *tok;
 } reader;
@@ -135,7 +135,7 @@ static ts_status tool_format(const reader *r, const char *key, const ts_prompt_t
 
 static ts_status read_tools(const reader *r)
 {
-    ts_prompt *p = r->p;
+    ts_prompt_template *p = r->p;
     const ts_prompt_slots *s = &p->part[TS_PROMPT_OF_ROLE + TS_PROMPT_FUNCTION];
     const ts_prompt_tool_format *tools, *calls, *plain = ts_prompt_tool_format_of("default");
     TS_TRY(tool_format(r, "format_tools", &tools));
@@ -168,7 +168,7 @@ static ts_status end_token(const reader *r, ts_text_tokenizer *tok, const char *
 
 static ts_status read_end(const reader *r, ts_text_tokenizer *tok)
 {
-    ts_prompt *p = r->p;
+    ts_prompt_template *p = r->p;
     const json_t *words = json_object_get(p->json, "stop_words");
     const size_t n = json_array_size(words);
     bool replaces;
@@ -296,11 +296,11 @@ static ts_status read_list(const ts_prompt_options *o, const char *file, json_t 
     return o->path ? ts_json_read(file, out) : ts_json_parse(ts_prompt_list, ts_prompt_list_size, file, out);
 }
 
-ts_status ts_prompt_open(const ts_prompt_options *o, ts_text_tokenizer *tok, ts_prompt **out)
+ts_status ts_prompt_open(const ts_prompt_options *o, ts_text_tokenizer *tok, ts_prompt_template **out)
 {
     const char *file = o->path ? o->path : "the built-in list";
     json_t *list = NULL;
-    ts_prompt *p = NULL;
+    ts_prompt_template *p = NULL;
     if (!o->type)
         return ts_error(TS_ERR_USER, "--prompt-type is missing: the name of a template, such as qwen3");
     if (!tok->tok)
@@ -328,9 +328,9 @@ ts_status ts_prompt_open(const ts_prompt_options *o, ts_text_tokenizer *tok, ts_
     return st;
 }
 
-void ts_prompt_close(ts_prompt **prompt)
+void ts_prompt_close(ts_prompt_template **prompt)
 {
-    ts_prompt *p = *prompt;
+    ts_prompt_template *p = *prompt;
     if (!p)
         return;
     for (int part = 0; part < TS_PROMPT_PARTS; part++)
@@ -345,11 +345,11 @@ void ts_prompt_close(ts_prompt **prompt)
     ts_free(prompt);
 }
 
-const char *ts_prompt_name(const ts_prompt *p) { return p->name; }
-bool ts_prompt_is_efficient(const ts_prompt *p) { return p->is_efficient; }
-int32_t ts_prompt_eos(const ts_prompt *p) { return p->eos; }
+const char *ts_prompt_name(const ts_prompt_template *p) { return p->name; }
+bool ts_prompt_is_efficient(const ts_prompt_template *p) { return p->is_efficient; }
+int32_t ts_prompt_eos(const ts_prompt_template *p) { return p->eos; }
 
-const int32_t *ts_prompt_stops(const ts_prompt *p, size_t *n)
+const int32_t *ts_prompt_stops(const ts_prompt_template *p, size_t *n)
 {
     *n = p->n_stops;
     return p->stops;

@@ -40,7 +40,7 @@ enum {
     TS_PROMPT_PARTS = TS_PROMPT_OF_ROLE + 4
 };
 
-struct ts_prompt {
+struct ts_prompt_template {
     json_t *json; /* the template's object, whose texts are borrowed */
     const char *name;
     const ts_tokenizer *tok; /* lent */
@@ -74,19 +74,19 @@ struct ts_prompt_work {
 };
 
 /* The source, target or text of tools: formats.c. Values as json.dumps(ensure_ascii=False) writes them. */
-ts_status ts_prompt_tools_text(const ts_prompt *p, ts_prompt_work *w, ts_prompt_text tools,
+ts_status ts_prompt_tools_text(const ts_prompt_template *p, ts_prompt_work *w, ts_prompt_text tools,
                                ts_str *out) TS_NODISCARD;
 /* The calls of a turn as a list of {"name", "arguments"} (json_decref). */
 ts_status ts_prompt_calls_of(const ts_prompt_turn *t, ts_prompt_text content, json_t **out) TS_NODISCARD;
-ts_status ts_prompt_calls_text(const ts_prompt *p, ts_prompt_work *w, const json_t *calls,
+ts_status ts_prompt_calls_text(const ts_prompt_template *p, ts_prompt_work *w, const json_t *calls,
                                ts_str *out) TS_NODISCARD;
-ts_status ts_prompt_dump(const ts_prompt *p, ts_prompt_work *w, const json_t *v, ts_str *out) TS_NODISCARD;
+ts_status ts_prompt_dump(const ts_prompt_template *p, ts_prompt_work *w, const json_t *v, ts_str *out) TS_NODISCARD;
 
 /* Appends the ids of a text, tokenized on its own; and marks that a message ends here. */
-ts_status ts_prompt_put(const ts_prompt *p, ts_prompt_work *w, const char *s, size_t n) TS_NODISCARD;
+ts_status ts_prompt_put(const ts_prompt_template *p, ts_prompt_work *w, const char *s, size_t n) TS_NODISCARD;
 ts_status ts_prompt_end(ts_prompt_work *w) TS_NODISCARD;
 /* All messages of a conversation to w->ids and w->end, of TS_PROMPT_DEEPSEEK4; last: all before the last
  * answer is one. */
-ts_status ts_prompt_render_whole(const ts_prompt *p, ts_prompt_work *w, const ts_prompt_talk *t,
+ts_status ts_prompt_render_whole(const ts_prompt_template *p, ts_prompt_work *w, const ts_prompt_talk *t,
                                  bool last) TS_NODISCARD;
 #endif

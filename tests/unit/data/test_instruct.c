@@ -176,8 +176,8 @@ static void scene_open(scene *s, const char *template)
     const ts_text_options text = { .name_or_path = "tests/golden/text/byte_level" };
     temp_make(&s->t);
     temp_write(&s->t, "t.jinja", template, strlen(template));
-    s->o.hf_chat_template = true;
-    s->o.chat_template = temp_path(&s->t, "t.jinja");
+    s->o.style.hf_chat_template = true;
+    s->o.style.chat_template = temp_path(&s->t, "t.jinja");
     OK(ts_chat_writer_open(&s->o, NULL, &text, &s->writer));
 }
 

@@ -9,6 +9,7 @@
 #include "../temp.h"
 #include "base/json.h"
 #include "io/parquet/codec.h"
+#include "io/parquet/column.h"
 #include "io/parquet/parquet.h"
 
 #include <string.h>
@@ -109,6 +110,44 @@ static void damage_is_refused(void **state)
     temp_remove(&t);
 }
 
+/* Lengths in the header of a page (version 2) that no page can have, one so large that their sum wraps round. */
+static void lengths_of_levels_are_checked(void **state)
+{
+    static const unsigned char head[] = {
+        0x15, 6, 0x15, 8, 0x15, 8,                      /* DATA_PAGE_V2, 4 bytes, 4 packed */
+        0x5C, 0x15, 2, 0x15, 0, 0x15, 2, 0x15, 0, 0x15, /* 1 value, none null, 1 row, plain */
+    };
+    static const struct {
+        unsigned char def;
+        int64_t rep;
+        bool good;
+    } cases[] = { { 0, 0, true }, { 2, INT64_MAX, false }, { 2, -1, false }, { 0, 5, false }, { 0, INT64_MAX, false } };
+    const ts_parquet_node node = { .name = (char[]){ "x" }, .type = TS_PARQUET_INT32 };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        unsigned char page[64];
+        size_t n = sizeof head;
+        memcpy(page, head, n);
+        page[n++] = cases[i].def;
+        page[n++] = 0x15;
+        uint64_t rep = (uint64_t)cases[i].rep << 1 ^ (uint64_t)(cases[i].rep >> 63);
+        for (; rep > 0x7F; rep >>= 7)
+            page[n++] = (unsigned char)(rep | 0x80);
+        page[n++] = (unsigned char)rep;
+        memcpy(page + n, "\x12\0\0\7\0\0", 7); /* plain; the ends of both structs; 7 */
+        n += 7;
+        const ts_parquet_chunk chunk = { .n_values = 1, .size = (int64_t)n };
+        ts_parquet_column c = { 0 };
+        if (cases[i].good) {
+            OK(ts_parquet_column_read(&c, &node, &chunk, page));
+            assert_int_equal(c.values.i[0], 7);
+        } else {
+            REFUSED(ts_parquet_column_read(&c, &node, &chunk, page), TS_ERR_USER, "a page of the Parquet file is damaged");
+        }
+        ts_parquet_column_deinit(&c);
+    }
+}
+
 static void snappy_copies(void **state)
 {
     static const struct {
@@ -155,6 +194,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_arrows),
         cmocka_unit_test(damage_is_refused),
+        cmocka_unit_test(lengths_of_levels_are_checked),
         cmocka_unit_test(snappy_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

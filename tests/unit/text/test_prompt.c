@@ -169,7 +169,7 @@ static void generation(void **state)
 {
     (void)state;
     const ts_prompt_options o = { .type = "chatml" };
-    ts_prompt *p;
+    ts_prompt_template *p;
     ts_prompt_work *w;
     ts_prompt_pair v;
     ts_prompt_talk t = { .system = { "Be kind.", 8 } };

@@ -1,40 +1,70 @@
 #!/usr/bin/env python3
-"""Makes tests/golden/megatron.json: what Megatron's checkpoints of folders in tests/golden/families are to hold, made with torch as
-MindSpeed LLM's converters do it (cat, chunk, reshape), from the names of the folders' own tensors.
+"""Makes tests/golden/megatron. cases.json: what Megatron's checkpoints of folders in tests/golden/families are to hold, made with torch as
+MindSpeed LLM's converters do it (cat, chunk, reshape), from the names of the folders' own tensors. The folders beside it are models of random values.
 
-A case: {"family", "options", "ranks": {rank: {"model" or "modelN": {name: [shape, CRC-32 of the bytes]}}}}"""
+A case: {"folder", "options", "ranks": {rank: {"model" or "modelN": {name: [shape, CRC-32 of the bytes]}}}}"""
 import json
 import pathlib
 import zlib
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 HERE = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden"
 
+MODELS = HERE / "megatron"
 CASES = [
-    ("llama", {}),
-    ("llama", {"tp": 2, "pp": 2}),
-    ("qwen2", {"tp": 2, "te": True}),
-    ("qwen3", {"pp": 2, "vocab_by": 50}),
-    ("gemma2", {"tp": 2}),
-    ("phi3", {"tp": 2}),
-    ("mixtral", {"tp": 2, "ep": 2}),
-    ("qwen3_moe", {"ep": 2, "grouped": True, "tp": 2}),
-    ("qwen3_moe", {"ep": 2, "grouped": True, "te": True}),
-    ("qwen2_moe", {"grouped": True, "tp": 2, "etp": 1}),
-    ("deepseek_v3-experts", {"tp": 2, "grouped": True, "ep": 2}),
-    ("deepseek_v3-experts", {"split": True, "extend": True, "tp": 2, "grouped": True}),
-    ("glm4_moe", {"mtp": 1, "pp": 2}),
-    ("llama", {"pp": 2, "noop": [1, 2]}),
-    ("llama", {"pp": 1, "dualpipe": True}),
-    ("llama", {"pp": 1, "vpp": 1}),
+    ("families/llama", {}),
+    ("families/llama", {"tp": 2, "pp": 2, "vocab_by": 50}),
+    ("families/qwen2", {"te": True}),
+    ("families/gemma2", {"tp": 2, "vocab_by": 1, "pp": 2}),
+    ("families/phi3", {}),
+    ("megatron/qwen3_moe", {"tp": 2, "ep": 2, "pp": 2}),
+    ("megatron/qwen3_moe", {"ep": 2, "grouped": True, "tp": 2}),
+    ("megatron/qwen3_moe", {"ep": 2, "grouped": True, "te": True}),
+    ("megatron/qwen2_moe", {"grouped": True, "tp": 2, "etp": 1}),
+    ("megatron/deepseek_v3", {"tp": 2, "grouped": True, "ep": 2, "mtp": 1, "pp": 2}),
+    ("megatron/deepseek_v3", {"split": True, "extend": True, "tp": 2, "grouped": True}),
+    ("megatron/qwen3_moe", {"pp": 2, "noop": [1, 3]}),
+    ("megatron/qwen3_moe", {"pp": 2, "dualpipe": True}),
+    ("megatron/qwen3_moe", {"pp": 2, "vpp": 1}),
 ]
+
+
+def models():
+    """Small models that two processes can share, with four layers."""
+    import transformers as tf
+
+    common = {"vocab_size": 64, "hidden_size": 16, "intermediate_size": 8, "num_hidden_layers": 4, "num_attention_heads": 4,
+              "num_key_value_heads": 2, "max_position_embeddings": 32, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+    moe = {**common, "head_dim": 4, "moe_intermediate_size": 4, "num_experts": 4, "num_experts_per_tok": 2}
+    latent = {**common, "num_hidden_layers": 2, "num_key_value_heads": 4, "q_lora_rank": 6, "kv_lora_rank": 8, "qk_nope_head_dim": 4, "qk_rope_head_dim": 2, "v_head_dim": 4,
+              "n_routed_experts": 4, "num_experts_per_tok": 2, "n_shared_experts": 1, "moe_intermediate_size": 4, "first_k_dense_replace": 1,
+              "n_group": 2, "topk_group": 1, "num_nextn_predict_layers": 1}
+    made = {"qwen3_moe": tf.Qwen3MoeConfig(**moe, mlp_only_layers=[0], tie_word_embeddings=True),
+            "qwen2_moe": tf.Qwen2MoeConfig(**{**moe, "num_hidden_layers": 2}, shared_expert_intermediate_size=8),
+            "deepseek_v3": tf.DeepseekV3Config(**latent)}
+    for name, config in made.items():
+        torch.manual_seed(len(name))
+        tf.AutoModelForCausalLM.from_config(config).save_pretrained(MODELS / name)
+        (MODELS / name / "generation_config.json").unlink(missing_ok=True)
+        file = MODELS / name / "model.safetensors"
+        w = {k: torch.randn(x.shape).to(torch.bfloat16 if "norm" not in k and "bias" not in k else torch.float32) for k, x in load_file(file).items()}
+        if name == "deepseek_v3":  # the layer that predicts further tokens, which transformers leaves out
+            first, behind = "model.layers.1.", "model.layers.2."
+            w.update({behind + k[len(first):]: torch.randn(x.shape).to(x.dtype) for k, x in list(w.items()) if k.startswith(first)})
+            for k in ("enorm", "hnorm", "shared_head.norm"):
+                w[f"{behind}{k}.weight"] = torch.randn(16)
+            w[f"{behind}eh_proj.weight"] = torch.randn(16, 32).bfloat16()
+            w[f"{behind}embed_tokens.weight"] = w["model.embed_tokens.weight"].clone()
+            w[f"{behind}shared_head.head.weight"] = w["lm_head.weight"].clone()
+        save_file(w, file, metadata={"format": "pt"})
 
 
 class Case:
     def __init__(self, family, o):
-        self.dir = HERE / "families" / family
+        self.family = family
+        self.dir = HERE / family
         self.c = json.loads((self.dir / "config.json").read_text())
         self.w = load_file(self.dir / "model.safetensors")
         self.o = o
@@ -90,6 +120,9 @@ class Case:
         T = T or self.T
         return [torch.cat(x) for x in zip(torch.chunk(gate, T), torch.chunk(up, T))]
 
+    def filled(self, x):
+        return torch.cat([x, x[-1:].expand(-len(x) % (self.o["vocab_by"] * self.T), -1)]) if "vocab_by" in self.o else x
+
     def places(self):
         """(layer of the folder, stage, chunk, number there) of each layer."""
         noop, out, real = self.o.get("noop", []), [], 0
@@ -111,11 +144,7 @@ class Case:
 
     def make(self):
         w, c = self.w, self.c
-        embed = w["model.embed_tokens.weight"]
-        if "vocab_by" in self.o:
-            by = self.o["vocab_by"] * self.T
-            fill = -len(embed) % by
-            embed = torch.cat([embed, embed[-1:].expand(fill, -1)])
+        embed = self.filled(w["model.embed_tokens.weight"])
         last = 0 if self.o.get("dualpipe") else self.P - 1
         self.put(0, 0, "embedding.word_embeddings.weight", self.rows(embed))
         for layer, p, chunk, n in self.places():
@@ -132,8 +161,8 @@ class Case:
             self.put(last, self.chunks() - 1, "embedding.word_embeddings.weight", self.rows(embed))
         self.put(last, self.chunks() - 1, "final_layernorm.weight" if mtp else "decoder.final_layernorm.weight", w["model.norm.weight"])
         if not self.tied or self.P > 1:
-            self.put(last, self.chunks() - 1, "output_layer.weight", self.rows(embed if self.tied else w["lm_head.weight"]))
-        return {"family": self.dir.name, "options": self.options(), "ranks": self.out}
+            self.put(last, self.chunks() - 1, "output_layer.weight", self.rows(embed if self.tied else self.filled(w["lm_head.weight"])))
+        return {"folder": self.family, "options": self.options(), "ranks": self.out}
 
     def layer(self, hf, p, chunk, mg):
         w, te = self.w, self.o.get("te")
@@ -226,4 +255,5 @@ class Case:
                 put((form % number).format(k), None, experts=[[x[here(e, t)[k]][of(t)] for t in range(self.T)] for e in range(self.E)])
 
 
-(HERE / "megatron.json").write_text("[\n" + ",\n".join(json.dumps(Case(f, o).make(), separators=(",", ":")) for f, o in CASES) + "\n]\n")
+models()
+(MODELS / "cases.json").write_text("[\n" + ",\n".join(json.dumps(Case(f, o).make(), separators=(",", ":")) for f, o in CASES) + "\n]\n")

@@ -27,14 +27,14 @@ static ts_status open_mg(const ts_convert_options *o, ts_convert_model *m)
     TS_TRY(ts_mg_checkpoint_open(o->load_dir, o->step, &x->ck));
     TS_TRY(ts_mg_checkpoint_describe(x->ck, o->hf_cfg_dir, &x->family, &x->arch, &x->config));
     TS_TRY(ts_mg_checkpoint_values(x->ck, &x->arch, &x->values));
-    if (o->hf_cfg_dir)
-        TS_TRY(ts_hf_files_read(o->hf_cfg_dir, &x->files));
+    TS_TRY(ts_hf_files_read(o->hf_cfg_dir ? o->hf_cfg_dir : o->load_dir, &x->files));
     m->path = o->load_dir;
     m->iteration = ts_mg_checkpoint_iteration(x->ck);
     m->dtype = ts_mg_checkpoint_dtype(&x->values);
     m->values = &x->values;
     m->source = (ts_weights_source){ .arch = &x->arch, .family = x->family, .config = x->config, .files = &x->files,
-                                     .read = ts_param_values_read, .ctx = &x->values, .progress = on_tensor };
+                                     .read = ts_param_values_read, .ctx = &x->values,
+                                     .dtype = ts_param_values_dtype_of, .dtype_ctx = &x->values, .progress = on_tensor };
     return TS_OK;
 }
 

@@ -259,7 +259,9 @@ static ts_status write_folder(void *ctx, const char *folder)
                 if (ts_mg_rank_is_written(&w->split, &rank))
                     TS_TRY(write_rank(w, folder, &rank));
             }
-    ts_status st = ts_path_join(&path, folder, tracker);
+    ts_status st = ts_side_files_write(w->m->source.files, folder);
+    if (st == TS_OK)
+        st = ts_path_join(&path, folder, tracker);
     if (st == TS_OK)
         st = ts_file_write_atomic(path.s, "1\n", 2);
     ts_str_deinit(&path);

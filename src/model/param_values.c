@@ -82,6 +82,13 @@ ts_st_dtype ts_param_values_dtype(const ts_param_values *v, size_t param)
     return v->first[param] < v->first[param + 1] ? v->block[v->first[param]].t->dtype : TS_ST_F32;
 }
 
+ts_st_dtype ts_param_values_dtype_of(const void *values, const char *param)
+{
+    const ts_param_values *v = values;
+    const int64_t number = ts_names_find(v->params.names, param);
+    return number < 0 ? TS_ST_F32 : ts_param_values_dtype(v, (size_t)number);
+}
+
 /* ---- copying ---- */
 
 typedef struct run {

@@ -41,6 +41,8 @@ ts_status ts_param_values_put(const ts_param_values *v, size_t param, int64_t ro
 /* As ts_weights_source has it; ctx: a ts_param_values. */
 ts_status ts_param_values_read(void *ctx, const char *param, int64_t at, int64_t n, float *to) TS_NODISCARD;
 
+ts_st_dtype ts_param_values_dtype_of(const void *values, const char *param);
+
 /* Those of a Hugging Face folder, in the shapes that the description says (as settled, ts_weights_settle_*). Tensors that
  * are quantised are TS_ERR_USER. */
 ts_status ts_param_values_of_folder(const ts_family *family, const ts_arch *a, const ts_st_dir *dir, const char *folder,

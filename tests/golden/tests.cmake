@@ -17,3 +17,6 @@ add_test(NAME golden/compare COMMAND test_golden_compare WORKING_DIRECTORY ${CMA
 add_executable(test_golden_prompts golden/test_prompts.c)
 target_link_libraries(test_golden_prompts PRIVATE ts_api PkgConfig::CMOCKA m)
 add_test(NAME golden/prompts COMMAND test_golden_prompts WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+add_executable(test_golden_megatron golden/test_megatron.c)
+target_link_libraries(test_golden_megatron PRIVATE ts_api ts_io PkgConfig::CMOCKA PkgConfig::ZLIB m)
+add_test(NAME golden/megatron COMMAND test_golden_megatron WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})

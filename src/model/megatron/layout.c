@@ -371,8 +371,6 @@ static ts_status add_one(const maker *m, size_t number)
     const char *other = final_norm_name(m, &p, text);
     if (other == text)
         return add_further_norm(m, number, text, at);
-    if (p.is_further && !p.is_inside && !strcmp(p.rest, "final_layernorm.weight"))
-        return add_further_norm(m, number, name, at);
     return add_param(m, number, other, at, false);
 }
 

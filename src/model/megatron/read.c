@@ -374,3 +374,4 @@ void ts_mg_checkpoint_close(ts_mg_checkpoint **checkpoint)
 }
 
 int64_t ts_mg_checkpoint_iteration(const ts_mg_checkpoint *ck) { return ck->iteration; }
+const char *ts_mg_checkpoint_path(const ts_mg_checkpoint *ck) { return ck->folder; }

@@ -17,6 +17,7 @@ bool ts_mg_checkpoint_is(const char *path);
 /* step -1: the one that the tracker names, else the last. TS_ERR_USER names what is missing or damaged. */
 ts_status ts_mg_checkpoint_open(const char *path, int64_t step, ts_mg_checkpoint **out) TS_NODISCARD;
 void ts_mg_checkpoint_close(ts_mg_checkpoint **ck);
+const char *ts_mg_checkpoint_path(const ts_mg_checkpoint *ck); /* of the iteration's folder */
 int64_t ts_mg_checkpoint_iteration(const ts_mg_checkpoint *ck);
 /* Which model it is: config_dir's config.json (NULL: what args say), with the layers that predict further tokens that are
  * there. *a must be initialised, and is the caller's also on failure, as *config is. */

@@ -50,6 +50,7 @@ static const ts_mg_rule layer_rules[] = {
     { "enorm.weight", NULL, NULL, TS_MG_WHOLE },
     { "hnorm.weight", NULL, NULL, TS_MG_WHOLE },
     { "eh_proj.weight", NULL, NULL, TS_MG_ROWS },
+    { "final_layernorm.weight", NULL, NULL, TS_MG_WHOLE },
 };
 static const ts_mg_rule outer_rules[] = {
     { "embedding.word_embeddings.weight", NULL, NULL, TS_MG_VOCAB },

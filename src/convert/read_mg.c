@@ -51,4 +51,7 @@ static void close_mg(ts_convert_model *m)
     ts_free(&m->own);
 }
 
-const ts_convert_reader ts_convert_mg = { "mg", ts_mg_checkpoint_is, open_mg, close_mg };
+static bool is_ranks(const char *path) { return ts_mg_checkpoint_is(path) && !ts_mg_checkpoint_is_dist(path); }
+
+const ts_convert_reader ts_convert_mg = { "mg", is_ranks, open_mg, close_mg };
+const ts_convert_reader ts_convert_torch_dist = { "torch_dist", ts_mg_checkpoint_is_dist, open_mg, close_mg };

@@ -31,6 +31,8 @@ static bool has_ranks(const char *folder)
     return found;
 }
 
+static bool has_checkpoint(const char *folder) { return has_ranks(folder) || ts_mg_dist_is(folder); }
+
 /* What the tracker of a folder says: "iter_0000100", "release"; empty: nothing. */
 static ts_status read_tracker(const char *path, ts_str *out)
 {
@@ -60,7 +62,7 @@ static ts_status last_iteration(const char *path, ts_str *out)
     ts_status st = TS_OK;
     for (size_t i = n; i-- > 0;) {
         if (st == TS_OK && !out->len && !strncmp(names[i], "iter_", 5) && ts_path_join(&folder, path, names[i]) == TS_OK &&
-            has_ranks(folder.s))
+            has_checkpoint(folder.s))
             st = ts_str_puts(out, names[i]);
         ts_free(&names[i]);
     }
@@ -74,7 +76,7 @@ static ts_status find_folder(const char *path, int64_t step, ts_str *out)
 {
     ts_str name = { 0 };
     ts_status st = TS_OK;
-    if (has_ranks(path))
+    if (has_checkpoint(path))
         return ts_str_puts(out, path);
     if (!ts_path_is_dir(path))
         return TS_OK;
@@ -86,7 +88,7 @@ static ts_status find_folder(const char *path, int64_t step, ts_str *out)
         st = last_iteration(path, &name);
     if (st == TS_OK && name.len)
         st = ts_path_join(out, path, name.s);
-    if (st == TS_OK && out->len && !has_ranks(out->s))
+    if (st == TS_OK && out->len && !has_checkpoint(out->s))
         ts_str_reset(out);
     ts_str_deinit(&name);
     return st;
@@ -96,6 +98,14 @@ bool ts_mg_checkpoint_is(const char *path)
 {
     ts_str folder = { 0 };
     const bool found = find_folder(path, -1, &folder) == TS_OK && folder.len;
+    ts_str_deinit(&folder);
+    return found;
+}
+
+bool ts_mg_checkpoint_is_dist(const char *path)
+{
+    ts_str folder = { 0 };
+    const bool found = find_folder(path, -1, &folder) == TS_OK && folder.len && !has_ranks(folder.s);
     ts_str_deinit(&folder);
     return found;
 }
@@ -193,6 +203,13 @@ static ts_status open_file(const ts_mg_checkpoint *ck, const char *rank, ts_torc
     return st;
 }
 
+/* The options, which are the state of a Namespace. */
+static const ts_pickle_node *args_of(const ts_pickle_node *root)
+{
+    const ts_pickle_node *args = ts_pickle_get(root, "args");
+    return ts_pickle_is(args, TS_PICKLE_CALL) ? args->call.state : args;
+}
+
 /* The first rank's file, by name, which says how many there are. */
 static ts_status open_first(ts_mg_checkpoint *ck, ts_torch_file **out)
 {
@@ -207,8 +224,7 @@ static ts_status open_first(ts_mg_checkpoint *ck, ts_torch_file **out)
     }
     ts_free(&names);
     TS_TRY(st);
-    const ts_pickle_node *args = ts_pickle_get(ts_torch_file_root(*out), "args");
-    ck->args = ts_pickle_is(args, TS_PICKLE_CALL) ? args->call.state : args;
+    ck->args = args_of(ts_torch_file_root(*out));
     return ts_pickle_is(ck->args, TS_PICKLE_DICT)
                ? TS_OK
                : ts_error(TS_ERR_USER, "%s: has no args (the options of the run that saved it)", ts_torch_file_path(*out));
@@ -235,43 +251,43 @@ static int64_t count_chunks(const ts_pickle_node *root)
 
 /* ---- what the tensors' names tell ---- */
 
-static bool name_has(const ts_pickle_node *key, const char *part)
-{
-    return memmem(key->text.s, key->text.n, part, strlen(part)) != NULL;
-}
-
 /* The number behind a prefix, -1: it begins otherwise. */
-static int64_t number_behind(const ts_pickle_node *key, const char *prefix)
+static int64_t number_behind(const char *name, const char *prefix)
 {
     const size_t n = strlen(prefix);
-    int64_t v = 0;
-    if (key->text.n <= n || memcmp(key->text.s, prefix, n) != 0)
+    if (strncmp(name, prefix, n) != 0 || name[n] < '0' || name[n] > '9')
         return -1;
-    for (size_t i = n; i < key->text.n && key->text.s[i] >= '0' && key->text.s[i] <= '9' && v < MAX_LAYERS; i++)
-        v = v * 10 + (key->text.s[i] - '0');
-    return v;
+    const int64_t v = strtoll(name + n, NULL, 10);
+    return v < MAX_LAYERS ? v : MAX_LAYERS;
 }
 
-static void look_at_name(ts_mg_checkpoint *ck, const ts_pickle_node *key, int64_t *layers)
+static void look_at_name(ts_mg_checkpoint *ck, const char *name, int64_t *layers)
 {
     ts_mg_split *s = &ck->split;
-    if (!ts_pickle_is(key, TS_PICKLE_TEXT))
-        return;
-    const int64_t layer = number_behind(key, "decoder.layers."), further = number_behind(key, "mtp.layers.");
+    const int64_t layer = number_behind(name, "decoder.layers."), further = number_behind(name, "mtp.layers.");
     if (layer >= *layers)
         *layers = layer + 1;
     if (further >= ck->mtp_layers)
         ck->mtp_layers = further + 1;
-    s->norms_inside |= name_has(key, "linear_qkv.layer_norm_weight") || name_has(key, "linear_fc1.layer_norm_weight");
-    s->core_names |= name_has(key, "linear_kv_down_proj") || (further >= 0 && name_has(key, "final_layernorm.weight"));
-    s->mla_split |= name_has(key, "linear_qk_nope");
-    ck->proj_bias |= name_has(key, "linear_proj.bias");
-    ck->qkv_bias |= name_has(key, "linear_qkv.bias");
-    ck->qk_norm |= name_has(key, "self_attention.q_layernorm");
-    if (name_has(key, "mlp.experts.weight1"))
+    s->norms_inside |= strstr(name, "linear_qkv.layer_norm_weight") || strstr(name, "linear_fc1.layer_norm_weight");
+    s->core_names |= strstr(name, "linear_kv_down_proj") || (further >= 0 && strstr(name, "final_layernorm.weight"));
+    s->mla_split |= strstr(name, "linear_qk_nope") != NULL;
+    ck->proj_bias |= strstr(name, "linear_proj.bias") != NULL;
+    ck->qkv_bias |= strstr(name, "linear_qkv.bias") != NULL;
+    ck->qk_norm |= strstr(name, "self_attention.q_layernorm") != NULL;
+    if (strstr(name, "mlp.experts.weight1"))
         s->experts = TS_MG_GROUPED;
-    if (name_has(key, "mlp.experts.linear_fc1.weight"))
+    if (strstr(name, "mlp.experts.linear_fc1.weight"))
         s->experts = TS_MG_NUMBERED;
+}
+
+static void look_at_key(ts_mg_checkpoint *ck, const ts_pickle_node *key, int64_t *layers)
+{
+    char name[256];
+    if (!ts_pickle_is(key, TS_PICKLE_TEXT) || key->text.n >= sizeof name)
+        return;
+    snprintf(name, sizeof name, "%.*s", (int)key->text.n, key->text.s);
+    look_at_name(ck, name, layers);
 }
 
 static ts_status look_at_names(ts_mg_checkpoint *ck)
@@ -287,7 +303,7 @@ static ts_status look_at_names(ts_mg_checkpoint *ck)
                 return ts_error(TS_ERR_USER, "%s: has no dict of tensors \"model%s\"", ts_torch_file_path(f->file), ck->chunks > 1 ? "0\", ..., \"modelN" : "");
             int64_t layers = 0;
             for (size_t i = 0; i + 1 < dict->list.n; i += 2)
-                look_at_name(ck, dict->list.item[i], &layers);
+                look_at_key(ck, dict->list.item[i], &layers);
             ck->stage_layers[p] += layers;
         }
         all += ck->stage_layers[p];
@@ -328,12 +344,23 @@ static ts_status read_iteration(ts_mg_checkpoint *ck)
     ck->args = NULL;
     TS_TRY(st);
     TS_TRY(open_ranks(ck));
-    const ts_pickle_node *root = ts_torch_file_root(ck->file[0].file), *args = ts_pickle_get(root, "args");
-    ck->args = ts_pickle_is(args, TS_PICKLE_CALL) ? args->call.state : args;
-    if (!ts_pickle_int(ts_pickle_get(root, "iteration"), 0, INT64_MAX, &ck->iteration))
-        ck->iteration = 0;
+    const ts_pickle_node *root = ts_torch_file_root(ck->file[0].file);
+    ck->args = args_of(root);
+    (void)ts_pickle_int(ts_pickle_get(root, "iteration"), 0, INT64_MAX, &ck->iteration);
     ck->chunks = count_chunks(root);
     return look_at_names(ck);
+}
+
+static ts_status read_dist(ts_mg_checkpoint *ck)
+{
+    int64_t layers = 0;
+    TS_TRY(ts_mg_dist_open(ck->folder, &ck->dist));
+    const ts_pickle_node *root = ts_mg_dist_common(ck->dist);
+    ck->args = args_of(root);
+    (void)ts_pickle_int(ts_pickle_get(root, "iteration"), 0, INT64_MAX, &ck->iteration);
+    for (size_t i = 0; ts_mg_dist_name(ck->dist, i); i++)
+        look_at_name(ck, ts_mg_dist_name(ck->dist, i), &layers);
+    return TS_OK;
 }
 
 ts_status ts_mg_checkpoint_open(const char *path, int64_t step, ts_mg_checkpoint **out)
@@ -343,11 +370,11 @@ ts_status ts_mg_checkpoint_open(const char *path, int64_t step, ts_mg_checkpoint
     TS_TRY(ts_alloc(&ck, 1, sizeof *ck));
     ts_status st = find_folder(path, step, &folder);
     if (st == TS_OK && !folder.len)
-        st = ts_error(TS_ERR_USER, "%s: has no mp_rank_*/%s%s", path, file_name, step >= 0 ? " of that iteration (--ckpt-step)" : "");
+        st = ts_error(TS_ERR_USER, "%s: has no mp_rank_*/%s and no .metadata%s", path, file_name, step >= 0 ? " of that iteration (--ckpt-step)" : "");
     if (st == TS_OK)
         st = ts_strdup(folder.s, &ck->folder);
     if (st == TS_OK)
-        st = read_iteration(ck);
+        st = has_ranks(ck->folder) ? read_iteration(ck) : read_dist(ck);
     ts_str_deinit(&folder);
     if (st == TS_OK)
         *out = ck;
@@ -366,6 +393,7 @@ void ts_mg_checkpoint_close(ts_mg_checkpoint **checkpoint)
         ts_free(&ck->file[i].kept);
         ts_arena_deinit(&ck->file[i].names);
     }
+    ts_mg_dist_close(&ck->dist);
     ts_free(&ck->file);
     ts_free(&ck->stage_layers);
     ts_free(&ck->noop);

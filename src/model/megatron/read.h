@@ -3,6 +3,8 @@
  *   SAVE/latest_checkpointed_iteration.txt            a number, or "release"
  *   SAVE/iter_0000100/mp_rank_.../model_optim_rng.pt  of every rank (model/megatron/layout.h)
  *
+ * and those that Megatron core saves distributed (torch_dist, model/megatron/dist.h), in the place of the ranks' files.
+ *
  * Whether norms are tensors of the linear layers behind them, experts one tensor or many, latent attention's projections
  * one or two, and how many layers a stage has, is told by the tensors; how the ranks are counted by `args`. */
 #ifndef TS_MODEL_MEGATRON_READ_H
@@ -12,8 +14,10 @@
 
 typedef struct ts_mg_checkpoint ts_mg_checkpoint;
 
-/* Whether there are files of ranks under this path: a folder of iterations, or one iteration's. */
+/* Whether there is a checkpoint under this path: a folder of iterations, or one iteration's; and whether that is a
+ * distributed one. */
 bool ts_mg_checkpoint_is(const char *path);
+bool ts_mg_checkpoint_is_dist(const char *path);
 /* step -1: the one that the tracker names, else the last. TS_ERR_USER names what is missing or damaged. */
 ts_status ts_mg_checkpoint_open(const char *path, int64_t step, ts_mg_checkpoint **out) TS_NODISCARD;
 void ts_mg_checkpoint_close(ts_mg_checkpoint **ck);

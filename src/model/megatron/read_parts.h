@@ -1,7 +1,7 @@
 /* What the readers of Megatron's checkpoints share (read.c, read_values.c, read_args.c). */
 #ifndef TS_MODEL_MEGATRON_READ_PARTS_H
 #define TS_MODEL_MEGATRON_READ_PARTS_H
-#include "io/torch/torch_file.h"
+#include "model/megatron/dist.h"
 #include "model/megatron/read.h"
 
 typedef struct ts_mg_rank_file {
@@ -19,7 +19,8 @@ struct ts_mg_checkpoint {
     int64_t chunks, mtp_layers;
     bool proj_bias, qkv_bias, qk_norm; /* whether there are such tensors */
     int64_t *stage_layers, *noop;
-    ts_mg_rank_file *file; /* [pp ep tp] */
+    ts_mg_rank_file *file; /* [pp ep tp]; NULL: it is */
+    ts_mg_dist *dist;      /* a distributed checkpoint */
 };
 
 ts_mg_rank_file *ts_mg_rank_file_of(const ts_mg_checkpoint *ck, const ts_mg_rank *r);

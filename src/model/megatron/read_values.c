@@ -70,6 +70,8 @@ ts_status ts_mg_checkpoint_values(ts_mg_checkpoint *ck, const ts_arch *a, ts_par
 {
     const ts_mg_split *s = &ck->split;
     ts_param_values v = { 0 };
+    if (ck->dist)
+        return ts_mg_dist_values(ck->dist, a, out);
     TS_TRY(find_vocab(ck, a));
     ts_status st = ts_mg_split_check(a, s);
     if (st != TS_OK)

@@ -285,7 +285,13 @@ void ts_mg_dist_close(ts_mg_dist **dist)
     ts_free(dist);
 }
 
-const ts_pickle_node *ts_mg_dist_common(const ts_mg_dist *d) { return d->common ? ts_torch_file_root(d->common) : NULL; }
+/* As a piece it is a list of one, of the rank that saved it. */
+const ts_pickle_node *ts_mg_dist_common(const ts_mg_dist *d)
+{
+    const ts_pickle_node *root = d->common ? ts_torch_file_root(d->common) : NULL;
+    return ts_pickle_is(root, TS_PICKLE_LIST) ? ts_pickle_at(root, 0) : root;
+}
+
 const char *ts_mg_dist_name(const ts_mg_dist *d, size_t i) { return i < d->n ? d->tensor[i].name : NULL; }
 
 /* ---- values ---- */

@@ -1,4 +1,5 @@
 /* Which model a checkpoint's options say that it is. */
+#include "base/file.h"
 #include "model/megatron/read_parts.h"
 #include "model/options.h"
 
@@ -106,6 +107,25 @@ static bool is_seen(const ts_mg_checkpoint *ck, const char *option)
            (!strcmp(option, "add-qkv-bias") && ck->qkv_bias && !ck->proj_bias) || (!strcmp(option, "qk-layernorm") && ck->qk_norm);
 }
 
+/* A list in words; which layers have what is one word, "[0,1,1]". */
+static ts_status add_list(const ts_pickle_node *v, const char *option, words *w, ts_str *text)
+{
+    const bool is_pattern = ts_path_ends(option, "-freq");
+    ts_str all = { 0 };
+    ts_status st = add_word(w, option);
+    for (size_t i = 0; st == TS_OK && i < ts_pickle_count(v); i++) {
+        st = value_text(ts_pickle_at(v, i), text);
+        if (st == TS_OK)
+            st = is_pattern ? ts_str_printf(&all, "%s%s", i ? "," : "[", ts_str_text(text)) : add_word(w, ts_str_text(text));
+    }
+    if (st == TS_OK && is_pattern)
+        st = ts_str_puts(&all, "]");
+    if (st == TS_OK && is_pattern)
+        st = add_word(w, all.s);
+    ts_str_deinit(&all);
+    return st;
+}
+
 static ts_status add_option(const ts_mg_checkpoint *ck, const ts_option *row, words *w, ts_str *text)
 {
     const ts_pickle_node *args = ck->args;
@@ -124,13 +144,7 @@ static ts_status add_option(const ts_mg_checkpoint *ck, const ts_option *row, wo
         TS_TRY(add_word(w, option));
         return add_word(w, text->s);
     }
-    for (size_t i = 0; row->type == TS_OPTION_LIST && i < ts_pickle_count(v) && ts_pickle_at(v, i); i++) {
-        if (!i)
-            TS_TRY(add_word(w, option));
-        TS_TRY(value_text(ts_pickle_at(v, i), text));
-        TS_TRY(add_word(w, ts_str_text(text)));
-    }
-    return TS_OK;
+    return row->type == TS_OPTION_LIST && ts_pickle_at(v, 0) ? add_list(v, option, w, text) : TS_OK;
 }
 
 static ts_status collect(const ts_mg_checkpoint *ck, words *w)

@@ -7,10 +7,13 @@
 
 static const ts_convert_reader *const readers[] = {
     [TS_CONVERT_LOAD_TESSERA] = &ts_convert_checkpoint, [TS_CONVERT_LOAD_HF] = &ts_convert_hf,
-    [TS_CONVERT_LOAD_GGUF] = &ts_convert_gguf,
+    [TS_CONVERT_LOAD_GGUF] = &ts_convert_gguf, [TS_CONVERT_LOAD_MG] = &ts_convert_mg,
+    [TS_CONVERT_LOAD_TORCH_DIST] = &ts_convert_torch_dist,
 };
-static const ts_convert_writer *const writers[] = { [TS_CONVERT_SAVE_HF] = &ts_convert_hf_writer,
-                                                   [TS_CONVERT_SAVE_GGUF] = &ts_convert_gguf_writer };
+static const ts_convert_writer *const writers[] = {
+    [TS_CONVERT_SAVE_HF] = &ts_convert_hf_writer, [TS_CONVERT_SAVE_GGUF] = &ts_convert_gguf_writer,
+    [TS_CONVERT_SAVE_MG] = &ts_convert_mg_writer,
+};
 
 static ts_status find_reader(const ts_convert_options *o, const ts_convert_reader **out)
 {

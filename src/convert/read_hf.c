@@ -58,7 +58,7 @@ static void close_hf(ts_convert_model *m)
     ts_free(&m->own);
 }
 
-static bool is_folder(const char *path) { return ts_path_is_dir(path) && ts_model_is_hf(path); }
+static bool is_folder(const char *path) { return ts_path_is_dir(path) && ts_model_is_hf(path) && !ts_convert_mg.is(path) && !ts_convert_torch_dist.is(path); }
 
 const ts_convert_reader ts_convert_hf = { "hf", is_folder, open_hf, close_hf };
 const ts_convert_reader ts_convert_gguf = { "gguf", ts_gguf_is, open_hf, close_hf };

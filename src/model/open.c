@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "io/gguf/gguf.h"
 #include "model/adapters.h"
+#include "model/folder.h"
 #include "model/weights_scaled.h"
 
 #include <math.h>
@@ -138,7 +139,7 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
     ts_arch a;
     ts_st_dir *dir = NULL;
     ts_arch_init(&a);
-    ts_status st = ts_family_read_folder(folder, &m->family, &a, &m->config);
+    ts_status st = ts_folder_read(folder, &m->family, &a, &m->config);
     if (st == TS_OK)
         st = ts_strdup(folder, &m->folder);
     if (st == TS_OK)
@@ -146,9 +147,9 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
     if (st == TS_OK && use->lora && (use->lora->nf4 || use->lora->alone))
         st = ts_strdup(folder, &m->nf4_base);
     if (st == TS_OK && use->lora && use->lora->nf4) /* apart, since what was read of a mapping stays in memory with it */
-        st = ts_st_dir_open(folder, NULL, &m->mapped);
+        st = ts_folder_open(folder, &m->mapped);
     if (st == TS_OK)
-        st = ts_st_dir_open(folder, NULL, &dir);
+        st = ts_folder_open(folder, &dir);
     for (size_t i = 0; st == TS_OK && i < sizeof packed / sizeof *packed; i++)
         json_object_del(m->config, packed[i]);
     if (st == TS_OK)
@@ -180,15 +181,7 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
     return st;
 }
 
-bool ts_model_is_hf(const char *folder)
-{
-    ts_str path = { 0 };
-    if (ts_gguf_is(folder))
-        return true;
-    const bool yes = ts_path_join(&path, folder, "config.json") == TS_OK && ts_path_exists(path.s);
-    ts_str_deinit(&path);
-    return yes;
-}
+bool ts_model_is_hf(const char *folder) { return ts_folder_is(folder); }
 
 ts_status ts_model_load(const char *folder, const ts_model_use *use, ts_model *out)
 {
@@ -296,7 +289,7 @@ static ts_status look_in_folder(const ts_model *m, const char *folder, ts_str *w
     ts_st_dir *dir = NULL;
     ts_status st = ts_family_names(m->family, a, &map);
     if (st == TS_OK)
-        st = ts_st_dir_open(folder, NULL, &dir);
+        st = ts_folder_open(folder, &dir);
     for (size_t i = 0; st == TS_OK && !why->len && i < map.n_tensors; i++) {
         const ts_st_tensor *t = ts_weights_find(m->family, a, dir, map.tensor[i].hf_name);
         st = t && ts_scaled_is(dir, t) ? tell_not_finite_code(dir, t, &map.tensor[i], why) : tell_not_finite(t, why);

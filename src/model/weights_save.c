@@ -52,6 +52,7 @@ typedef struct saver {
     const plan *plan;
     ts_st_dir_writer *w;
     ts_st_dtype dtype;
+    bool keeps_types;
     float *values;  /* at least PIECE and the widest row */
     char *bytes;
     int64_t capacity;
@@ -77,7 +78,14 @@ static ts_status get_values(const saver *s, const ts_name_piece *piece, int64_t 
 
 static ts_st_dtype dtype_of(const saver *s, int64_t tensor)
 {
-    return s->plan->map.tensor[tensor].is_choice ? TS_ST_I64 : s->dtype;
+    const ts_weights_source *source = s->plan->source;
+    const ts_name_tensor *t = &s->plan->map.tensor[tensor];
+    const char *name = t->n_pieces ? s->plan->map.piece[t->first_piece].name : NULL;
+    if (t->is_choice)
+        return TS_ST_I64;
+    return s->keeps_types && source->dtype && name && ts_names_find(s->plan->has.names, name) >= 0
+               ? source->dtype(source->dtype_ctx, name)
+               : s->dtype;
 }
 
 static ts_status put(const saver *s, int64_t tensor, int64_t at, int64_t n)
@@ -183,7 +191,7 @@ static ts_status save_tensors(saver *s)
 
 static ts_status save_weights(const plan *p, const char *folder, const ts_weights_save_options *o)
 {
-    saver s = { .plan = p, .dtype = o->dtype };
+    saver s = { .plan = p, .dtype = o->dtype, .keeps_types = o->keeps_types };
     ts_status st = ts_st_dir_writer_create(
         folder, NULL, o->max_shard_bytes ? o->max_shard_bytes : 5000000000u, &s.w);
     if (st == TS_OK)

@@ -1,6 +1,7 @@
-#include "model/megatron/read_parts.h"
+#include "model/megatron/read.h"
 
 #include "base/file.h"
+#include "model/megatron/read_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>

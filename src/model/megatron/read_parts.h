@@ -2,7 +2,10 @@
 #ifndef TS_MODEL_MEGATRON_READ_PARTS_H
 #define TS_MODEL_MEGATRON_READ_PARTS_H
 #include "model/megatron/dist.h"
-#include "model/megatron/read.h"
+#include "model/megatron/layout.h"
+#include "model/param_values.h"
+
+typedef struct ts_mg_checkpoint ts_mg_checkpoint; /* as in read.h */
 
 typedef struct ts_mg_rank_file {
     ts_torch_file *file; /* NULL: of a rank that is not written */

@@ -59,6 +59,7 @@ void ts_lm_end(ts_lm *lm)
     ts_tape_destroy(&lm->tape);
     ts_routes_close(&lm->routes);
     ts_constraint_destroy(&lm->constraint);
+    ts_model_deinit(&lm->draft);
     ts_token_list_destroy(&lm->tokens);
     ts_model_deinit(&lm->model);
     ts_device_close(&lm->dev);

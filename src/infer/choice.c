@@ -29,8 +29,8 @@ int ts_top_logprobs(const float *logits, int64_t vocab, double log_sum, int k, t
 }
 
 /* Logits as OpenAI's penalties and biases leave them; the same ones where there are none. */
-static ts_status adjust(ts_chooser *c, const ts_choice_options *o, const float **logits, int64_t vocab, const int32_t *answer,
-                        int64_t n)
+static ts_status adjust(ts_chooser *c, const ts_choice_options *o, const float **logits, int64_t vocab,
+                        const int32_t *answer, int64_t n)
 {
     if (o->presence == 0 && o->frequency == 0 && !o->n_bias)
         return TS_OK;
@@ -48,14 +48,15 @@ static ts_status adjust(ts_chooser *c, const ts_choice_options *o, const float *
     return TS_OK;
 }
 
-ts_status ts_choose(ts_chooser *c, const ts_choice_options *o, const float *logits, int64_t vocab, const int32_t *ids,
-                    int64_t n, int64_t n_prompt, ts_choice *out)
+ts_status ts_choose(ts_chooser *c, const ts_choice_options *o, const float *logits, int64_t vocab,
+                    const int32_t *ids, int64_t n, int64_t n_prompt, ts_choice *out)
 {
     const ts_place_in_line place = { o->line, n - n_prompt };
     const float *z = logits;
     if (!c->sampler.z)
         TS_TRY(ts_sampler_init(&c->sampler, &o->sampling, vocab));
     c->sampler.o = &o->sampling;
+    c->sampler.allowed = c->allowed, c->sampler.may_end = c->may_end;
     TS_TRY(adjust(c, o, &z, vocab, ids + n_prompt, n - n_prompt));
     ts_seen_reset(&c->seen);
     if (o->sampling.repetition_penalty != 1)

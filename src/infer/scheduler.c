@@ -8,31 +8,32 @@ enum { FIRST_PAGES = 64 };
 
 struct ts_scheduled {
     ts_scheduler_request r;
-    int64_t number;              /* texts in the order in which they came */
-    int32_t *ids;                /* [n]: the prompt, and the answer so far */
+    int64_t number; /* texts in the order in which they came */
+    int32_t *ids;   /* [n]: the prompt, and the answer so far */
     size_t cap_ids;
-    int64_t n, there;            /* there: tokens whose keys and values are */
-    int64_t prompt;              /* tokens that go in as a prompt does */
-    int32_t *pages;              /* [n_pages] */
+    int64_t n, there; /* there: tokens whose keys and values are */
+    int64_t prompt;   /* tokens that go in as a prompt does */
+    int32_t *pages;   /* [n_pages] */
     size_t cap_pages;
-    int64_t n_pages, kept;       /* kept: pages that were offered to others */
+    int64_t n_pages, kept; /* kept: pages that were offered to others */
     int64_t reused;
-    bool shares;                 /* its pages with others */
-    bool is_writing;             /* else it waits, and: */
+    int32_t state;   /* of the grammar, where there is one */
+    bool shares;     /* its pages with others */
+    bool is_writing; /* else it waits, and: */
     ts_scheduled *next;
 };
 
 struct ts_scheduler {
     ts_scheduler_options o;
     ts_engine *engine;
-    int64_t vocab, alone_above;  /* see ts_engine_alone_above */
-    ts_pages *pages;             /* NULL: texts have slots, at[i] has slot i */
+    int64_t vocab, alone_above; /* see ts_engine_alone_above */
+    ts_pages *pages;            /* NULL: texts have slots, at[i] has slot i */
     int64_t most_pages;
-    ts_scheduled **at;          /* [o.texts] that are written, [n] of them */
+    ts_scheduled **at; /* [o.texts] that are written, [n] of them */
     int64_t n;
     ts_scheduled *first, *last; /* that wait */
     int64_t number;
-    ts_engine_stretch *stretch;  /* [o.texts] of the pass at hand */
+    ts_engine_stretch *stretch; /* [o.texts] of the pass at hand */
     ts_chooser chooser;
     ts_scheduler_figures f;
 };
@@ -121,7 +122,8 @@ static ts_status need_pages(ts_scheduler *b, ts_scheduled *t, int64_t tokens, bo
         }
         ts_scheduled *goes = newest(b);
         if (b->n == 1)
-            return ts_error(TS_ERR_NOMEM, "there is no memory for the keys and values of %lld tokens", (long long)tokens);
+            return ts_error(TS_ERR_NOMEM, "there is no memory for the keys and values of %lld tokens",
+                            (long long)tokens);
         preempt(b, goes);
         if (goes == t) {
             *got = false;
@@ -162,6 +164,7 @@ ts_status ts_scheduler_add(ts_scheduler *b, const ts_scheduler_request *r, ts_sc
     memcpy(t->ids, r->prompt, (size_t)r->n_prompt * sizeof *t->ids);
     t->r = *r;
     t->n = t->prompt = r->n_prompt;
+    t->state = r->constraint ? ts_grammar_start(ts_constraint_grammar(r->constraint)) : 0;
     t->number = b->number++;
     *(b->last ? &b->last->next : &b->first) = t;
     b->last = t;
@@ -211,8 +214,8 @@ static int64_t promised(const ts_scheduler *b)
     return n;
 }
 
-/* What of its prompt is there already. The last token of a prompt has to go in whatever there is: its logits are
- * wanted. */
+/* What of its prompt is there already. The last token of a prompt has to go in whatever there is: its
+ * logits are wanted. */
 static ts_status find_beginning(ts_scheduler *b, ts_scheduled *t)
 {
     const int64_t most = (t->r.n_prompt - 1) >> TS_ENGINE_PAGE_BITS;
@@ -251,15 +254,39 @@ static bool is_eos(const ts_sampling *s, int32_t id)
     return false;
 }
 
+/* What may come next, to the chooser. */
+static ts_status constrain(ts_scheduler *b, const ts_scheduled *t)
+{
+    ts_constraint *c = t->r.constraint;
+    b->chooser.allowed = NULL;
+    if (!c)
+        return TS_OK;
+    b->chooser.may_end = ts_grammar_may_end(ts_constraint_grammar(c), t->state);
+    return ts_constraint_mask(c, t->state, &b->chooser.allowed);
+}
+
+/* Goes on behind a token that did not end the text; *stop: the text is whole. */
+static ts_status follow(ts_scheduled *t, int32_t id, bool *stop)
+{
+    ts_constraint *c = t->r.constraint;
+    if (!c || *stop)
+        return TS_OK;
+    TS_TRY(ts_constraint_take(c, t->state, id, &t->state));
+    *stop = ts_grammar_must_end(ts_constraint_grammar(c), t->state);
+    return TS_OK;
+}
+
 static ts_status next_token(ts_scheduler *b, ts_scheduled *t, const float *logits, bool *stop, bool *ended)
 {
     ts_choice c;
+    TS_TRY(constrain(b, t));
     TS_TRY(ts_choose(&b->chooser, &t->r.choice, logits, b->vocab, t->ids, t->n, t->r.n_prompt, &c));
     TS_TRY(ts_grow(&t->ids, &t->cap_ids, (size_t)t->n + 1, sizeof *t->ids));
     t->ids[t->n++] = c.id;
     b->f.new_tokens++;
     TS_TRY(t->r.token(t->r.ctx, &c, stop));
     *stop = *stop || is_eos(&t->r.choice.sampling, c.id);
+    TS_TRY(follow(t, c.id, stop));
     *ended = *stop || t->n - t->r.n_prompt == t->r.max_new;
     return TS_OK;
 }
@@ -286,7 +313,8 @@ static void keep_pages(ts_scheduler *b, ts_scheduled *t)
 }
 
 /* One pass for list [n], some tokens each. */
-static ts_status run_list(ts_scheduler *b, ts_scheduled *const *list, const int64_t *tokens, int64_t n, bool is_prompt)
+static ts_status run_list(ts_scheduler *b, ts_scheduled *const *list, const int64_t *tokens, int64_t n,
+                          bool is_prompt)
 {
     ts_logits z;
     bool wanted = false;
@@ -400,7 +428,8 @@ static int64_t whole(const ts_scheduled *t) { return t->r.n_prompt + t->r.max_ne
 /* A text whose angles depend on its length shares no pass with others. */
 static bool may_join(const ts_scheduler *b)
 {
-    return b->n == 0 || (b->n < b->o.texts && whole(b->first) <= b->alone_above && whole(b->at[0]) <= b->alone_above);
+    return b->n == 0 ||
+           (b->n < b->o.texts && whole(b->first) <= b->alone_above && whole(b->at[0]) <= b->alone_above);
 }
 
 /* The whole text so far into the last slot. */
@@ -454,8 +483,8 @@ static ts_status create(ts_scheduler *b, ts_decoder *d)
 ts_status ts_scheduler_create(ts_decoder *d, const ts_scheduler_options *o, ts_scheduler **out)
 {
     ts_scheduler *b;
-    TS_ASSERT(o->texts >= 1 && o->texts <= TS_ENGINE_MOST_SLOTS && o->step_tokens >= 1, "a batch of %lld texts",
-              (long long)o->texts);
+    TS_ASSERT(o->texts >= 1 && o->texts <= TS_ENGINE_MOST_SLOTS && o->step_tokens >= 1,
+              "a batch of %lld texts", (long long)o->texts);
     TS_TRY(ts_alloc(&b, 1, sizeof *b));
     b->o = *o;
     const ts_status st = create(b, d);

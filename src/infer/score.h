@@ -14,6 +14,8 @@ ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t
  * (TS_CHOICE_MOST_TOP at most); out [n], of which the first is its id alone. Logits are held of some rows at a time. */
 ts_status ts_score_choices(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, int top,
                            ts_choice *out) TS_NODISCARD;
+/* The vector of a text: what is behind the final norm at token `at`, or its mean over all tokens (at -1); out [hidden]. */
+ts_status ts_score_vector(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, int64_t at, float *out) TS_NODISCARD;
 /* Of a model of rewards or labels: what its head tells of one sequence, at its last token, into out [1 or labels]. */
 ts_status ts_score_numbers(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes,
                            float *out) TS_NODISCARD;

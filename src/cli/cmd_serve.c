@@ -65,7 +65,8 @@ static ts_status serve(server_options *s, const ts_option_set *set)
     TS_TRY(ts_server_start(&s->o, &s->lm, &s->config, s->go.greedy, max_new, &server));
     ts_log(TS_LOG_INFO, "serving %s at %s", s->lm.rt.load, ts_server_url(server));
     const int sig = wait_for_signal(&ends);
-    ts_log(TS_LOG_INFO, "%s: no new requests; those that run have %lld s", strsignal(sig), (long long)s->o.drain);
+    ts_log(TS_LOG_INFO, "%s: no new requests; those that run have %lld s", strsignal(sig),
+           (long long)s->o.drain);
     ts_server_stop(&server);
     return TS_OK;
 }

@@ -29,8 +29,8 @@ int ts_top_logprobs(const float *logits, int64_t vocab, double log_sum, int k, t
 }
 
 /* Logits as OpenAI's penalties and biases leave them; the same ones where there are none. */
-static ts_status adjust(ts_chooser *c, const ts_choice_options *o, const float **logits, int64_t vocab, const int32_t *answer,
-                        int64_t n)
+static ts_status adjust(ts_chooser *c, const ts_choice_options *o, const float **logits, int64_t vocab,
+                        const int32_t *answer, int64_t n)
 {
     if (o->presence == 0 && o->frequency == 0 && !o->n_bias)
         return TS_OK;
@@ -48,43 +48,20 @@ static ts_status adjust(ts_chooser *c, const ts_choice_options *o, const float *
     return TS_OK;
 }
 
-/* What may come, to the sampler. */
-static ts_status constrain(ts_sampler *s, ts_constraint *c, int32_t state)
-{
-    s->allowed = NULL;
-    if (!c)
-        return TS_OK;
-    s->may_end = ts_grammar_may_end(ts_constraint_grammar(c), state);
-    return ts_constraint_mask(c, state, &s->allowed);
-}
-
-static bool is_eos(const ts_sampling *s, int32_t id)
-{
-    for (int i = 0; i < s->n_eos; i++)
-        if (s->eos[i] == id)
-            return true;
-    return false;
-}
-
-ts_status ts_choose(ts_chooser *c, const ts_choice_options *o, const float *logits, int64_t vocab, const int32_t *ids,
-                    int64_t n, int64_t n_prompt, int32_t *state, ts_choice *out)
+ts_status ts_choose(ts_chooser *c, const ts_choice_options *o, const float *logits, int64_t vocab,
+                    const int32_t *ids, int64_t n, int64_t n_prompt, ts_choice *out)
 {
     const ts_place_in_line place = { o->line, n - n_prompt };
     const float *z = logits;
     if (!c->sampler.z)
         TS_TRY(ts_sampler_init(&c->sampler, &o->sampling, vocab));
     c->sampler.o = &o->sampling;
+    c->sampler.allowed = c->allowed, c->sampler.may_end = c->may_end;
     TS_TRY(adjust(c, o, &z, vocab, ids + n_prompt, n - n_prompt));
     ts_seen_reset(&c->seen);
     if (o->sampling.repetition_penalty != 1)
         TS_TRY(ts_seen_add(&c->seen, vocab, ids, n));
-    TS_TRY(constrain(&c->sampler, o->constraint, *state));
     TS_TRY(ts_sampler_next(&c->sampler, z, &c->seen, place, &out->id));
-    out->is_whole = false;
-    if (o->constraint && !is_eos(&o->sampling, out->id)) {
-        TS_TRY(ts_constraint_take(o->constraint, *state, out->id, state));
-        out->is_whole = ts_grammar_must_end(ts_constraint_grammar(o->constraint), *state);
-    }
     if (!o->logprobs)
         return TS_OK;
     const double log_sum = ts_log_sum_exp(logits, vocab);

@@ -9,21 +9,21 @@ enum { NONE = -1, FIRST_BUCKETS = 64 };
 typedef struct page {
     int32_t holders;
     int32_t ids[TS_ENGINE_PAGE];
-    /* Under which text it is kept: its serial number, 0: none, and that of the page before, 0: it is the first. Numbers
-     * are never used again, so that what was kept behind a page that is gone is never found. */
+    /* Under which text it is kept: its serial number, 0: none, and that of the page before, 0: it is the
+     * first. Numbers are never used again, so that what was kept behind a page that is gone is never found. */
     uint64_t serial, before;
-    int32_t next_alike;       /* of its bucket */
-    int32_t older, newer;     /* in the list of those that nobody has */
+    int32_t next_alike;   /* of its bucket */
+    int32_t older, newer; /* in the list of those that nobody has */
 } page;
 
 struct ts_pages {
-    page *v;                  /* [n] */
+    page *v; /* [n] */
     size_t cap;
     int64_t n, n_free, n_idle;
-    int32_t oldest, newest;   /* that nobody has */
-    int32_t *bucket;          /* [buckets] first page of each; a power of two */
+    int32_t oldest, newest; /* that nobody has */
+    int32_t *bucket;        /* [buckets] first page of each; a power of two */
     size_t buckets;
-    uint64_t serial;          /* the last one */
+    uint64_t serial; /* the last one */
 };
 
 ts_status ts_pages_create(ts_pages **out)

@@ -1,9 +1,9 @@
 /* Who has which page of a cache of keys and values, and which pages begin texts that may come again.
  *
- * A page holds TS_ENGINE_PAGE tokens of one sequence or of several that begin alike. A full page may be kept under the
- * text that it ends: its tokens, and the page before it. Whoever comes with the same text finds it, tokens being
- * compared and not their hashes. When nobody has it any more it stays until its room is needed; who was given back
- * longest ago goes first. */
+ * A page holds TS_ENGINE_PAGE tokens of one sequence or of several that begin alike. A full page may be
+ * kept under the text that it ends: its tokens, and the page before it. Whoever comes with the same text
+ * finds it, tokens being compared and not their hashes. When nobody has it any more it stays until its room
+ * is needed; who was given back longest ago goes first. */
 #ifndef TS_INFER_PAGES_H
 #define TS_INFER_PAGES_H
 #include "infer/engine.h"
@@ -24,9 +24,10 @@ int64_t ts_pages_idle(const ts_pages *p);
 bool ts_pages_take(ts_pages *p, int32_t *page);
 /* One holder less. */
 void ts_pages_release(ts_pages *p, int32_t page);
-/* Full pages of which ids [n] begin, to pages [n / TS_ENGINE_PAGE], each with one holder more; how many there are. */
+/* Full pages of which ids [n] begin, to pages [n / TS_ENGINE_PAGE], each with one holder more; how many
+ * there are. */
 int64_t ts_pages_find(ts_pages *p, const int32_t *ids, int64_t n, int32_t *pages);
-/* Page pages[i] of a sequence is full and kept under its text, where the pages before it are and no other is under
- * the same. ids: of the sequence from its beginning. */
+/* Page pages[i] of a sequence is full and kept under its text, where the pages before it are and no other
+ * is under the same. ids: of the sequence from its beginning. */
 void ts_pages_keep(ts_pages *p, const int32_t *ids, const int32_t *pages, int64_t i);
 #endif

@@ -63,8 +63,8 @@ static ts_status add_lines(ts_scheduler *s, run *r, const ts_gen_line *lines, in
         *x = (text){ .of = r, .line = &lines[i] };
         const ts_scheduler_request q = {
             .prompt = lines[i].prompt.ids, .n_prompt = lines[i].prompt.n, .max_new = lines[i].max_new,
-            .choice = { .sampling = r->c->sampling, .line = lines[i].number, .constraint = r->c->constraint,
-                        .logprobs = r->c->logprobs },
+            .choice = { .sampling = r->c->sampling, .line = lines[i].number, .logprobs = r->c->logprobs },
+            .constraint = r->c->constraint,
             .ctx = x, .token = on_token, .done = on_done,
         };
         TS_TRY(ts_scheduler_add(s, &q, &one));

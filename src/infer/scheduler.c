@@ -8,34 +8,34 @@ enum { FIRST_PAGES = 64 };
 
 struct ts_scheduled {
     ts_scheduler_request r;
-    int64_t number;              /* texts in the order in which they came */
-    int32_t *ids;                /* [n]: the prompt, and the answer so far */
+    int64_t number; /* texts in the order in which they came */
+    int32_t *ids;   /* [n]: the prompt, and the answer so far */
     size_t cap_ids;
-    int64_t n, there;            /* there: tokens whose keys and values are */
-    int64_t prompt;              /* tokens that go in as a prompt does */
-    int32_t *pages;              /* [n_pages] */
+    int64_t n, there; /* there: tokens whose keys and values are */
+    int64_t prompt;   /* tokens that go in as a prompt does */
+    int32_t *pages;   /* [n_pages] */
     size_t cap_pages;
-    int64_t n_pages, kept;       /* kept: pages that were offered to others */
+    int64_t n_pages, kept; /* kept: pages that were offered to others */
     int64_t reused;
-    int32_t state;               /* of its grammar, where it has one */
-    bool shares;                 /* its pages with others */
-    bool is_writing;             /* else it waits, and: */
+    int32_t state;   /* of the grammar, where there is one */
+    bool shares;     /* its pages with others */
+    bool is_writing; /* else it waits, and: */
     ts_scheduled *next;
 };
 
 struct ts_scheduler {
     ts_scheduler_options o;
     ts_engine *engine;
-    int64_t vocab, alone_above;  /* see ts_engine_alone_above */
-    ts_pages *pages;             /* NULL: texts have slots, at[i] has slot i */
+    int64_t vocab, alone_above; /* see ts_engine_alone_above */
+    ts_pages *pages;            /* NULL: texts have slots, at[i] has slot i */
     int64_t most_pages;
-    ts_scheduled **at;          /* [o.texts] that are written, [n] of them */
+    ts_scheduled **at; /* [o.texts] that are written, [n] of them */
     int64_t n;
     ts_scheduled *first, *last; /* that wait */
     int64_t number;
-    int64_t rows;                /* of a pass, at most */
-    ts_engine_stretch *stretch;  /* [rows] of the pass at hand */
-    int32_t *draft;              /* [rows] guesses of the pass at hand */
+    int64_t rows;               /* of a pass, at most */
+    ts_engine_stretch *stretch; /* [rows] of the pass at hand */
+    int32_t *draft;             /* [rows] guesses of the pass at hand */
     ts_chooser chooser;
     ts_scheduler_figures f;
 };
@@ -124,7 +124,8 @@ static ts_status need_pages(ts_scheduler *b, ts_scheduled *t, int64_t tokens, bo
         }
         ts_scheduled *goes = newest(b);
         if (b->n == 1)
-            return ts_error(TS_ERR_NOMEM, "there is no memory for the keys and values of %lld tokens", (long long)tokens);
+            return ts_error(TS_ERR_NOMEM, "there is no memory for the keys and values of %lld tokens",
+                            (long long)tokens);
         preempt(b, goes);
         if (goes == t) {
             *got = false;
@@ -165,8 +166,8 @@ ts_status ts_scheduler_add(ts_scheduler *b, const ts_scheduler_request *r, ts_sc
     memcpy(t->ids, r->prompt, (size_t)r->n_prompt * sizeof *t->ids);
     t->r = *r;
     t->n = t->prompt = r->n_prompt;
+    t->state = r->constraint ? ts_grammar_start(ts_constraint_grammar(r->constraint)) : 0;
     t->number = b->number++;
-    t->state = r->choice.constraint ? ts_grammar_start(ts_constraint_grammar(r->choice.constraint)) : 0;
     *(b->last ? &b->last->next : &b->first) = t;
     b->last = t;
     b->f.waiting++;
@@ -215,8 +216,8 @@ static int64_t promised(const ts_scheduler *b)
     return n;
 }
 
-/* What of its prompt is there already. The last token of a prompt has to go in whatever there is: its logits are
- * wanted. */
+/* What of its prompt is there already. The last token of a prompt has to go in whatever there is: its
+ * logits are wanted. */
 static ts_status find_beginning(ts_scheduler *b, ts_scheduled *t)
 {
     const int64_t most = (t->r.n_prompt - 1) >> TS_ENGINE_PAGE_BITS;
@@ -255,21 +256,45 @@ static bool is_eos(const ts_sampling *s, int32_t id)
     return false;
 }
 
+/* What may come next, to the chooser. */
+static ts_status constrain(ts_scheduler *b, const ts_scheduled *t)
+{
+    ts_constraint *c = t->r.constraint;
+    b->chooser.allowed = NULL;
+    if (!c)
+        return TS_OK;
+    b->chooser.may_end = ts_grammar_may_end(ts_constraint_grammar(c), t->state);
+    return ts_constraint_mask(c, t->state, &b->chooser.allowed);
+}
+
+/* Goes on behind a token that did not end the text; *stop: the text is whole. */
+static ts_status follow(ts_scheduled *t, int32_t id, bool *stop)
+{
+    ts_constraint *c = t->r.constraint;
+    if (!c || *stop)
+        return TS_OK;
+    TS_TRY(ts_constraint_take(c, t->state, id, &t->state));
+    *stop = ts_grammar_must_end(ts_constraint_grammar(c), t->state);
+    return TS_OK;
+}
+
 static ts_status next_token(ts_scheduler *b, ts_scheduled *t, const float *logits, bool *stop, bool *ended)
 {
     ts_choice c;
-    TS_TRY(ts_choose(&b->chooser, &t->r.choice, logits, b->vocab, t->ids, t->n, t->r.n_prompt, &t->state, &c));
+    TS_TRY(constrain(b, t));
+    TS_TRY(ts_choose(&b->chooser, &t->r.choice, logits, b->vocab, t->ids, t->n, t->r.n_prompt, &c));
     TS_TRY(ts_grow(&t->ids, &t->cap_ids, (size_t)t->n + 1, sizeof *t->ids));
     t->ids[t->n++] = c.id;
     b->f.new_tokens++;
     TS_TRY(t->r.token(t->r.ctx, &c, stop));
-    *stop = *stop || c.is_whole || is_eos(&t->r.choice.sampling, c.id);
+    *stop = *stop || is_eos(&t->r.choice.sampling, c.id);
+    TS_TRY(follow(t, c.id, stop));
     *ended = *stop || t->n - t->r.n_prompt == t->r.max_new;
     return TS_OK;
 }
 
-/* What follows a pass: the next token, where the text does not have it from before it made room. Whether the text is still
- * there. */
+/* What follows a pass: the next token, where the text does not have it from before it made room. Whether the text is
+ * still there. */
 static bool go_on(ts_scheduler *b, ts_scheduled *t, const float *logits)
 {
     bool stop = false, ended = false;
@@ -292,7 +317,8 @@ static void keep_pages(ts_scheduler *b, ts_scheduled *t)
 }
 
 /* One pass for list [n], some tokens each. */
-static ts_status run_list(ts_scheduler *b, ts_scheduled *const *list, const int64_t *tokens, int64_t n, bool is_prompt)
+static ts_status run_list(ts_scheduler *b, ts_scheduled *const *list, const int64_t *tokens, int64_t n,
+                          bool is_prompt)
 {
     ts_logits z;
     bool wanted = false;
@@ -376,11 +402,11 @@ static ts_status find_room(ts_scheduler *b, ts_scheduled *t, int64_t tokens, int
 static ts_status guess(ts_scheduler *b, ts_scheduled *t, int64_t most, int32_t *draft, int64_t *n)
 {
     const int64_t left = t->r.max_new - (t->n - t->r.n_prompt) - 1;
+    int64_t room;
     *n = 0;
     most = most < left ? most : left;
     if (most < 1 || t->there + 1 != t->n || t->n + most > b->alone_above)
         return TS_OK;
-    int64_t room;
     TS_TRY(find_room(b, t, most + 1, &room));
     most = most < room - 1 ? most : room - 1;
     if (most < 1)
@@ -395,8 +421,8 @@ static ts_status guess(ts_scheduler *b, ts_scheduled *t, int64_t most, int32_t *
     return TS_OK;
 }
 
-/* Rows of logits z, of the newest token and of `count` guesses: each is of use as long as the guess before it is what was
- * chosen. */
+/* Rows of logits z, of the newest token and of `count` guesses: each is of use as long as the guess before it is what
+ * was chosen. */
 static void take_guesses(ts_scheduler *b, ts_scheduled *t, const ts_logits *z, const int32_t *draft, int64_t count)
 {
     for (int64_t i = 0; i <= count; i++) {
@@ -411,22 +437,20 @@ static void take_guesses(ts_scheduler *b, ts_scheduled *t, const ts_logits *z, c
  * pages. */
 static ts_status run_guesses(ts_scheduler *b, ts_scheduled *const *list, int64_t n)
 {
-    ts_scheduled *kept[TS_ENGINE_MOST_SLOTS];
-    int64_t count[TS_ENGINE_MOST_SLOTS], rows = 0, m = 0;
+    int64_t count[TS_ENGINE_MOST_SLOTS], rows = 0;
     const int64_t each = b->rows / n - 1 < b->o.drafts ? b->rows / n - 1 : b->o.drafts;
+    ts_logits z;
     for (int64_t i = 0; i < n; i++) {
         ts_scheduled *t = list[i];
-        TS_TRY(guess(b, t, each, b->draft + rows, &count[m]));
-        for (int64_t k = 0; k <= count[m]; k++)
+        TS_TRY(guess(b, t, each, b->draft + rows, &count[i]));
+        for (int64_t k = 0; k <= count[i]; k++)
             b->stretch[rows + k] = (ts_engine_stretch){ t->ids, t->there + k, 1, t->pages, t->n_pages };
-        rows += count[m] + 1;
-        kept[m++] = t;
+        rows += count[i] + 1;
     }
-    ts_logits z = { 0 };
     TS_TRY(ts_engine_run(b->engine, b->stretch, rows, false, &z));
-    for (int64_t i = 0, row = 0; i < m; row += count[i++] + 1) {
+    for (int64_t i = 0, row = 0; i < n; row += count[i++] + 1) {
         const ts_logits own = { z.v + row * z.ld, z.ld };
-        take_guesses(b, kept[i], &own, b->draft + row, count[i]);
+        take_guesses(b, list[i], &own, b->draft + row, count[i]);
     }
     return TS_OK;
 }
@@ -480,7 +504,8 @@ static int64_t whole(const ts_scheduled *t) { return t->r.n_prompt + t->r.max_ne
 /* A text whose angles depend on its length shares no pass with others. */
 static bool may_join(const ts_scheduler *b)
 {
-    return b->n == 0 || (b->n < b->o.texts && whole(b->first) <= b->alone_above && whole(b->at[0]) <= b->alone_above);
+    return b->n == 0 ||
+           (b->n < b->o.texts && whole(b->first) <= b->alone_above && whole(b->at[0]) <= b->alone_above);
 }
 
 /* The whole text so far into the last slot. */
@@ -538,8 +563,8 @@ static ts_status create(ts_scheduler *b, ts_decoder *d)
 ts_status ts_scheduler_create(ts_decoder *d, const ts_scheduler_options *o, ts_scheduler **out)
 {
     ts_scheduler *b;
-    TS_ASSERT(o->texts >= 1 && o->texts <= TS_ENGINE_MOST_SLOTS && o->step_tokens >= 1, "a batch of %lld texts",
-              (long long)o->texts);
+    TS_ASSERT(o->texts >= 1 && o->texts <= TS_ENGINE_MOST_SLOTS && o->step_tokens >= 1,
+              "a batch of %lld texts", (long long)o->texts);
     TS_TRY(ts_alloc(&b, 1, sizeof *b));
     b->o = *o;
     const ts_status st = create(b, d);

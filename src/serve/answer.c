@@ -8,8 +8,8 @@ static bool is_chat(const ts_request *e) { return e->kind == TS_REQUEST_CHAT; }
 /* {"id": ..., "model": ... of each answer and each event. */
 static ts_status begin(const ts_request *e, const char *object, ts_str *out)
 {
-    TS_TRY(ts_str_printf(out, "{\"id\": \"%s\", \"object\": \"%s\", \"created\": %lld, \"model\": ", e->id, object,
-                         (long long)e->created));
+    TS_TRY(ts_str_printf(out, "{\"id\": \"%s\", \"object\": \"%s\", \"created\": %lld, \"model\": ", e->id,
+                         object, (long long)e->created));
     return ts_str_json(out, e->rules->model, strlen(e->rules->model));
 }
 
@@ -100,7 +100,8 @@ static ts_status first_event(ts_request *e, size_t i, ts_str *out)
         return TS_OK;
     TS_TRY(begin_event(e, i, out));
     if (is_chat(e))
-        TS_TRY(ts_str_puts(out, "\"delta\": {\"role\": \"assistant\", \"content\": \"\"}, \"logprobs\": null"));
+        TS_TRY(
+            ts_str_puts(out, "\"delta\": {\"role\": \"assistant\", \"content\": \"\"}, \"logprobs\": null"));
     else {
         TS_TRY(add_text(e, i, "", 0, out));
         TS_TRY(ts_str_puts(out, ", \"logprobs\": null"));
@@ -140,7 +141,8 @@ static ts_status last_events(ts_request *e, size_t i, ts_str *out)
         TS_TRY(end_event(e, NULL, out));
     }
     TS_TRY(begin_event(e, i, out));
-    TS_TRY(ts_str_puts(out, is_chat(e) ? "\"delta\": {}, \"logprobs\": null" : "\"text\": \"\", \"logprobs\": null"));
+    TS_TRY(ts_str_puts(out, is_chat(e) ? "\"delta\": {}, \"logprobs\": null"
+                                       : "\"text\": \"\", \"logprobs\": null"));
     return end_event(e, ts_request_finish(e, i), out);
 }
 

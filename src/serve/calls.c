@@ -94,7 +94,8 @@ static void forget(ts_tool_calls *c)
     c->content = content;
 }
 
-/* The whole text as values that are calls, a list or one behind another; nothing where anything else is in it. */
+/* The whole text as values that are calls, a list or one behind another; nothing where anything else is in
+ * it. */
 static ts_status find_bare(const char *s, const char *end, const json_t *tools, ts_tool_calls *out)
 {
     bool all = true;
@@ -120,7 +121,8 @@ static ts_status find_bare(const char *s, const char *end, const json_t *tools, 
 static ts_status find_marked(const char *s, const char *end, const json_t *tools, ts_tool_calls *out)
 {
     for (const char *at; (at = find(s, end, begin_mark)) != NULL;) {
-        const char *inside = at + strlen(begin_mark), *close = find(inside, end, end_mark), *upto = close ? close : end;
+        const char *inside = at + strlen(begin_mark), *close = find(inside, end, end_mark),
+                   *upto = close ? close : end;
         const char *from = skip_blanks(inside, upto);
         json_t *v = from < upto ? value_at(&from, upto) : NULL;
         bool is_one = false;

@@ -16,7 +16,7 @@ typedef struct ts_tool_call {
 typedef struct ts_tool_calls {
     ts_tool_call *v; /* [n] */
     size_t n, cap;
-    ts_str content;  /* what stands around them */
+    ts_str content; /* what stands around them */
 } ts_tool_calls;
 void ts_tool_calls_deinit(ts_tool_calls *c);
 

@@ -1,4 +1,5 @@
-/* Requests and answers over libmicrohttpd: a thread for each connection, which waits for the worker's news. */
+/* Requests and answers over libmicrohttpd: a thread for each connection, which waits for what the worker
+ * writes. */
 #include "base/log.h"
 #include "base/thread.h"
 #include "serve/site.h"
@@ -14,23 +15,23 @@
 #include <unistd.h>
 
 enum {
-    IDLE_SECONDS = 60,        /* of a connection that sends nothing, or takes nothing */
-    BODY_SECONDS = 120,       /* in which a request has to be there */
-    ALIVE_SECONDS = 10,       /* of a stream without news, until a comment says that it lives */
-    PATIENCE = 4,             /* bodies that are too large are read up to so many times the limit, to answer */
-    STACK_BYTES = 8 << 20,    /* templates and JSON nest */
+    IDLE_SECONDS = 60,     /* of a connection that sends nothing, or takes nothing */
+    BODY_SECONDS = 120,    /* in which a request has to be there */
+    ALIVE_SECONDS = 10,    /* of a stream without news, until a comment says that it lives */
+    PATIENCE = 4,          /* bodies that are too large are read up to so many times the limit, to answer */
+    STACK_BYTES = 8 << 20, /* templates and JSON nest */
     BLOCK_BYTES = 16 << 10,
 };
 
 /* A request on its way. */
 typedef struct visit {
     ts_server *server;
-    const ts_route *route;    /* NULL: refused */
+    const ts_route *route; /* NULL: refused */
     const char *rest, *allow, *label;
     ts_refusal refusal;
-    ts_str message;           /* of the refusal */
+    ts_str message; /* of the refusal */
     ts_str path, body, out;
-    size_t sent;              /* bytes of a stream's `out` */
+    size_t sent; /* bytes of a stream's `out` */
     bool is_large;
     ts_request *request;
     double began;
@@ -79,7 +80,8 @@ static bool is_foreign(struct MHD_Connection *c)
 
 static void check(visit *v, struct MHD_Connection *c, const char *method)
 {
-    const char *key = v->server->o.api_key, *size = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Content-Length");
+    const char *key = v->server->o.api_key,
+               *size = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Content-Length");
     v->route = ts_route_find(method, ts_str_text(&v->path), &v->rest, &v->allow, &v->refusal);
     v->label = v->route ? v->route->path : "other";
     if (!v->route)
@@ -96,7 +98,8 @@ static void check(visit *v, struct MHD_Connection *c, const char *method)
 
 /* ---- sending ---- */
 
-static enum MHD_Result send_response(visit *v, struct MHD_Connection *c, struct MHD_Response *r, int http, const char *type)
+static enum MHD_Result send_response(visit *v, struct MHD_Connection *c, struct MHD_Response *r, int http,
+                                     const char *type)
 {
     if (!r)
         return MHD_NO;
@@ -119,8 +122,10 @@ static enum MHD_Result send_response(visit *v, struct MHD_Connection *c, struct 
 
 static enum MHD_Result send_text(visit *v, struct MHD_Connection *c, int http, const char *type)
 {
-    return send_response(v, c, MHD_create_response_from_buffer(v->out.len, (void *)(uintptr_t)ts_str_text(&v->out),
-                                                               MHD_RESPMEM_MUST_COPY), http, type);
+    return send_response(v, c,
+                         MHD_create_response_from_buffer(v->out.len, (void *)(uintptr_t)ts_str_text(&v->out),
+                                                         MHD_RESPMEM_MUST_COPY),
+                         http, type);
 }
 
 static enum MHD_Result send_refusal(visit *v, struct MHD_Connection *c)
@@ -153,7 +158,8 @@ static bool wait_for_news(visit *v, double seconds, bool *news)
         if (is_gone(v))
             return false;
         if (!*news && is_late(v))
-            REFUSE(v, 408, NULL, "timeout", "the answer took more than %lld s", (long long)v->server->o.timeout);
+            REFUSE(v, 408, NULL, "timeout", "the answer took more than %lld s",
+                   (long long)v->server->o.timeout);
         else if (!*news && atomic_load(&v->server->is_ending))
             REFUSE(v, 503, NULL, "closing", "the server is going down");
     }
@@ -202,7 +208,8 @@ static ssize_t read_stream(void *ctx, uint64_t pos, char *to, size_t most)
 
 static enum MHD_Result send_stream(visit *v, struct MHD_Connection *c)
 {
-    struct MHD_Response *r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_stream, v, NULL);
+    struct MHD_Response *r =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_stream, v, NULL);
     if (r)
         MHD_add_response_header(r, "Cache-Control", "no-cache");
     return send_response(v, c, r, 200, "text/event-stream; charset=utf-8");
@@ -260,7 +267,8 @@ static enum MHD_Result answer(visit *v, struct MHD_Connection *c)
     json_t *body = NULL;
     ts_status st = TS_OK;
     if (v->is_large)
-        REFUSE(v, 413, NULL, "body_too_large", "a request may have %lld MiB", (long long)v->server->o.body_mib);
+        REFUSE(v, 413, NULL, "body_too_large", "a request may have %lld MiB",
+               (long long)v->server->o.body_mib);
     MHD_set_connection_option(c, MHD_CONNECTION_OPTION_TIMEOUT, 0u); /* it is ours to wait now */
     if (!v->refusal.http && !strcmp(method, "POST")) {
         st = ts_json_parse(ts_str_text(&v->body), v->body.len, "the body", &body);
@@ -311,8 +319,8 @@ static visit *begin(ts_server *s, struct MHD_Connection *c, const char *url, con
     return v;
 }
 
-static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *url, const char *method, const char *version,
-                              const char *data, size_t *n, void **state)
+static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *url, const char *method,
+                              const char *version, const char *data, size_t *n, void **state)
 {
     visit *v = *state;
     (void)version;
@@ -353,13 +361,16 @@ static void completed(void *ctx, struct MHD_Connection *c, void **state, enum MH
 
 static ts_status cannot_listen(const ts_serve_options *o, int why)
 {
-    return ts_error(TS_ERR_USER, "--host %s --port %lld: cannot listen there: %s%s", o->host, (long long)o->port, strerror(why),
+    return ts_error(TS_ERR_USER, "--host %s --port %lld: cannot listen there: %s%s", o->host,
+                    (long long)o->port, strerror(why),
                     why == EADDRINUSE ? " (another program does; --port 0 takes a free one)" : "");
 }
 
 static ts_status open_socket(const ts_serve_options *o, int *out)
 {
-    const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+    const struct addrinfo hints = { .ai_family = AF_UNSPEC,
+                                    .ai_socktype = SOCK_STREAM,
+                                    .ai_flags = AI_PASSIVE };
     struct addrinfo *list;
     char port[16];
     snprintf(port, sizeof port, "%d", (int)o->port);
@@ -386,7 +397,8 @@ static ts_status name_socket(ts_server *s, int fd)
     socklen_t n = sizeof a;
     char host[64], port[16];
     if (getsockname(fd, (struct sockaddr *)&a, &n) ||
-        getnameinfo((struct sockaddr *)&a, n, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV))
+        getnameinfo((struct sockaddr *)&a, n, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV))
         return cannot_listen(&s->o, errno);
     return ts_str_printf(&s->url, strchr(host, ':') ? "http://[%s]:%s" : "http://%s:%s", host, port);
 }
@@ -398,10 +410,11 @@ ts_status ts_http_start(ts_server *s)
     const ts_status st = name_socket(s, fd);
     if (st == TS_OK)
         s->daemon = MHD_start_daemon(
-            MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL | MHD_USE_ITC, 0, NULL, NULL, handle, s,
-            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_CONNECTION_TIMEOUT,
-            (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT, (unsigned)(s->o.texts + s->o.queue + 64),
-            MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_END);
+            MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL | MHD_USE_ITC, 0,
+            NULL, NULL, handle, s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
+            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT,
+            (unsigned)(s->o.texts + s->o.queue + 64), MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES,
+            MHD_OPTION_END);
     if (s->daemon)
         return TS_OK;
     close(fd);

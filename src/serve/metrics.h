@@ -31,5 +31,6 @@ void ts_metrics_deinit(ts_metrics *m);
 void ts_metrics_answer(ts_metrics *m, const char *path, int code);
 /* A text that has ended, or that was given up. */
 void ts_metrics_text(ts_metrics *m, const ts_writing *x);
-ts_status ts_metrics_write(ts_metrics *m, const ts_worker_figures *f, const char *model, ts_str *out) TS_NODISCARD;
+ts_status ts_metrics_write(ts_metrics *m, const ts_worker_figures *f, const char *model,
+                           ts_str *out) TS_NODISCARD;
 #endif

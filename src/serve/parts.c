@@ -12,7 +12,8 @@ ts_status ts_request_part(ts_request *e, size_t text, const char **s, size_t *n)
     if (e->has_tools && !x->is_ended) {
         upto = ts_tool_calls_none(ts_str_text(&x->text), x->text.len);
     } else if (e->has_tools && !sent->is_ended) {
-        TS_TRY(ts_tool_calls_find(ts_str_text(&x->text), x->text.len, json_object_get(e->body, "tools"), &sent->calls));
+        TS_TRY(ts_tool_calls_find(ts_str_text(&x->text), x->text.len, json_object_get(e->body, "tools"),
+                                  &sent->calls));
         *s = ts_str_text(&sent->calls.content) + sent->text;
         upto = sent->calls.content.len;
     }
@@ -40,11 +41,12 @@ ts_status ts_request_usage(const ts_request *e, ts_str *out)
         if (i % (size_t)e->settings.n == 0)
             reused += e->texts[i].reused;
     }
-    return ts_str_printf(out, "{\"%s\": %zu, \"%s\": %zu, \"total_tokens\": %zu, \"%s\": {\"cached_tokens\": %lld}%s}",
-                         is_response ? "input_tokens" : "prompt_tokens", prompt,
-                         is_response ? "output_tokens" : "completion_tokens", answer, prompt + answer,
-                         is_response ? "input_tokens_details" : "prompt_tokens_details", (long long)reused,
-                         is_response ? ", \"output_tokens_details\": {\"reasoning_tokens\": 0}" : "");
+    return ts_str_printf(
+        out, "{\"%s\": %zu, \"%s\": %zu, \"total_tokens\": %zu, \"%s\": {\"cached_tokens\": %lld}%s}",
+        is_response ? "input_tokens" : "prompt_tokens", prompt,
+        is_response ? "output_tokens" : "completion_tokens", answer, prompt + answer,
+        is_response ? "input_tokens_details" : "prompt_tokens_details", (long long)reused,
+        is_response ? ", \"output_tokens_details\": {\"reasoning_tokens\": 0}" : "");
 }
 
 /* Calls have ids that follow from the request's. */
@@ -57,7 +59,9 @@ ts_status ts_request_calls(const ts_request *e, size_t text, bool is_delta, ts_s
         TS_TRY(ts_str_puts(out, i ? ", {" : "{"));
         if (is_delta)
             TS_TRY(ts_str_printf(out, "\"index\": %zu, ", i));
-        TS_TRY(ts_str_printf(out, "\"id\": \"call_%s%zu%zu\", \"type\": \"function\", \"function\": {\"name\": ", own + 1, text, i));
+        TS_TRY(ts_str_printf(
+            out, "\"id\": \"call_%s%zu%zu\", \"type\": \"function\", \"function\": {\"name\": ", own + 1,
+            text, i));
         TS_TRY(ts_str_json(out, c->v[i].name, strlen(c->v[i].name)));
         TS_TRY(ts_str_puts(out, ", \"arguments\": "));
         TS_TRY(ts_str_json(out, c->v[i].arguments, strlen(c->v[i].arguments)));
@@ -75,33 +79,44 @@ static ts_status token_text(const ts_request *e, int32_t before, int32_t id, ts_
     return ts_wording_token(e->rules->wording, before, id, text);
 }
 
-/* "token": ..., "logprob": ..., "bytes": ...; bytes are null where the token is a part of a character. */
-static ts_status add_token(ts_str *out, const ts_str *text, double logprob)
+static const char replacement[] = "\xEF\xBF\xBD"; /* of a token that is a part of a character */
+
+/* The bytes of a token whose text is not all of it; of a special token its text. */
+static ts_status token_bytes(const ts_request *e, int32_t id, ts_str *text)
 {
-    static const char replacement[] = "\xEF\xBF\xBD";
+    if (!text->len || !memmem(text->s, text->len, replacement, 3) ||
+        id >= ts_tokenizer_vocab_size(e->rules->wording->tok->tok))
+        return TS_OK;
+    ts_str_reset(text);
+    return ts_tokenizer_bytes(e->rules->wording->tok->tok, id, text);
+}
+
+/* "token": ..., "logprob": ..., "bytes": ...; text is used up. */
+static ts_status add_token(const ts_request *e, ts_str *out, int32_t id, ts_str *text, double logprob)
+{
     const char *s = ts_str_text(text);
     TS_TRY(ts_str_puts(out, "\"token\": "));
     TS_TRY(ts_str_json(out, s, text->len));
     TS_TRY(ts_str_puts(out, ", \"logprob\": "));
     TS_TRY(ts_str_json_real(out, logprob, 9));
-    if (memmem(s, text->len, replacement, 3))
-        return ts_str_puts(out, ", \"bytes\": null");
     TS_TRY(ts_str_puts(out, ", \"bytes\": ["));
+    TS_TRY(token_bytes(e, id, text));
     for (size_t i = 0; i < text->len; i++)
-        TS_TRY(ts_str_printf(out, "%s%d", i ? ", " : "", (unsigned char)s[i]));
+        TS_TRY(ts_str_printf(out, "%s%d", i ? ", " : "", (unsigned char)text->s[i]));
     return ts_str_puts(out, "]");
 }
 
-static ts_status add_choice(const ts_request *e, int32_t before, const ts_choice *c, ts_str *text, ts_str *out)
+static ts_status add_choice(const ts_request *e, int32_t before, const ts_choice *c, ts_str *text,
+                            ts_str *out)
 {
     TS_TRY(token_text(e, before, c->id, text));
     TS_TRY(ts_str_puts(out, "{"));
-    TS_TRY(add_token(out, text, c->logprob));
+    TS_TRY(add_token(e, out, c->id, text, c->logprob));
     TS_TRY(ts_str_puts(out, ", \"top_logprobs\": ["));
     for (int i = 0; i < c->n_top; i++) {
         TS_TRY(token_text(e, before, c->top[i].id, text));
         TS_TRY(ts_str_puts(out, i ? ", {" : "{"));
-        TS_TRY(add_token(out, text, c->top[i].logprob));
+        TS_TRY(add_token(e, out, c->top[i].id, text, c->top[i].logprob));
         TS_TRY(ts_str_puts(out, "}"));
     }
     return ts_str_puts(out, "]}");
@@ -131,7 +146,7 @@ ts_status ts_request_logprobs(const ts_request *e, size_t text, size_t from, ts_
 /* The four lists of a completion while they grow. */
 typedef struct token_lists {
     ts_str tokens, logprobs, top, offsets, text, key;
-    int64_t n, offset; /* offset: in characters */
+    int64_t n, offset, begun; /* offset: in characters; begun: of them in `text` */
 } token_lists;
 
 static int64_t characters(const ts_str *s)
@@ -142,36 +157,48 @@ static int64_t characters(const ts_str *s)
     return n;
 }
 
-/* Tokens that are parts of characters may have the same text: the most probable of them is told. */
+/* A token's text, or "bytes:\\xe2\\x80", as OpenAI tells a part of a character. */
+static ts_status list_text(const ts_request *e, int32_t before_it, int32_t id, token_lists *l)
+{
+    TS_TRY(token_text(e, before_it, id, &l->text));
+    const bool is_part = l->text.len && memmem(l->text.s, l->text.len, replacement, 3);
+    TS_TRY(token_bytes(e, id, &l->text));
+    l->begun = characters(&l->text);
+    if (!is_part)
+        return TS_OK;
+    ts_str_reset(&l->key);
+    TS_TRY(ts_str_puts(&l->key, "bytes:"));
+    for (size_t i = 0; i < l->text.len; i++)
+        TS_TRY(ts_str_printf(&l->key, "\\x%02x", (unsigned char)l->text.s[i]));
+    ts_str_reset(&l->text);
+    return ts_str_puts(&l->text, l->key.s);
+}
+
 static ts_status add_top(const ts_request *e, int32_t before_it, const ts_choice *c, token_lists *l)
 {
-    const size_t begin = l->top.len;
     TS_TRY(ts_str_puts(&l->top, "{"));
     for (int i = 0; i < c->n_top; i++) {
-        TS_TRY(token_text(e, before_it, c->top[i].id, &l->text));
-        ts_str_reset(&l->key);
-        TS_TRY(ts_str_json(&l->key, ts_str_text(&l->text), l->text.len));
-        TS_TRY(ts_str_puts(&l->key, ": "));
-        if (memmem(l->top.s + begin, l->top.len - begin, l->key.s, l->key.len))
-            continue;
+        TS_TRY(list_text(e, before_it, c->top[i].id, l));
         TS_TRY(ts_str_puts(&l->top, i ? ", " : ""));
-        TS_TRY(ts_str_puts(&l->top, l->key.s));
+        TS_TRY(ts_str_json(&l->top, ts_str_text(&l->text), l->text.len));
+        TS_TRY(ts_str_puts(&l->top, ": "));
         TS_TRY(ts_str_json_real(&l->top, c->top[i].logprob, 9));
     }
     return ts_str_puts(&l->top, "}");
 }
 
 /* has: there are log-probabilities, as the first token of a prompt has none. */
-static ts_status add_to_lists(const ts_request *e, int32_t before_it, const ts_choice *c, bool has, token_lists *l)
+static ts_status add_to_lists(const ts_request *e, int32_t before_it, const ts_choice *c, bool has,
+                              token_lists *l)
 {
     const char *comma = l->n++ ? ", " : "";
     ts_str *const all[] = { &l->tokens, &l->logprobs, &l->top, &l->offsets };
     for (int i = 0; i < 4; i++)
         TS_TRY(ts_str_puts(all[i], comma));
-    TS_TRY(token_text(e, before_it, c->id, &l->text));
+    TS_TRY(list_text(e, before_it, c->id, l));
     TS_TRY(ts_str_json(&l->tokens, ts_str_text(&l->text), l->text.len));
     TS_TRY(ts_str_printf(&l->offsets, "%lld", (long long)l->offset));
-    l->offset += characters(&l->text);
+    l->offset += l->begun;
     if (!has) {
         TS_TRY(ts_str_puts(&l->logprobs, "null"));
         return ts_str_puts(&l->top, "null");
@@ -197,10 +224,11 @@ ts_status ts_request_token_lists(const ts_request *e, size_t text, size_t from, 
     token_lists l = { 0 };
     ts_status st = fill_lists(e, text, from, &l);
     if (st == TS_OK)
-        st = ts_str_printf(out, "{\"tokens\": [%s], \"token_logprobs\": [%s], \"top_logprobs\": ", ts_str_text(&l.tokens),
-                           ts_str_text(&l.logprobs));
+        st = ts_str_printf(out, "{\"tokens\": [%s], \"token_logprobs\": [%s], \"top_logprobs\": ",
+                           ts_str_text(&l.tokens), ts_str_text(&l.logprobs));
     if (st == TS_OK)
-        st = e->settings.choice.top ? ts_str_printf(out, "[%s]", ts_str_text(&l.top)) : ts_str_puts(out, "null");
+        st = e->settings.choice.top ? ts_str_printf(out, "[%s]", ts_str_text(&l.top))
+                                    : ts_str_puts(out, "null");
     if (st == TS_OK)
         st = ts_str_printf(out, ", \"text_offset\": [%s]}", ts_str_text(&l.offsets));
     ts_str *const all[] = { &l.tokens, &l.logprobs, &l.top, &l.offsets, &l.text, &l.key };

@@ -29,7 +29,8 @@ static const char *type_of(int http)
     case 403: return "permission_error";
     case 404: return "not_found_error";
     case 429: return "rate_limit_error";
-    case 500: case 503: return "server_error";
+    case 500:
+    case 503: return "server_error";
     default: return "invalid_request_error";
     }
 }

@@ -1,4 +1,5 @@
-/* Why a request is not answered, as OpenAI's clients read it. The sentence is the thread's message (base/status.h). */
+/* Why a request is not answered, as OpenAI's clients read it. The sentence is the thread's message
+ * (base/status.h). */
 #ifndef TS_SERVE_REFUSAL_H
 #define TS_SERVE_REFUSAL_H
 #include "base/str.h"
@@ -10,7 +11,8 @@ typedef struct ts_refusal {
 } ts_refusal;
 
 /* Sets it and the message; TS_ERR_USER. */
-ts_status ts_refuse(ts_refusal *r, int http, const char *param, const char *code, const char *fmt, ...) TS_PRINTF(5, 6);
+ts_status ts_refuse(ts_refusal *r, int http, const char *param, const char *code, const char *fmt, ...)
+    TS_PRINTF(5, 6);
 /* 400 for a field. */
 #define ts_refuse_field(r, param, ...) ts_refuse(r, 400, param, "invalid_value", __VA_ARGS__)
 /* The HTTP status of a failure: the refusal's, else by the status. */

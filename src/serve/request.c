@@ -32,11 +32,13 @@ static ts_status find_room(const ts_request *e, const ts_ids *prompt, int64_t *m
 {
     const int64_t room = e->rules->max_length - (int64_t)prompt->n, wanted = e->settings.max_new;
     if (!prompt->n)
-        return ts_refuse_field(r, e->kind == TS_REQUEST_COMPLETION ? "prompt" : "messages", "the prompt has no tokens");
+        return ts_refuse_field(r, e->kind == TS_REQUEST_COMPLETION ? "prompt" : "messages",
+                               "the prompt has no tokens");
     if (room < (wanted > 0 ? wanted : 1))
-        return ts_refuse(r, 400, e->kind == TS_REQUEST_COMPLETION ? "prompt" : "messages", "context_length_exceeded",
-                         "this server's texts have at most %lld tokens; the prompt has %zu, and %lld were asked for",
-                         (long long)e->rules->max_length, prompt->n, (long long)(wanted > 0 ? wanted : 1));
+        return ts_refuse(
+            r, 400, e->kind == TS_REQUEST_COMPLETION ? "prompt" : "messages", "context_length_exceeded",
+            "this server's texts have at most %lld tokens; the prompt has %zu, and %lld were asked for",
+            (long long)e->rules->max_length, prompt->n, (long long)(wanted > 0 ? wanted : 1));
     *max_new = wanted >= 0 ? wanted : e->kind == TS_REQUEST_COMPLETION && room > 16 ? 16 : room;
     return TS_OK;
 }
@@ -45,7 +47,8 @@ static ts_status make_texts(ts_request *e, ts_refusal *r)
 {
     e->n = e->n_prompts * (size_t)e->settings.n;
     if (e->n > TS_SETTINGS_MOST_TEXTS)
-        return ts_refuse_field(r, "n", "%zu texts were asked for; a request has at most %d", e->n, TS_SETTINGS_MOST_TEXTS);
+        return ts_refuse_field(r, "n", "%zu texts were asked for; a request has at most %d", e->n,
+                               TS_SETTINGS_MOST_TEXTS);
     TS_TRY(ts_alloc(&e->texts, e->n, sizeof *e->texts));
     TS_TRY(ts_alloc(&e->list, e->n, sizeof *e->list));
     TS_TRY(ts_alloc(&e->sent, e->n, sizeof *e->sent));
@@ -55,6 +58,7 @@ static ts_status make_texts(ts_request *e, ts_refusal *r)
         TS_TRY(find_room(e, p, &x->max_new, r));
         x->prompt = p->v, x->n_prompt = (int64_t)p->n;
         x->choice = e->settings.choice;
+        x->constraint = e->constraint;
         x->choice.line = (int64_t)(i % (size_t)e->settings.n);
         x->stop = e->settings.stop, x->n_stop = e->settings.n_stop;
         x->waiter = &e->waiter;
@@ -68,12 +72,14 @@ static ts_status create(ts_request *e, ts_refusal *r)
     e->has_waiter = true;
     TS_TRY(ts_settings_read(e->body, &e->rules->defaults, &e->settings, r));
     TS_TRY(ts_request_read(e, r));
+    TS_TRY(ts_request_constrain(e, r));
     if (e->settings.n_stop && !e->rules->wording->has_text)
         return ts_refuse_field(r, "stop", "stop: the model has no tokenizer, and so no text to look in");
     return make_texts(e, r);
 }
 
-ts_status ts_request_create(const ts_request_rules *rules, ts_request_kind kind, json_t *body, ts_refusal *r, ts_request **out)
+ts_status ts_request_create(const ts_request_rules *rules, ts_request_kind kind, json_t *body, ts_refusal *r,
+                            ts_request **out)
 {
     ts_request *e;
     ts_status st = ts_alloc(&e, 1, sizeof *e);
@@ -113,6 +119,7 @@ void ts_request_destroy(ts_request **request)
     ts_free(&e->texts);
     ts_free(&e->list);
     ts_free(&e->sent);
+    ts_constraint_destroy(&e->constraint);
     ts_settings_deinit(&e->settings);
     if (e->has_waiter)
         ts_waiter_deinit(&e->waiter);
@@ -132,14 +139,14 @@ static ts_status score(void *ctx, ts_lm *lm)
     for (size_t i = 0; i < e->n_prompts; i++) {
         const ts_ids *p = &e->prompts[i];
         TS_TRY(ts_alloc(&e->scores[i].v, p->n, sizeof *e->scores[i].v));
-        TS_TRY(ts_score_choices(lm->model.decoder, lm->tape, p->v, (int64_t)p->n, e->settings.choice.top, e->scores[i].v));
+        TS_TRY(ts_score_choices(lm->model.decoder, lm->tape, p->v, (int64_t)p->n, e->settings.choice.top,
+                                e->scores[i].v));
     }
     return TS_OK;
 }
 
 ts_status ts_request_ask(ts_request *e, ts_refusal *r)
 {
-    bool taken;
     if (e->echoes && e->settings.choice.logprobs) {
         TS_TRY(ts_alloc(&e->scores, e->n_prompts, sizeof *e->scores));
         TS_TRY(ts_worker_call(e->rules->worker, score, e));
@@ -149,9 +156,10 @@ ts_status ts_request_ask(ts_request *e, ts_refusal *r)
             e->texts[i].is_ended = true;
         return TS_OK;
     }
-    TS_TRY(ts_worker_write(e->rules->worker, e->list, e->n, &taken));
-    e->is_asked = taken;
-    return taken ? TS_OK : ts_refuse(r, 429, NULL, "queue_full", "too many requests wait already: try again later");
+    e->is_asked = ts_worker_write(e->rules->worker, e->list, e->n);
+    return e->is_asked
+               ? TS_OK
+               : ts_refuse(r, 429, NULL, "queue_full", "too many requests wait already: try again later");
 }
 
 /* ---- waiting ---- */

@@ -8,7 +8,8 @@ static ts_status no_memory(void) { return ts_error(TS_ERR_NOMEM, "no memory for 
 static ts_status make_prompts(ts_request *e, size_t n, ts_refusal *r)
 {
     if (!n || n > TS_SETTINGS_MOST_TEXTS)
-        return ts_refuse_field(r, "prompt", "prompt: expected 1 to %d of them, found %zu", TS_SETTINGS_MOST_TEXTS, n);
+        return ts_refuse_field(r, "prompt", "prompt: expected 1 to %d of them, found %zu",
+                               TS_SETTINGS_MOST_TEXTS, n);
     TS_TRY(ts_alloc(&e->prompts, n, sizeof *e->prompts));
     e->n_prompts = n;
     return TS_OK;
@@ -34,8 +35,10 @@ static ts_status read_one_prompt(const ts_request *e, const json_t *v, ts_ids *o
     if (json_is_array(v))
         return read_ids(e, v, out, r);
     if (json_is_string(v))
-        return ts_wording_encode(e->rules->wording, json_string_value(v), json_string_length(v), true, out, r);
-    return ts_refuse(r, 400, "prompt", "invalid_type", "prompt: a text, a list of token ids, or a list of such was expected");
+        return ts_wording_encode(e->rules->wording, json_string_value(v), json_string_length(v), true, out,
+                                 r);
+    return ts_refuse(r, 400, "prompt", "invalid_type",
+                     "prompt: a text, a list of token ids, or a list of such was expected");
 }
 
 static ts_status read_completion(ts_request *e, ts_refusal *r)
@@ -50,6 +53,9 @@ static ts_status read_completion(ts_request *e, ts_refusal *r)
         return ts_refuse(r, 400, "suffix", "unsupported_value", "suffix is not supported");
     if (e->echoes && !e->rules->wording->has_text)
         return ts_refuse(r, 400, "echo", "no_tokenizer", "echo: the model has no tokenizer, and so no text");
+    if (e->echoes && e->settings.streams && e->settings.choice.logprobs)
+        return ts_refuse(r, 400, "stream", "unsupported_value",
+                         "stream: log-probabilities of an echo do not come in pieces");
     const bool is_list = json_is_array(p) && !json_is_integer(json_array_get(p, 0));
     TS_TRY(make_prompts(e, is_list ? json_array_size(p) : 1, r));
     for (size_t i = 0; i < e->n_prompts; i++)
@@ -68,10 +74,12 @@ static ts_status check_tools(ts_request *e, const json_t *body, ts_refusal *r)
         return ts_refuse(r, 400, "tools", "invalid_type", "tools: a list was expected");
     for (size_t i = 0; i < json_array_size(tools); i++)
         if (!json_is_string(json_object_get(json_object_get(json_array_get(tools, i), "function"), "name")))
-            return ts_refuse_field(r, "tools", "tools: each is {\"type\": \"function\", \"function\": {\"name\": ...}}");
-    if (choice && !json_is_null(choice) && (!word || (strcmp(word, "auto") != 0 && strcmp(word, "none") != 0)))
-        return ts_refuse(r, 400, "tool_choice", "unsupported_value",
-                         "tool_choice: only \"auto\" and \"none\" are supported by this server");
+            return ts_refuse_field(r, "tools",
+                                   "tools: each is {\"type\": \"function\", \"function\": {\"name\": ...}}");
+    if (choice && !json_is_null(choice) && !json_is_object(choice) &&
+        (!word || (strcmp(word, "auto") != 0 && strcmp(word, "none") != 0 && strcmp(word, "required") != 0)))
+        return ts_refuse_field(r, "tool_choice",
+                               "tool_choice: \"auto\", \"none\", \"required\" or a function was expected");
     e->has_tools = ts_wording_has_tools(body);
     return TS_OK;
 }
@@ -90,7 +98,8 @@ static ts_status read_chat(ts_request *e, const json_t *body, ts_refusal *r)
 static ts_status add_message(json_t *list, const char *role, json_t *content)
 {
     json_t *m = json_object();
-    const bool failed = !m || json_object_set_new(m, "role", json_string(role)) || json_object_set_new(m, "content", content);
+    const bool failed =
+        !m || json_object_set_new(m, "role", json_string(role)) || json_object_set_new(m, "content", content);
     if (failed || json_array_append(list, m)) {
         json_decref(m);
         return no_memory();
@@ -104,10 +113,11 @@ static ts_status add_call(json_t *list, const json_t *item, ts_refusal *r)
     const json_t *name = json_object_get(item, "name"), *args = json_object_get(item, "arguments"),
                  *id = json_object_get(item, "call_id");
     if (!json_is_string(name) || !json_is_string(args))
-        return ts_refuse_field(r, "input", "input: a function_call has \"name\" and \"arguments\", both texts");
-    json_t *m = json_pack("{s:s, s:s, s:[{s:s, s:s, s:{s:O, s:O}}]}", "role", "assistant", "content", "", "tool_calls", "id",
-                          json_is_string(id) ? json_string_value(id) : "", "type", "function", "function", "name", name,
-                          "arguments", args);
+        return ts_refuse_field(r, "input",
+                               "input: a function_call has \"name\" and \"arguments\", both texts");
+    json_t *m = json_pack("{s:s, s:s, s:[{s:s, s:s, s:{s:O, s:O}}]}", "role", "assistant", "content", "",
+                          "tool_calls", "id", json_is_string(id) ? json_string_value(id) : "", "type",
+                          "function", "function", "name", name, "arguments", args);
     return !m || json_array_append_new(list, m) ? no_memory() : TS_OK;
 }
 
@@ -133,7 +143,8 @@ static ts_status add_item(json_t *list, json_t *item, ts_refusal *r)
         return add_output(list, item, r);
     if (type && !strcmp(type, "reasoning"))
         return TS_OK;
-    return ts_refuse(r, 400, "input", "unsupported_value", "input: an item of type \"%.40s\" is not supported", type ? type : "");
+    return ts_refuse(r, 400, "input", "unsupported_value",
+                     "input: an item of type \"%.40s\" is not supported", type ? type : "");
 }
 
 static ts_status add_input(const ts_request *e, json_t *list, ts_refusal *r)
@@ -182,17 +193,21 @@ static ts_status chat_of(ts_request *e, json_t *chat, ts_refusal *r)
         return no_memory();
     TS_TRY(add_input(e, list, r));
     for (int i = 0; i < 2; i++)
-        if (json_object_get(e->body, same[i]) && json_object_set(chat, same[i], json_object_get(e->body, same[i])))
+        if (json_object_get(e->body, same[i]) &&
+            json_object_set(chat, same[i], json_object_get(e->body, same[i])))
             return no_memory();
-    return json_array_size(json_object_get(e->body, "tools")) ? wrap_tools(json_object_get(e->body, "tools"), chat, r) : TS_OK;
+    return json_array_size(json_object_get(e->body, "tools"))
+               ? wrap_tools(json_object_get(e->body, "tools"), chat, r)
+               : TS_OK;
 }
 
 static ts_status read_response(ts_request *e, ts_refusal *r)
 {
     const json_t *before = json_object_get(e->body, "previous_response_id");
     if (before && !json_is_null(before))
-        return ts_refuse(r, 400, "previous_response_id", "unsupported_value",
-                         "previous_response_id: this server keeps no responses; give the whole conversation as input");
+        return ts_refuse(
+            r, 400, "previous_response_id", "unsupported_value",
+            "previous_response_id: this server keeps no responses; give the whole conversation as input");
     e->settings.n = 1;
     json_t *chat = json_object();
     ts_status st = chat ? chat_of(e, chat, r) : no_memory();

@@ -1,5 +1,5 @@
-/* Answers of the responses endpoint: one message and calls of functions, whole or as events that are told by name and
- * number. */
+/* Answers of the responses endpoint: one message and calls of functions, whole or as events that are told
+ * by name and number. */
 #include "serve/request.h"
 
 #include <string.h>
@@ -15,8 +15,11 @@ static ts_status text_part(const char *s, size_t n, ts_str *out)
 
 static ts_status message_item(const ts_request *e, const char *status, const char *s, size_t n, ts_str *out)
 {
-    TS_TRY(ts_str_printf(out, "{\"type\": \"message\", \"id\": \"msg_%s\", \"status\": \"%s\", \"role\": \"assistant\", "
-                              "\"content\": [", own_id(e), status));
+    TS_TRY(ts_str_printf(
+        out,
+        "{\"type\": \"message\", \"id\": \"msg_%s\", \"status\": \"%s\", \"role\": \"assistant\", "
+        "\"content\": [",
+        own_id(e), status));
     if (s)
         TS_TRY(text_part(s, n, out));
     return ts_str_puts(out, "]}");
@@ -25,8 +28,11 @@ static ts_status message_item(const ts_request *e, const char *status, const cha
 static ts_status call_item(const ts_request *e, size_t i, ts_str *out)
 {
     const ts_tool_call *c = &e->sent[0].calls.v[i];
-    TS_TRY(ts_str_printf(out, "{\"type\": \"function_call\", \"id\": \"fc_%s%zu\", \"call_id\": \"call_%s%zu\", \"status\": "
-                              "\"completed\", \"name\": ", own_id(e), i, own_id(e), i));
+    TS_TRY(ts_str_printf(
+        out,
+        "{\"type\": \"function_call\", \"id\": \"fc_%s%zu\", \"call_id\": \"call_%s%zu\", \"status\": "
+        "\"completed\", \"name\": ",
+        own_id(e), i, own_id(e), i));
     TS_TRY(ts_str_json(out, c->name, strlen(c->name)));
     TS_TRY(ts_str_puts(out, ", \"arguments\": "));
     TS_TRY(ts_str_json(out, c->arguments, strlen(c->arguments)));
@@ -62,8 +68,10 @@ static ts_status response_object(const ts_request *e, const char *status, const 
 {
     const bool is_ready = !strcmp(status, "completed") || !strcmp(status, "incomplete");
     const ts_sampling *s = &e->settings.choice.sampling;
-    TS_TRY(ts_str_printf(out, "{\"id\": \"%s\", \"object\": \"response\", \"created_at\": %lld, \"status\": \"%s\", \"model\": ",
-                         e->id, (long long)e->created, status));
+    TS_TRY(ts_str_printf(
+        out,
+        "{\"id\": \"%s\", \"object\": \"response\", \"created_at\": %lld, \"status\": \"%s\", \"model\": ",
+        e->id, (long long)e->created, status));
     TS_TRY(ts_str_json(out, e->rules->model, strlen(e->rules->model)));
     TS_TRY(ts_str_puts(out, ", \"error\": "));
     if (error) {
@@ -81,9 +89,10 @@ static ts_status response_object(const ts_request *e, const char *status, const 
     TS_TRY(ts_str_json_real(out, s->do_sample ? s->temperature : 0, 9));
     TS_TRY(ts_str_puts(out, ", \"top_p\": "));
     TS_TRY(ts_str_json_real(out, s->top_p, 9));
-    return ts_str_puts(out, ", \"parallel_tool_calls\": true, \"tool_choice\": \"auto\", \"tools\": [], \"metadata\": {}, "
-                            "\"instructions\": null, \"previous_response_id\": null, \"store\": false, "
-                            "\"text\": {\"format\": {\"type\": \"text\"}}, \"truncation\": \"disabled\"}");
+    return ts_str_puts(
+        out, ", \"parallel_tool_calls\": true, \"tool_choice\": \"auto\", \"tools\": [], \"metadata\": {}, "
+             "\"instructions\": null, \"previous_response_id\": null, \"store\": false, "
+             "\"text\": {\"format\": {\"type\": \"text\"}}, \"truncation\": \"disabled\"}");
 }
 
 static const char *end_status(const ts_request *e)
@@ -107,7 +116,8 @@ static ts_status begin(ts_request *e, const char *type, ts_str *out)
                          (long long)e->number++);
 }
 
-static ts_status object_event(ts_request *e, const char *type, const char *status, const char *error, ts_str *out)
+static ts_status object_event(ts_request *e, const char *type, const char *status, const char *error,
+                              ts_str *out)
 {
     TS_TRY(begin(e, type, out));
     TS_TRY(ts_str_puts(out, ", \"response\": "));
@@ -119,7 +129,8 @@ static ts_status object_event(ts_request *e, const char *type, const char *statu
 static ts_status begin_text(ts_request *e, const char *type, ts_str *out)
 {
     TS_TRY(begin(e, type, out));
-    return ts_str_printf(out, ", \"item_id\": \"msg_%s\", \"output_index\": 0, \"content_index\": 0", own_id(e));
+    return ts_str_printf(out, ", \"item_id\": \"msg_%s\", \"output_index\": 0, \"content_index\": 0",
+                         own_id(e));
 }
 
 static ts_status first_events(ts_request *e, ts_str *out)
@@ -175,9 +186,11 @@ static ts_status call_events(ts_request *e, size_t i, ts_str *out)
         if (k)
             break;
         for (int done = 0; done < 2; done++) {
-            TS_TRY(begin(e, done ? "response.function_call_arguments.done" : "response.function_call_arguments.delta", out));
-            TS_TRY(ts_str_printf(out, ", \"item_id\": \"fc_%s%zu\", \"output_index\": %zu, \"%s\": ", own_id(e), i, index,
-                                 done ? "arguments" : "delta"));
+            TS_TRY(begin(
+                e, done ? "response.function_call_arguments.done" : "response.function_call_arguments.delta",
+                out));
+            TS_TRY(ts_str_printf(out, ", \"item_id\": \"fc_%s%zu\", \"output_index\": %zu, \"%s\": ",
+                                 own_id(e), i, index, done ? "arguments" : "delta"));
             TS_TRY(ts_str_json(out, c->arguments, strlen(c->arguments)));
             TS_TRY(ts_str_puts(out, "}\n\n"));
         }
@@ -211,7 +224,8 @@ ts_status ts_response_news(ts_request *e, ts_str *out)
     for (size_t i = 0; i < sent->calls.n; i++)
         TS_TRY(call_events(e, i, out));
     const char *status = end_status(e);
-    return object_event(e, !strcmp(status, "completed") ? "response.completed" : "response.incomplete", status, NULL, out);
+    return object_event(e, !strcmp(status, "completed") ? "response.completed" : "response.incomplete",
+                        status, NULL, out);
 }
 
 ts_status ts_response_failed(ts_request *e, const char *message, ts_str *out)

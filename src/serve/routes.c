@@ -1,6 +1,7 @@
 /* What there is under which path, and the answers that need no model. */
 #include "serve/site.h"
 
+#include "serve/embed.h"
 #include "serve/page.h"
 
 #include <string.h>
@@ -30,8 +31,10 @@ static ts_status add_model(const ts_server *s, ts_str *out)
 {
     TS_TRY(ts_str_puts(out, "{\"id\": "));
     TS_TRY(ts_str_json(out, s->rules.model, strlen(s->rules.model)));
-    return ts_str_printf(out, ", \"object\": \"model\", \"created\": %lld, \"owned_by\": \"tessera\", \"max_model_len\": %lld}",
-                         (long long)s->created, (long long)s->rules.max_length);
+    return ts_str_printf(
+        out,
+        ", \"object\": \"model\", \"created\": %lld, \"owned_by\": \"tessera\", \"max_model_len\": %lld}",
+        (long long)s->created, (long long)s->rules.max_length);
 }
 
 static ts_status models(ts_server *s, const char *rest, json_t *body, ts_str *out, ts_refusal *r)
@@ -46,15 +49,9 @@ static ts_status model(ts_server *s, const char *rest, json_t *body, ts_str *out
 {
     (void)body;
     if (strcmp(rest, s->rules.model) != 0)
-        return ts_refuse(r, 404, "model", "model_not_found", "there is no model \"%.100s\" here, but \"%.100s\"", rest,
-                         s->rules.model);
+        return ts_refuse(r, 404, "model", "model_not_found",
+                         "there is no model \"%.100s\" here, but \"%.100s\"", rest, s->rules.model);
     return add_model(s, out);
-}
-
-static ts_status embeddings(ts_server *s, const char *rest, json_t *body, ts_str *out, ts_refusal *r)
-{
-    (void)s, (void)rest, (void)body, (void)out;
-    return ts_refuse(r, 400, "model", "unsupported_value", "this model writes text and makes no embeddings");
 }
 
 /* ---- tokens ---- */
@@ -76,7 +73,8 @@ static ts_status encode(ts_server *s, json_t *body, ts_ids *ids, ts_refusal *r)
 
 static ts_status write_ids(const ts_server *s, const ts_ids *ids, bool has_texts, ts_str *out)
 {
-    TS_TRY(ts_str_printf(out, "{\"count\": %zu, \"max_model_len\": %lld, \"tokens\": [", ids->n, (long long)s->rules.max_length));
+    TS_TRY(ts_str_printf(out, "{\"count\": %zu, \"max_model_len\": %lld, \"tokens\": [", ids->n,
+                         (long long)s->rules.max_length));
     for (size_t i = 0; i < ids->n; i++)
         TS_TRY(ts_str_printf(out, "%s%d", i ? ", " : "", (int)ids->v[i]));
     TS_TRY(ts_str_puts(out, "]"));
@@ -110,7 +108,9 @@ static ts_status detokenize(ts_server *s, const char *rest, json_t *body, ts_str
     ts_status st = TS_OK;
     (void)rest;
     if (!json_is_array(list) || !s->wording.has_text)
-        return ts_refuse_field(r, "tokens", s->wording.has_text ? "tokens: a list of ids was expected" : "the model has no tokenizer");
+        return ts_refuse_field(r, "tokens",
+                               s->wording.has_text ? "tokens: a list of ids was expected"
+                                                   : "the model has no tokenizer");
     for (size_t i = 0; st == TS_OK && i < json_array_size(list); i++) {
         const json_t *v = json_array_get(list, i);
         const json_int_t id = json_integer_value(v);
@@ -145,12 +145,13 @@ static const ts_route routes[] = {
     { "POST", "/v1/chat/completions", TS_ROUTE_TEXTS, NULL, TS_REQUEST_CHAT, JSON, false },
     { "POST", "/v1/completions", TS_ROUTE_TEXTS, NULL, TS_REQUEST_COMPLETION, JSON, false },
     { "POST", "/v1/responses", TS_ROUTE_TEXTS, NULL, TS_REQUEST_RESPONSE, JSON, false },
-    { "POST", "/v1/embeddings", TS_ROUTE_VALUE, embeddings, 0, JSON, false },
+    { "POST", "/v1/embeddings", TS_ROUTE_VALUE, ts_embed_answer, 0, JSON, false },
     { "POST", "/tokenize", TS_ROUTE_VALUE, tokenize, 0, JSON, false },
     { "POST", "/detokenize", TS_ROUTE_VALUE, detokenize, 0, JSON, false },
 };
 
-const ts_route *ts_route_find(const char *method, const char *path, const char **rest, const char **allow, ts_refusal *r)
+const ts_route *ts_route_find(const char *method, const char *path, const char **rest, const char **allow,
+                              ts_refusal *r)
 {
     *allow = NULL;
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
@@ -165,7 +166,8 @@ const ts_route *ts_route_find(const char *method, const char *path, const char *
         *allow = route->method;
     }
     if (*allow)
-        (void)ts_refuse(r, 405, NULL, "method_not_allowed", "%s is answered to %s, not to %.20s", path, *allow, method);
+        (void)ts_refuse(r, 405, NULL, "method_not_allowed", "%s is answered to %s, not to %.20s", path,
+                        *allow, method);
     else
         (void)ts_refuse(r, 404, NULL, "not_found", "there is nothing at %.200s", path);
     return NULL;

@@ -14,7 +14,8 @@ static const json_t *find(const json_t *o, const char *key)
     return json_is_null(v) ? NULL : v;
 }
 
-ts_status ts_field_real(const json_t *o, const char *key, double lo, double hi, double *out, bool *is_there, ts_refusal *r)
+ts_status ts_field_real(const json_t *o, const char *key, double lo, double hi, double *out, bool *is_there,
+                        ts_refusal *r)
 {
     const json_t *v = find(o, key);
     if (is_there)
@@ -30,7 +31,8 @@ ts_status ts_field_real(const json_t *o, const char *key, double lo, double hi, 
     return TS_OK;
 }
 
-ts_status ts_field_int(const json_t *o, const char *key, int64_t lo, int64_t hi, int64_t *out, bool *is_there, ts_refusal *r)
+ts_status ts_field_int(const json_t *o, const char *key, int64_t lo, int64_t hi, int64_t *out, bool *is_there,
+                       ts_refusal *r)
 {
     const json_t *v = find(o, key);
     if (is_there)
@@ -41,8 +43,8 @@ ts_status ts_field_int(const json_t *o, const char *key, int64_t lo, int64_t hi,
         return ts_refuse(r, 400, key, "invalid_type", "%s: a whole number was expected", key);
     const int64_t x = json_integer_value(v);
     if (x < lo || x > hi)
-        return ts_refuse_field(r, key, "%s is %lld; expected a whole number from %lld to %lld", key, (long long)x,
-                               (long long)lo, (long long)hi);
+        return ts_refuse_field(r, key, "%s is %lld; expected a whole number from %lld to %lld", key,
+                               (long long)x, (long long)lo, (long long)hi);
     *out = x;
     return TS_OK;
 }
@@ -78,7 +80,8 @@ static ts_status read_sampling(const json_t *b, const ts_settings_defaults *d, t
     if (given)
         x->do_sample = x->temperature > 0;
     if (x->do_sample && x->temperature < 1e-6) /* below, logits might leave fp32 */
-        return ts_refuse_field(r, "temperature", "temperature is %g; expected 0, or 1e-6 or more", x->temperature);
+        return ts_refuse_field(r, "temperature", "temperature is %g; expected 0, or 1e-6 or more",
+                               x->temperature);
     int64_t top_k = x->top_k, min_new = x->min_new_tokens, seed = 0;
     TS_TRY(ts_field_int(b, "top_k", -1, 1 << 30, &top_k, NULL, r));
     TS_TRY(ts_field_real(b, "top_p", 0, 1, &x->top_p, NULL, r));
@@ -104,7 +107,8 @@ static ts_status read_sampling(const json_t *b, const ts_settings_defaults *d, t
 static ts_status add_stop(const json_t *v, ts_settings *s, ts_refusal *r)
 {
     if (!json_is_string(v) || !json_string_length(v) || strlen(json_string_value(v)) != json_string_length(v))
-        return ts_refuse(r, 400, "stop", "invalid_type", "stop: a string that is not empty, or a list of such, was expected");
+        return ts_refuse(r, 400, "stop", "invalid_type",
+                         "stop: a string that is not empty, or a list of such, was expected");
     if (s->n_stop == TS_SETTINGS_MOST_STOPS)
         return ts_refuse_field(r, "stop", "stop: there are more than %d texts", TS_SETTINGS_MOST_STOPS);
     s->stop[s->n_stop++] = json_string_value(v);
@@ -131,16 +135,19 @@ static ts_status read_bias(const json_t *b, int64_t vocab, ts_settings *s, ts_re
     if (!all)
         return TS_OK;
     if (!json_is_object(all))
-        return ts_refuse(r, 400, "logit_bias", "invalid_type", "logit_bias: an object of token ids and numbers was expected");
+        return ts_refuse(r, 400, "logit_bias", "invalid_type",
+                         "logit_bias: an object of token ids and numbers was expected");
     TS_TRY(ts_alloc(&bias, json_object_size(all), sizeof *bias));
     s->choice.bias = bias;
-    json_object_foreach(all, key, v) {
+    json_object_foreach(all, key, v)
+    {
         char *end;
         errno = 0;
         const long long id = strtoll(key, &end, 10);
         const double add = json_number_value(v);
         if (*end || !*key || errno || id < 0 || id >= vocab)
-            return ts_refuse_field(r, "logit_bias", "logit_bias: \"%.40s\" is no token id below %lld", key, (long long)vocab);
+            return ts_refuse_field(r, "logit_bias", "logit_bias: \"%.40s\" is no token id below %lld", key,
+                                   (long long)vocab);
         if (!json_is_number(v) || !(fabs(add) <= 100))
             return ts_refuse_field(r, "logit_bias", "logit_bias: a bias is a number from -100 to 100");
         bias[s->choice.n_bias++] = (ts_logit_bias){ (int32_t)id, (float)add };
@@ -191,8 +198,7 @@ static ts_status read_all(const json_t *b, const ts_settings_defaults *d, ts_set
     TS_TRY(read_stop(b, s, r));
     TS_TRY(read_bias(b, d->vocab, s, r));
     TS_TRY(read_logprobs(b, s, r));
-    TS_TRY(read_form(b, s, r));
-    return ts_settings_read_format(b, d->tokens, &s->choice.constraint, r);
+    return read_form(b, s, r);
 }
 
 ts_status ts_settings_read(const json_t *body, const ts_settings_defaults *d, ts_settings *out, ts_refusal *r)
@@ -210,7 +216,6 @@ void ts_settings_deinit(ts_settings *s)
 {
     ts_logit_bias *bias = (ts_logit_bias *)(uintptr_t)s->choice.bias;
     ts_free(&bias);
-    ts_constraint_destroy(&s->choice.constraint);
     s->choice.bias = NULL;
     s->choice.n_bias = 0;
 }

@@ -17,11 +17,11 @@ struct ts_server {
     ts_metrics metrics;
     struct MHD_Daemon *daemon;
     ts_str url, name;
-    int64_t created;
-    int64_t ngram;             /* tokens that have to repeat for a guess */
-    atomic_int active;         /* requests that are being answered */
-    atomic_bool is_closing;    /* new ones are refused */
-    atomic_bool is_ending;     /* those that run are given up */
+    int64_t created, hidden;
+    int64_t ngram; /* tokens that have to repeat for a guess */
+    atomic_int active;      /* requests that are being answered */
+    atomic_bool is_closing; /* new ones are refused */
+    atomic_bool is_ending;  /* those that run are given up */
 };
 
 /* An answer that is there at once. */
@@ -37,13 +37,14 @@ typedef struct ts_route {
     ts_route_kind kind;
     ts_answer_fn *answer;
     ts_request_kind request;
-    const char *type;          /* of what it answers */
-    bool is_open;              /* needs no key */
+    const char *type; /* of what it answers */
+    bool is_open;     /* needs no key */
 } ts_route;
 
-/* The route, or NULL with a refusal: of no such path (404) or another method (405, *allow). rest: what is behind its
- * path. */
-const ts_route *ts_route_find(const char *method, const char *path, const char **rest, const char **allow, ts_refusal *r);
+/* The route, or NULL with a refusal: of no such path (404) or another method (405, *allow). rest: what is
+ * behind its path. */
+const ts_route *ts_route_find(const char *method, const char *path, const char **rest, const char **allow,
+                              ts_refusal *r);
 
 /* Answers http requests by these routes (libmicrohttpd). */
 ts_status ts_http_start(ts_server *s) TS_NODISCARD;

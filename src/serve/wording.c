@@ -6,7 +6,7 @@
 
 struct ts_wording_work {
     ts_tokenizer_scratch *scratch;
-    ts_lm_chat chat;             /* with a work of its own */
+    ts_lm_chat chat; /* with a work of its own */
     ts_wording_work *next;
 };
 
@@ -82,10 +82,13 @@ static void hand_back(ts_wording *t, ts_wording_work *w)
 
 static ts_status need_text(const ts_wording *t, ts_refusal *r)
 {
-    return t->has_text ? TS_OK : ts_refuse(r, 400, NULL, "no_tokenizer", "the model has no tokenizer: give token ids");
+    return t->has_text
+               ? TS_OK
+               : ts_refuse(r, 400, NULL, "no_tokenizer", "the model has no tokenizer: give token ids");
 }
 
-ts_status ts_wording_encode(ts_wording *t, const char *text, size_t n, bool special, ts_ids *out, ts_refusal *r)
+ts_status ts_wording_encode(ts_wording *t, const char *text, size_t n, bool special, ts_ids *out,
+                            ts_refusal *r)
 {
     ts_wording_work *w;
     TS_TRY(need_text(t, r));
@@ -101,14 +104,18 @@ ts_status ts_wording_token(const ts_wording *t, int32_t before, int32_t id, ts_s
     const int32_t pair[] = { before, id };
     ts_str one = { 0 }, two = { 0 };
     ts_status st = TS_OK;
+    if (!t->has_text)
+        return ts_str_printf(out, "token_id:%d", (int)id);
     if (before >= 0) {
         st = ts_tokenizer_decode(t->tok->tok, pair, 1, false, &one);
         st = st == TS_OK ? ts_tokenizer_decode(t->tok->tok, pair, 2, false, &two) : st;
     }
-    if (st == TS_OK && before >= 0 && two.len >= one.len && !memcmp(ts_str_text(&two), ts_str_text(&one), one.len))
+    if (st == TS_OK && before >= 0 && two.len >= one.len &&
+        !memcmp(ts_str_text(&two), ts_str_text(&one), one.len))
         st = ts_str_add(out, ts_str_text(&two) + one.len, two.len - one.len);
     else /* an id that has no text, or one that changes what stands before it */
-        st = id < ts_tokenizer_vocab_size(t->tok->tok) ? ts_tokenizer_decode(t->tok->tok, &id, 1, false, out) : TS_OK;
+        st = id < ts_tokenizer_vocab_size(t->tok->tok) ? ts_tokenizer_decode(t->tok->tok, &id, 1, false, out)
+                                                       : TS_OK;
     ts_str_deinit(&one);
     ts_str_deinit(&two);
     return st;
@@ -133,11 +140,13 @@ static ts_status join_parts(const json_t *parts, json_t **out, ts_refusal *r)
     for (size_t i = 0; st == TS_OK && i < json_array_size(parts); i++) {
         const json_t *part = json_array_get(parts, i), *words = json_object_get(part, "text");
         const char *type = json_string_value(json_object_get(part, "type"));
-        const bool is_text = type && (!strcmp(type, "text") || !strcmp(type, "input_text") || !strcmp(type, "output_text"));
+        const bool is_text =
+            type && (!strcmp(type, "text") || !strcmp(type, "input_text") || !strcmp(type, "output_text"));
         if (!is_text || !json_is_string(words))
-            st = ts_refuse(r, 400, "messages", "unsupported_value",
-                           "messages: a part of type \"%.40s\" is not supported; expected {\"type\": \"text\", \"text\": ...}",
-                           type ? type : "");
+            st = ts_refuse(
+                r, 400, "messages", "unsupported_value",
+                "messages: a part of type \"%.40s\" is not supported; expected \"text\"",
+                type ? type : "");
         else
             st = ts_str_add(&text, json_string_value(words), json_string_length(words));
     }
@@ -152,7 +161,8 @@ static ts_status open_calls(json_t *message, ts_refusal *r)
 {
     json_t *calls = json_object_get(message, "tool_calls");
     for (size_t i = 0; i < json_array_size(calls); i++) {
-        json_t *f = json_object_get(json_array_get(calls, i), "function"), *args = json_object_get(f, "arguments"), *v = NULL;
+        json_t *f = json_object_get(json_array_get(calls, i), "function"),
+               *args = json_object_get(f, "arguments"), *v = NULL;
         if (!json_is_object(f) || !json_is_string(json_object_get(f, "name")))
             return ts_refuse_field(r, "messages", "messages: a tool call has no function with a name");
         if (!json_is_string(args))
@@ -187,7 +197,8 @@ static ts_status ready_message(json_t *m, ts_refusal *r)
 /* What the encoder of conversations wants: a copy of the request's own values, made ready. */
 static ts_status conversation_of(const json_t *body, json_t **out, ts_refusal *r)
 {
-    const json_t *messages = json_object_get(body, "messages"), *kwargs = json_object_get(body, "chat_template_kwargs");
+    const json_t *messages = json_object_get(body, "messages"),
+                 *kwargs = json_object_get(body, "chat_template_kwargs");
     if (!json_array_size(messages))
         return ts_refuse_field(r, "messages", "messages: a list of at least one message was expected");
     if (kwargs && !json_is_null(kwargs) && !json_is_object(kwargs))
@@ -196,9 +207,11 @@ static ts_status conversation_of(const json_t *body, json_t **out, ts_refusal *r
     ts_status st = !c || !copy || json_object_set_new(c, "messages", copy) ? no_memory() : TS_OK;
     for (size_t i = 0; st == TS_OK && i < json_array_size(copy); i++)
         st = ready_message(json_array_get(copy, i), r);
-    if (st == TS_OK && ts_wording_has_tools(body) && json_object_set(c, "tools", json_object_get(body, "tools")))
+    if (st == TS_OK && ts_wording_has_tools(body) &&
+        json_object_set(c, "tools", json_object_get(body, "tools")))
         st = no_memory();
-    if (st == TS_OK && json_is_object(kwargs) && json_object_set(c, "chat_template_kwargs", (json_t *)(uintptr_t)kwargs))
+    if (st == TS_OK && json_is_object(kwargs) &&
+        json_object_set(c, "chat_template_kwargs", (json_t *)(uintptr_t)kwargs))
         st = no_memory();
     if (st == TS_OK)
         *out = c;
@@ -213,8 +226,9 @@ ts_status ts_wording_chat(ts_wording *t, const json_t *body, ts_ids *out, ts_ref
     ts_wording_work *w;
     TS_TRY(need_text(t, r));
     if (!t->has_chat)
-        return ts_refuse(r, 400, NULL, "no_chat_template",
-                         "the model has no chat template: start the server with --chat-template or --prompt-type, or use /v1/completions");
+        return ts_refuse(
+            r, 400, NULL, "no_chat_template",
+            "the model has no chat template (--chat-template and --prompt-type name one); /v1/completions needs none");
     TS_TRY(conversation_of(body, &conversation, r));
     ts_status st = borrow(t, &w);
     if (st == TS_OK) {

@@ -18,15 +18,15 @@ typedef struct call {
 struct ts_worker {
     ts_lm *lm;
     ts_worker_options o;
-    ts_scheduler *batch;             /* the thread's */
+    ts_scheduler *batch; /* the thread's */
     pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t work;         /* there is something to do */
-    ts_writing *first;           /* newly come, and those whose end somebody wants */
+    pthread_cond_t work; /* there is something to do */
+    ts_writing *first;   /* newly come, and those whose end somebody wants */
     ts_writing **last;
     call *calls;
     call **last_call;
-    int64_t n_new;               /* texts that are not in the batch yet */
+    int64_t n_new; /* texts that are not in the batch yet */
     ts_scheduler_figures figures;
     bool is_stopping, has_thread;
 };
@@ -143,8 +143,14 @@ static void sort_out(ts_worker *w, ts_writing *x)
         end(x, TS_ERR_INTERRUPTED, false, "the request was given up");
         return;
     }
-    const ts_scheduler_request r = { .prompt = x->prompt, .n_prompt = x->n_prompt, .max_new = x->max_new,
-                                 .choice = x->choice, .ctx = x, .token = on_token, .done = on_done };
+    const ts_scheduler_request r = { .prompt = x->prompt,
+                                     .n_prompt = x->n_prompt,
+                                     .max_new = x->max_new,
+                                     .choice = x->choice,
+                                     .constraint = x->constraint,
+                                     .ctx = x,
+                                     .token = on_token,
+                                     .done = on_done };
     const ts_status st = ts_scheduler_add(w->batch, &r, &x->in_batch);
     if (st != TS_OK)
         end(x, st, false, ts_error_message());
@@ -213,13 +219,13 @@ static void enqueue(ts_worker *w, ts_writing *x)
     w->last = &x->next;
 }
 
-ts_status ts_worker_write(ts_worker *w, ts_writing *const *texts, size_t n, bool *taken)
+bool ts_worker_write(ts_worker *w, ts_writing *const *texts, size_t n)
 {
     const double now = ts_now();
     ts_worker_lock(w);
     const int64_t there = w->figures.waiting + w->figures.writing + w->n_new;
-    *taken = (int64_t)n <= w->o.queue + w->o.batch.texts - there;
-    for (size_t i = 0; *taken && i < n; i++) {
+    const bool taken = (int64_t)n <= w->o.queue + w->o.batch.texts - there;
+    for (size_t i = 0; taken && i < n; i++) {
         ts_writing *x = texts[i];
         x->worker = w;
         x->began = now;
@@ -230,7 +236,7 @@ ts_status ts_worker_write(ts_worker *w, ts_writing *const *texts, size_t n, bool
     }
     pthread_cond_signal(&w->work);
     ts_worker_unlock(w);
-    return TS_OK;
+    return taken;
 }
 
 void ts_worker_cancel(ts_worker *w, ts_writing *const *texts, size_t n)

@@ -36,7 +36,7 @@ text_of() { sed 's/.*"\(content\|text\)": \("\([^"\\]\|\\.\)*"\).*/\2/'; }
 
 expect 2 "--load is missing" "$T" serve
 expect 2 "--kv-cache-tokens 10 is less" "$T" serve --load "$D/model" --port 0 --kv-cache-tokens 10
-up --max-body-mib 1 --max-num-seqs 4 --max-num-batched-tokens 16
+up --max-body-mib 1 --max-num-seqs 4 --max-num-batched-tokens 16 --embeddings
 expect 2 "cannot listen there: Address already in use" "$T" serve --load "$D/model" --port "${U##*:}"
 
 # the same answers as infer's, whole and in pieces
@@ -84,14 +84,22 @@ is "the text of a prompt" '"The quick brown fox"' "$(text_of <"$D/echo")"
 is "tokens there and back" '{"prompt": "The fox"}' \
     "$(ask /detokenize "{\"tokens\": $(ask /tokenize '{"prompt": "The fox", "add_special_tokens": false}' | sed 's/.*"tokens": \(\[[^]]*\]\).*/\1/')}")"
 
-# what is wrong
-for _ in 1 2 3; do
-    ask /v1/completions '{"prompt": "The fox", "max_tokens": 60, "structured_outputs": {"choice": ["fox!", "é no"]}}' | text_of
-    echo
-done | sort -u >"$D/fits"
+# forms that answers have
+schema='{"type": "object", "properties": {"a": {"enum": ["x", "y"]}, "b": {"type": "boolean"}}, "required": ["a", "b"], "additionalProperties": false}'
+"$T" infer --load "$D/model" --input "$D/one.jsonl" --json --greedy --max-new-tokens 60 --json-schema "$schema" >"$D/line" 2>"$D/err"
+want=$(sed 's/.*"text": \(".*"\), "finish_reason.*/\1/' "$D/line")
+form="{$talk, \"temperature\": 0, \"max_tokens\": 60"
+is "a schema" "$want" \
+    "$(ask /v1/chat/completions "$form, \"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"name\": \"n\", \"schema\": $schema}}}" | text_of)"
+tool="{\"type\": \"function\", \"function\": {\"name\": \"look\", \"parameters\": $schema}}"
+ask /v1/chat/completions "$form, \"tools\": [$tool], \"tool_choice\": \"required\"}" >"$D/call"
+is "a call" look "$(sed 's/.*"function": {"name": "\([^"]*\)", "arguments": "{\\"a\\": *\\"[xy]\\", *\\"b\\": *\(true\|false\)}"}.*/\1/' "$D/call")"
+is "why it ends" tool_calls "$(sed 's/.*"finish_reason": "\([^"]*\)".*/\1/' "$D/call")"
 checks=$((checks + 1))
-grep -q . "$D/fits" && ! grep -qv -e '^"fox!"$' -e '^"é no"$' "$D/fits" || wrong "an answer that does not fit: $(cat "$D/fits")"
-code 400 /v1/chat/completions -d '{"messages": [{"role": "user", "content": "x"}], "response_format": {"type": "json_schema", "json_schema": {"schema": {"not": {}}}}}'
+ask /v1/embeddings '{"input": "The fox", "encoding_format": "float"}' | sed 's/.*"embedding": \[\([^]]*\)\].*/\1/' | tr ',' '\n' |
+    awk '{ s += $1 * $1; n++ } END { exit n != 32 || (s - 1) ^ 2 > 1e-10 }' || wrong "a vector that is not of length one"
+
+# what is wrong
 code 200 /health
 code 200 /
 code 404 /v1/nothing
@@ -100,6 +108,8 @@ code 404 /v1/models/other
 code 400 /v1/chat/completions -d '{'
 code 400 /v1/chat/completions -d '[]'
 code 404 /v1/completions -d '{"model": "other", "prompt": "x"}'
+code 400 /v1/completions -d '{"prompt": "x", "grammar": "root ::= other"}'
+code 400 /v1/chat/completions -d "{$talk, \"tool_choice\": \"required\"}"
 code 400 /v1/completions -d '{"prompt": [1, 99999]}'
 code 400 /v1/completions -d '{"prompt": "x", "max_tokens": 5000}'
 is "a refusal" '"param": "prompt", "code": "context_length_exceeded"}}' "$(sed 's/.*\("param".*\)/\1/' "$D/body")"
@@ -128,6 +138,20 @@ comes texts_waiting 2
 kill $waits
 comes texts_running 0
 comes texts_waiting 0
+
+# without a tokenizer
+kill "$server"
+wait "$server"
+mkdir "$D/bare"
+cp "$D/model/config.json" "$D/model/model.safetensors" "$D/bare"
+mv "$D/model" "$D/whole"
+mv "$D/bare" "$D/model"
+up
+code 200 /v1/completions -d '{"prompt": [5, 6], "max_tokens": 2, "logprobs": 1}'
+code 400 /v1/completions -d '{"prompt": "x"}'
+code 400 /v1/chat/completions -d "{$talk}"
+rm -r "$D/model"
+mv "$D/whole" "$D/model"
 
 # a key
 kill "$server"

@@ -4,7 +4,6 @@
 
 #include "infer/pages.h"
 
-
 enum { P = TS_ENGINE_PAGE };
 
 static void fill(int32_t *ids, int64_t n, int32_t from)

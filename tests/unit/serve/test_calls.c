@@ -23,19 +23,22 @@ static const call_case cases[] = {
       "{\"at\": \"</x>\"}}</tool_call>",
       "I see.\n", "add {};look {\"at\": \"</x>\"};" },
     { "<tool_call>{\"name\": \"add\", \"arguments\": {\"a\": 1}}", "", "add {\"a\": 1};" },
-    { "<tool_call>{\"name\": \"add\", \"arguments\": {\"a\": 1</tool_call>", "<tool_call>{\"name\": \"add\", \"arguments\": {\"a\": 1</tool_call>",
-      "" },
-    { "<tool_call>{\"name\": \"none\", \"arguments\": {}}</tool_call>", "<tool_call>{\"name\": \"none\", \"arguments\": {}}</tool_call>", "" },
+    { "<tool_call>{\"name\": \"add\", \"arguments\": {\"a\": 1</tool_call>",
+      "<tool_call>{\"name\": \"add\", \"arguments\": {\"a\": 1</tool_call>", "" },
+    { "<tool_call>{\"name\": \"none\", \"arguments\": {}}</tool_call>",
+      "<tool_call>{\"name\": \"none\", \"arguments\": {}}</tool_call>", "" },
     { "a <tool_call> b", "a <tool_call> b", "" },
     /* Llama 3 */
     { "{\"name\": \"add\", \"parameters\": {\"a\": [1, 2]}}", "", "add {\"a\": [1, 2]};" },
-    { "<|python_tag|>{\"name\": \"add\", \"parameters\": {}}; {\"name\": \"look\", \"parameters\": {}}", "", "add {};look {};" },
-    { "{\"name\": \"add\", \"parameters\": {}} and more", "{\"name\": \"add\", \"parameters\": {}} and more", "" },
+    { "<|python_tag|>{\"name\": \"add\", \"parameters\": {}}; {\"name\": \"look\", \"parameters\": {}}", "",
+      "add {};look {};" },
+    { "{\"name\": \"add\", \"parameters\": {}} and more", "{\"name\": \"add\", \"parameters\": {}} and more",
+      "" },
     { "{\"name\": \"add\"}", "{\"name\": \"add\"}", "" },
     { "{\"a\": 1}", "{\"a\": 1}", "" },
     /* Mistral */
-    { "[TOOL_CALLS] [{\"name\": \"add\", \"arguments\": {\"a\": 1}}, {\"name\": \"look\", \"arguments\": {}}]", "",
-      "add {\"a\": 1};look {};" },
+    { "[TOOL_CALLS] [{\"name\": \"add\", \"arguments\": {\"a\": 1}}, {\"name\": \"look\", \"arguments\": {}}]",
+      "", "add {\"a\": 1};look {};" },
     { " [{\"name\": \"add\", \"arguments\": {\"a\": 1}}]", "", "add {\"a\": 1};" },
     { "[{\"name\": \"add\", \"arguments\": {}}, 7]", "[{\"name\": \"add\", \"arguments\": {}}, 7]", "" },
     { "[]", "[]", "" },
@@ -54,7 +57,8 @@ static void test_forms(void **state)
         for (size_t k = 0; k < got.n; k++)
             OK(ts_str_printf(&calls, "%s %s;", got.v[k].name, got.v[k].arguments));
         if (strcmp(ts_str_text(&calls), c->calls) != 0 || strcmp(ts_str_text(&got.content), c->content) != 0)
-            fail_msg("%s: calls \"%s\", content \"%s\"", c->text, ts_str_text(&calls), ts_str_text(&got.content));
+            fail_msg("%s: calls \"%s\", content \"%s\"", c->text, ts_str_text(&calls),
+                     ts_str_text(&got.content));
         ts_str_deinit(&calls);
         ts_tool_calls_deinit(&got);
     }

@@ -181,3 +181,22 @@ ts_status ts_constraint_take(ts_constraint *c, int32_t state, int32_t id, int32_
         TS_TRY(ts_grammar_step(c->g, *to, (unsigned char)l->bytes.s[k], to));
     return TS_OK;
 }
+
+ts_status ts_constraint_before(ts_constraint *c, int32_t state, const uint64_t **bits, bool *may_end)
+{
+    *bits = NULL;
+    *may_end = true;
+    if (!c)
+        return TS_OK;
+    *may_end = ts_grammar_may_end(c->g, state);
+    return ts_constraint_mask(c, state, bits);
+}
+
+ts_status ts_constraint_after(ts_constraint *c, int32_t *state, int32_t id, bool *ends)
+{
+    if (!c || *ends)
+        return TS_OK;
+    TS_TRY(ts_constraint_take(c, *state, id, state));
+    *ends = ts_grammar_must_end(c->g, *state);
+    return TS_OK;
+}

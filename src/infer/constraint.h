@@ -22,4 +22,10 @@ static inline ts_grammar *ts_constraint_grammar(const ts_constraint *c) { return
 ts_status ts_constraint_mask(ts_constraint *c, int32_t state, const uint64_t **bits) TS_NODISCARD;
 /* The state behind a token; TS_GRAMMAR_DEAD where it does not fit. */
 ts_status ts_constraint_take(ts_constraint *c, int32_t state, int32_t id, int32_t *to) TS_NODISCARD;
+
+/* The mask for a choice, and whether the text may end; c NULL: *bits is NULL, all may come. */
+ts_status ts_constraint_before(ts_constraint *c, int32_t state, const uint64_t **bits, bool *may_end) TS_NODISCARD;
+/* Behind a choice, unless it has ended the text (*ends): the state goes on, and *ends where the text is whole now. c NULL:
+ * nothing. */
+ts_status ts_constraint_after(ts_constraint *c, int32_t *state, int32_t id, bool *ends) TS_NODISCARD;
 #endif

@@ -248,47 +248,17 @@ static ts_status admit(ts_scheduler *b)
 
 /* ---- tokens ---- */
 
-static bool is_eos(const ts_sampling *s, int32_t id)
-{
-    for (int i = 0; i < s->n_eos; i++)
-        if (s->eos[i] == id)
-            return true;
-    return false;
-}
-
-/* What may come next, to the chooser. */
-static ts_status constrain(ts_scheduler *b, const ts_scheduled *t)
-{
-    ts_constraint *c = t->r.constraint;
-    b->chooser.allowed = NULL;
-    if (!c)
-        return TS_OK;
-    b->chooser.may_end = ts_grammar_may_end(ts_constraint_grammar(c), t->state);
-    return ts_constraint_mask(c, t->state, &b->chooser.allowed);
-}
-
-/* Goes on behind a token that did not end the text; *stop: the text is whole. */
-static ts_status follow(ts_scheduled *t, int32_t id, bool *stop)
-{
-    ts_constraint *c = t->r.constraint;
-    if (!c || *stop)
-        return TS_OK;
-    TS_TRY(ts_constraint_take(c, t->state, id, &t->state));
-    *stop = ts_grammar_must_end(ts_constraint_grammar(c), t->state);
-    return TS_OK;
-}
-
 static ts_status next_token(ts_scheduler *b, ts_scheduled *t, const float *logits, bool *stop, bool *ended)
 {
     ts_choice c;
-    TS_TRY(constrain(b, t));
+    TS_TRY(ts_constraint_before(t->r.constraint, t->state, &b->chooser.allowed, &b->chooser.may_end));
     TS_TRY(ts_choose(&b->chooser, &t->r.choice, logits, b->vocab, t->ids, t->n, t->r.n_prompt, &c));
     TS_TRY(ts_grow(&t->ids, &t->cap_ids, (size_t)t->n + 1, sizeof *t->ids));
     t->ids[t->n++] = c.id;
     b->f.new_tokens++;
     TS_TRY(t->r.token(t->r.ctx, &c, stop));
-    *stop = *stop || is_eos(&t->r.choice.sampling, c.id);
-    TS_TRY(follow(t, c.id, stop));
+    *stop = *stop || ts_sampling_ends(&t->r.choice.sampling, c.id);
+    TS_TRY(ts_constraint_after(t->r.constraint, &t->state, c.id, stop));
     *ended = *stop || t->n - t->r.n_prompt == t->r.max_new;
     return TS_OK;
 }
@@ -551,8 +521,8 @@ static ts_status create(ts_scheduler *b, ts_decoder *d)
     b->most_pages = pages_for(b->o.tokens);
     TS_TRY(ts_alloc(&b->at, (size_t)b->o.texts, sizeof *b->at));
     b->o.drafts = has_pages ? b->o.drafts : 0;
-    b->rows = b->o.texts * (1 + b->o.drafts);
-    b->rows = b->rows < TS_ENGINE_MOST_SLOTS ? b->rows : TS_ENGINE_MOST_SLOTS;
+    const int64_t rows = b->o.texts * (1 + b->o.drafts);
+    b->rows = rows < TS_ENGINE_MOST_SLOTS ? rows : TS_ENGINE_MOST_SLOTS;
     TS_TRY(ts_alloc(&b->stretch, (size_t)b->rows, sizeof *b->stretch));
     TS_TRY(ts_alloc(&b->draft, (size_t)b->rows, sizeof *b->draft));
     TS_TRY((has_pages ? ts_engine_create_paged : ts_engine_create)(d, has_pages ? b->rows : b->o.texts, &b->engine));

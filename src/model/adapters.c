@@ -2,7 +2,7 @@
 #include "model/adapters.h"
 
 #include "base/file.h"
-#include "model/adapter_rules.h"
+#include "model/adapter_config.h"
 #include "model/param_list.h"
 
 #include <stdio.h>
@@ -381,34 +381,6 @@ static ts_status keep_whole(resolving *r)
 
 /* ---- the config ---- */
 
-/* As PEFT writes one of its defaults. */
-static json_t *new_config(const ts_lora_options *o)
-{
-    static const char defaults[] =
-        "{\"alora_invocation_tokens\":null,\"alpha_pattern\":{},\"arrow_config\":null,\"auto_mapping\":null,"
-        "\"base_model_name_or_path\":null,\"bias\":\"none\",\"corda_config\":null,\"ensure_weight_tying\":false,"
-        "\"eva_config\":null,\"exclude_modules\":null,\"fan_in_fan_out\":false,\"inference_mode\":true,"
-        "\"init_lora_weights\":true,\"layer_replication\":null,\"layers_pattern\":null,\"layers_to_transform\":null,"
-        "\"loftq_config\":{},\"lora_bias\":false,\"lora_dropout\":0.0,\"megatron_config\":null,"
-        "\"megatron_core\":\"megatron.core\",\"modules_to_save\":null,\"peft_type\":\"LORA\",\"qalora_group_size\":16,"
-        "\"rank_pattern\":{},\"revision\":null,\"target_parameters\":null,\"task_type\":\"CAUSAL_LM\","
-        "\"trainable_token_indices\":null,\"use_dora\":false,\"use_qalora\":false,\"use_rslora\":false}";
-    json_t *c = NULL, *targets = json_array();
-    const bool whole = o->alpha == (double)(int64_t)o->alpha;
-    bool failed = ts_json_parse(defaults, sizeof defaults - 1, "adapter_config.json", &c) != TS_OK || !targets;
-    for (int64_t i = 0; !failed && i < o->targets.n; i++)
-        failed = json_array_append_new(targets, json_string(o->targets.v[i]));
-    const bool all = o->targets.n == 1 && !strcmp(o->targets.v[0], "all-linear");
-    failed = failed || json_object_set(c, "target_modules", all ? json_array_get(targets, 0) : targets) ||
-             json_object_set_new(c, "r", json_integer(o->r)) || json_object_set_new(c, "use_rslora", json_boolean(o->rslora)) ||
-             json_object_set_new(c, "use_dora", json_boolean(o->dora)) ||
-             json_object_set_new(c, "lora_alpha", whole ? json_integer((int64_t)o->alpha) : json_real(o->alpha));
-    json_decref(targets);
-    if (failed)
-        json_decref(c);
-    return failed ? NULL : c;
-}
-
 /* The config of a new adapter tells the names that its modules have in the end. */
 static ts_status tell_targets(ts_adapters *a)
 {
@@ -498,45 +470,10 @@ static ts_status take_config(resolving *r, ts_str *path)
     return TS_OK;
 }
 
-/* A head that tells something of whole texts is trained beside the adapter, as PEFT has it. */
-static bool save_head(const ts_arch *arch, json_t *config)
-{
-    const char *head = arch->labels ? "score" : "rm_head";
-    if (!arch->labels && !arch->reward)
-        return true;
-    return !json_object_set_new(config, "modules_to_save", json_pack("[s]", head)) &&
-           !json_object_set_new(config, "task_type", json_string("SEQ_CLS"));
-}
-
 static ts_status begin_config(const ts_lora_options *o, const ts_arch *arch, ts_str *path, ts_adapters *a)
 {
-    a->config = new_config(o);
-    TS_TRY(ts_str_puts(path, "--lora-target-modules"));
-    return a->config && save_head(arch, a->config) ? TS_OK : ts_error(TS_ERR_NOMEM, "no memory");
-}
-
-/* A head that is not trained would stay as it began. */
-static ts_status check_head(const resolving *r, bool training)
-{
-    const char *head = r->arch->labels ? "score" : "rm_head";
-    if (!training || (!r->arch->labels && !r->arch->reward) || ts_adapter_rules_saves(&r->rules, head))
-        return TS_OK;
-    return ts_error(TS_ERR_USER, "%s: modules_to_save has no %s, the model's head, which would stay as it is: add it, or merge the "
-                                 "adapter first (`tessera convert`)", r->file, head);
-}
-
-ts_status ts_adapters_find_labels(const char *folder, int64_t *labels)
-{
-    ts_st_dir *dir;
-    *labels = 0;
-    if (!ts_path_is_dir(folder)) /* who opens it says so */
-        return TS_OK;
-    TS_TRY(ts_st_dir_open(folder, "adapter_model", &dir));
-    const ts_st_tensor *t = ts_st_dir_find(dir, "base_model.model.score.weight");
-    if (t && t->rank == 2)
-        *labels = t->shape[0];
-    ts_st_dir_destroy(&dir);
-    return TS_OK;
+    TS_TRY(ts_adapter_config_new(o, arch, &a->config));
+    return ts_str_puts(path, "--lora-target-modules");
 }
 
 static ts_status count_base(const ts_arch *arch, int64_t *n)
@@ -577,7 +514,7 @@ static ts_status open_all(resolving *r, const ts_option_set *set, bool training,
     r->file = path->s;
     TS_TRY(ts_adapter_rules_open(a->config, r->file, &r->rules));
     TS_TRY(check_training(r, training));
-    TS_TRY(check_head(r, training));
+    TS_TRY(training ? ts_adapter_config_check_head(&r->rules, r->arch) : TS_OK);
     if (r->o->load || (r->o->told && !r->targets.n))
         TS_TRY(compare(r->o, set, &r->rules));
     if (r->o->load && !r->family)

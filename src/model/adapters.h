@@ -42,8 +42,6 @@ typedef struct ts_adapters {
  * TS_ERR_USER: an adapter that fits nothing, or not; options that contradict its config. */
 ts_status ts_adapters_open(const ts_lora_options *o, const ts_option_set *set, const ts_family *family, const ts_arch *a,
                            bool training, ts_adapters **out) TS_NODISCARD;
-/* Labels of the head that stands in a PEFT folder (modules_to_save score); 0: none. */
-ts_status ts_adapters_find_labels(const char *folder, int64_t *labels) TS_NODISCARD;
 void ts_adapters_destroy(ts_adapters **a);
 /* Before d, which was made with the plan, is allocated: in training all that is no adapter and not to be saved is held as
  * it is multiplied. */

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "io/gguf/gguf.h"
+#include "model/adapter_config.h"
 #include "model/adapters.h"
 #include "model/folder.h"
 #include "model/weights_scaled.h"
@@ -63,6 +64,14 @@ ts_status ts_model_use_decoder(const ts_arch *arch, const ts_model_use *use, ts_
         leave_table(m, &a);
     }
     return allocate(m->decoder, use, value);
+}
+
+ts_status ts_model_check_words(const ts_model_use *use, bool rewards, const char *from)
+{
+    return !rewards || use->reward || !use->inference
+               ? TS_OK
+               : ts_error(TS_ERR_USER, "%s has a head of rewards (rm_head) and no output layer: it tells no words, and `tessera score "
+                                       "--reward` tells the reward of a text", from);
 }
 
 ts_status ts_model_begin_reward(ts_model *m, const ts_model_use *use, bool is_there, const char *from)
@@ -152,6 +161,8 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
         st = ts_folder_open(folder, &dir);
     for (size_t i = 0; st == TS_OK && i < sizeof packed / sizeof *packed; i++)
         json_object_del(m->config, packed[i]);
+    if (st == TS_OK)
+        st = ts_model_check_words(use, ts_st_dir_find(dir, "rm_head.weight"), folder);
     if (st == TS_OK)
         st = ts_weights_settle_tie(m->family, dir, folder, &a, m->config);
     if (st == TS_OK)

@@ -47,6 +47,8 @@ typedef struct ts_model_use {
  * inference. */
 ts_status ts_model_use_decoder(const ts_arch *a, const ts_model_use *use, ts_dtype value,
                                ts_model *m) TS_NODISCARD;
+/* Whoever infers words of a model that has a head of rewards instead is told what to do: TS_ERR_USER. */
+ts_status ts_model_check_words(const ts_model_use *use, bool rewards, const char *from) TS_NODISCARD;
 /* A model that is to have a head of rewards comes from one that has it (is_there), or from an adapter, or may begin with
  * random values: TS_ERR_USER names `from`. */
 ts_status ts_model_begin_reward(ts_model *m, const ts_model_use *use, bool is_there, const char *from) TS_NODISCARD;

@@ -10,7 +10,7 @@ ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **fami
     const char *file = ts_checkpoint_state_file(ck);
     const json_t *s = ts_checkpoint_state(ck), *c = json_object_get(s, "config"),
                  *own = json_object_get(s, "arch");
-    bool frozen;
+    bool frozen, with_norm;
     static const char further[] = "mtp.layers.0.enorm.weight";
     *family = NULL;
     *config = NULL;
@@ -28,8 +28,10 @@ ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **fami
     a->pad_frozen = frozen;
     TS_TRY(ts_json_bool(s, file, "experts_stacked", a->experts_stacked, &a->experts_stacked));
     TS_TRY(ts_json_bool(s, file, "other_names", a->other_names, &a->other_names));
+    const bool normed = ts_checkpoint_tensor(ck, "decoder.final_layernorm.weight"); /* unless the base alone has it */
+    TS_TRY(ts_json_bool(s, file, "reward_norm", normed, &with_norm));
     if (ts_checkpoint_tensor(ck, "rm_head.weight"))
-        ts_arch_take_reward(a, ts_checkpoint_tensor(ck, "decoder.final_layernorm.weight"));
+        ts_arch_take_reward(a, with_norm);
     if (a->mtp_layers && !ts_checkpoint_tensor(ck, further)) /* config is of the folder that it began with */
         a->mtp_layers = 0;
     if (!*family)
@@ -119,6 +121,7 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *wanted, 
     const ts_model_use *use = &with;
     const char *type = json_string_value(json_object_get(s, "file_dtype"));
     TS_TRY(ts_checkpoint_describe(ck, &m->family, a, &m->config));
+    TS_TRY(ts_model_check_words(use, a->reward, ts_checkpoint_path(ck)));
     if (use->labels && (a->labels != use->labels || a->problem != use->problem))
         return ts_error(TS_ERR_USER, "--num-labels %lld: %s %s", (long long)use->labels, ts_checkpoint_path(ck),
                         !a->labels                ? "is of a language model: a head of labels begins with a Hugging Face folder "

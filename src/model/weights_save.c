@@ -249,14 +249,16 @@ ts_status ts_weights_generation_config(const ts_arch *a, ts_str *out)
 static bool is_model_file(const char *name)
 {
     static const char *const own[] = { "config.json", "model.safetensors.index.json", "adapter_config.json", "modules.json",
-                                       "1_Pooling", "2_Normalize", "sentence_bert_config.json",
-                                       "config_sentence_transformers.json" };
+                                       "sentence_bert_config.json", "config_sentence_transformers.json" };
     const size_t n = strlen(name);
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (!strcmp(name, own[i]))
             return true;
     return ts_side_file_known(name) || (n > 12 && !strcmp(name + n - 12, ".safetensors"));
 }
+
+/* Parts of sentence-transformers' folders (model/sentence.h). */
+static bool is_model_folder(const char *name) { return !strcmp(name, "1_Pooling") || !strcmp(name, "2_Normalize"); }
 
 /* Whether a folder that is not there can be made: its nearest parent that is there says so. */
 static ts_status may_make(const char *folder, const char *option)
@@ -292,7 +294,7 @@ ts_status ts_weights_may_save(const char *folder, const char *option)
     for (size_t i = 0; i < n; i++) {
         if (st == TS_OK)
             st = ts_path_join(&path, folder, names[i]);
-        if (st == TS_OK && (!is_model_file(names[i]) || ts_path_is_dir(path.s)))
+        if (st == TS_OK && !(ts_path_is_dir(path.s) ? is_model_folder(names[i]) : is_model_file(names[i])))
             st = ts_error(
                 TS_ERR_USER,
                 "%s %s: the folder holds %s, which is no file of a model and would be lost; name a "

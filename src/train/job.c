@@ -313,12 +313,6 @@ static ts_status open_judge(ts_job *j)
     return TS_OK;
 }
 
-static ts_status take_files(ts_job *j, tokens_info *k)
-{
-    TS_TRY(ts_model_take_files(&j->model, &j->o->text, k->has_tok ? &k->tok : NULL));
-    return ts_job_note_vectors(j);
-}
-
 /* Rank 0 saves what stands beside the weights. */
 static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_data, tokens_info *k)
 {
@@ -329,8 +323,10 @@ static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_dat
     TS_TRY(open_others(j, ck, with_data));
     TS_TRY(ts_job_check_heads(j));
     TS_TRY(ts_job_check_model(j));
-    if (with_data && j->dev->computes && j->comm->rank == 0)
-        TS_TRY(take_files(j, k));
+    if (with_data && j->dev->computes && j->comm->rank == 0) {
+        TS_TRY(ts_model_take_files(&j->model, &j->o->text, k->has_tok ? &k->tok : NULL));
+        TS_TRY(ts_job_note_vectors(j));
+    }
     return ts_job_check_save_hf(j, with_data);
 }
 

@@ -1,4 +1,4 @@
-/* What one record of texts says (text_rows.h). */
+/* What one record of texts says. */
 #ifndef TS_DATA_INSTRUCT_TEXT_RECORD_H
 #define TS_DATA_INSTRUCT_TEXT_RECORD_H
 #include "base/json.h"

@@ -167,6 +167,8 @@ static bool is_known(const ts_adapters *a, const char *tensor)
     static const char begin[] = "base_model.model.";
     char name[TS_ADAPTER_FILE_NAME];
     int64_t dim[2];
+    if (a->tied && !strcmp(tensor, a->tied))
+        return true;
     if (!strncmp(tensor, begin, sizeof begin - 1) && ts_names_find(a->saved_files, tensor + sizeof begin - 1) >= 0)
         return true;
     for (size_t i = 0; i < a->n; i++)

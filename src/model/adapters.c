@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "model/adapter_rules.h"
+#include "model/adapter_tokens.h"
 #include "model/param_list.h"
 
 #include <stdio.h>
@@ -373,10 +374,7 @@ static ts_status keep_whole(resolving *r)
     }
     if (r->rules.save.n && !ts_names_count(a->saved))
         return ts_error(TS_ERR_USER, "%s: modules_to_save fits nothing in the model", r->file);
-    if (r->arch->tied && ts_names_find(a->saved, "embedding.word_embeddings.weight") >= 0)
-        return ts_error(TS_ERR_USER, "%s: modules_to_save: the embedding is the output layer too in this model, and cannot be "
-                                     "trained as one of the two", r->file);
-    return TS_OK;
+    return ts_adapter_settle_tie(a->config, r->file, r->family, r->arch, a->saved, &a->tied);
 }
 
 /* ---- the config ---- */
@@ -498,11 +496,12 @@ static ts_status take_config(resolving *r, ts_str *path)
     return TS_OK;
 }
 
-static ts_status begin_config(const ts_lora_options *o, ts_str *path, ts_adapters *a)
+static ts_status begin_config(const resolving *r, ts_str *path, ts_adapters *a)
 {
-    a->config = new_config(o);
+    a->config = new_config(r->o);
     TS_TRY(ts_str_puts(path, "--lora-target-modules"));
-    return a->config ? TS_OK : ts_error(TS_ERR_NOMEM, "no memory");
+    TS_TRY(a->config ? TS_OK : ts_error(TS_ERR_NOMEM, "no memory"));
+    return r->o->tokens ? ts_adapter_save_tokens(r->family, r->arch, a->config) : TS_OK;
 }
 
 static ts_status count_base(const ts_arch *arch, int64_t *n)
@@ -537,7 +536,7 @@ static ts_status open_all(resolving *r, const ts_option_set *set, bool training,
         r->targets = r->o->targets;
     TS_TRY(r->o->load   ? read_config(r->o->load, path, a)
            : r->o->told ? take_config(r, path)
-                        : begin_config(r->o, path, a));
+                        : begin_config(r, path, a));
     a->alone = r->o->alone;
     a->plan.decoupled = r->o->plus > 0;
     r->file = path->s;
@@ -596,5 +595,6 @@ void ts_adapters_destroy(ts_adapters **adapters)
     json_decref(a->config);
     json_decref(a->megatron);
     ts_free(&a->folder);
+    ts_free(&a->tied);
     ts_free(adapters);
 }

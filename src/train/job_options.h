@@ -8,6 +8,7 @@
 #include "model/experts_options.h"
 #include "model/lora_options.h"
 #include "model/narrow.h"
+#include "model/new_rows.h"
 #include "model/options.h"
 #include "parallel/options.h"
 #include "text/text_options.h"
@@ -22,6 +23,7 @@ typedef struct ts_job_options {
     ts_runtime_options runtime;
     ts_model_options model;
     ts_text_options text;
+    ts_new_rows_options rows;
     ts_data_options data;
     ts_dist_options dist;
     ts_train_options train;
@@ -35,7 +37,7 @@ typedef struct ts_job_options {
     ts_prefer_options prefer;
     ts_chat_options chat;
 } ts_job_options;
-enum { TS_JOB_TABLES = 19 };
+enum { TS_JOB_TABLES = 20 };
 /* Of a command that trains on text alone. */
 void ts_pretrain_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);

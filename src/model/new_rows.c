@@ -372,8 +372,12 @@ ts_status ts_new_rows_of_adapter(const char *folder, const ts_family *f, int64_t
     ts_st_dir *dir = NULL;
     char name[2 * TS_FAMILY_NAME];
     const char *module = ts_family_module(f, "embedding.word_embeddings");
+    ts_str config = { 0 };
+    TS_TRY(ts_path_join(&config, folder, "adapter_config.json"));
+    const bool is_one = ts_path_exists(config.s);
+    ts_str_deinit(&config);
     *out = 0;
-    if (!module || !ts_path_is_dir(folder)) /* said by who opens it */
+    if (!module || !is_one) /* said by who opens it */
         return TS_OK;
     TS_TRY(ts_st_dir_open(folder, "adapter_model", &dir));
     snprintf(name, sizeof name, "base_model.model.%s.weight", module);

@@ -17,6 +17,23 @@ static ts_status add(ts_new_tokens *t, const ts_new_token *token, const char *op
     return TS_OK;
 }
 
+/* The tokens of one word: several have commas between, as LLaMA-Factory has them; a comma alone is one. */
+static ts_status add_word(ts_new_tokens *t, const char *word, bool special)
+{
+    const char *option = special ? "add-special-tokens" : "add-tokens";
+    if (!strchr(word, ',') || !strcmp(word, ","))
+        return add(t, &(ts_new_token){ .text = word, .special = special }, option);
+    for (const char *p = word; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
+        json_t *part = json_stringn(p, strcspn(p, ","));
+        if (!t->words)
+            t->words = json_array();
+        if (!part || json_array_append_new(t->words, part))
+            return ts_error(TS_ERR_NOMEM, "out of memory for new tokens");
+        TS_TRY(add(t, &(ts_new_token){ .text = json_string_value(part), .special = special }, option));
+    }
+    return TS_OK;
+}
+
 static ts_status read_config(const char *path, ts_new_tokens *t)
 {
     const char *token;
@@ -38,9 +55,9 @@ ts_status ts_new_tokens_read(const ts_option_list *plain, const ts_option_list *
     ts_new_tokens t = { 0 };
     ts_status st = TS_OK;
     for (int64_t i = 0; i < plain->n && st == TS_OK; i++)
-        st = add(&t, &(ts_new_token){ .text = plain->v[i] }, "add-tokens");
+        st = add_word(&t, plain->v[i], false);
     for (int64_t i = 0; i < special->n && st == TS_OK; i++)
-        st = add(&t, &(ts_new_token){ .text = special->v[i], .special = true }, "add-special-tokens");
+        st = add_word(&t, special->v[i], true);
     if (st == TS_OK && config)
         st = read_config(config, &t);
     if (st == TS_OK)
@@ -53,6 +70,7 @@ ts_status ts_new_tokens_read(const ts_option_list *plain, const ts_option_list *
 void ts_new_tokens_deinit(ts_new_tokens *t)
 {
     json_decref(t->config);
+    json_decref(t->words);
     ts_free(&t->v);
     *t = (ts_new_tokens){ 0 };
 }

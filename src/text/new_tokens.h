@@ -7,7 +7,7 @@
 #include "text/tokenizer.h"
 
 typedef struct ts_new_token {
-    const char *text;        /* borrowed from the options, or of `config` */
+    const char *text;        /* borrowed from the options, or of the list */
     const char *description; /* what its meaning is said to be; NULL: nothing is */
     bool special;
 } ts_new_token;
@@ -15,10 +15,10 @@ typedef struct ts_new_token {
 typedef struct ts_new_tokens {
     ts_new_token *v;
     size_t n, cap;
-    json_t *config;
+    json_t *config, *words; /* which hold texts */
 } ts_new_tokens;
 
-/* What options name: plain tokens, special ones, and a file (YAML or JSON, or NULL) of special tokens with the words that
+/* What options name (commas part several in one word): plain tokens, special ones, and a file (YAML or JSON, or NULL) of special tokens with the words that
  * describe each. TS_ERR_USER: an empty token, a file that is no such map. */
 ts_status ts_new_tokens_read(const ts_option_list *plain, const ts_option_list *special, const char *config,
                              ts_new_tokens *out) TS_NODISCARD;

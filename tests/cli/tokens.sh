@@ -39,6 +39,9 @@ done
 expect 0 "512 rows" "$T" convert --load-dir "$tied" --save-dir "$D/more" $news --resize-vocab-to-multiple-of 64
 checks=$((checks + 1))
 [ "$(vocab "$D/more")" = 512 ] || wrong "vocab_size $(vocab "$D/more")"
+expect 0 "507 rows of the vocabulary, 4 of them new" "$T" convert --load-dir "$tied" --save-dir "$D/listed" --add-tokens "<a&b>,foo" \
+    --add-special-tokens "<|call|>,<|end|>"
+same_ids "$D/listed"
 # ids without rows: not written, unless asked for
 cp -r "$D/more" "$D/short"
 cp "$tied"/*.safetensors "$tied/config.json" "$D/short"

@@ -7,6 +7,7 @@
 #define TS_CONVERT_CONVERT_H
 #include "base/option.h"
 #include "model/adapters.h"
+#include "model/new_rows.h"
 #include "model/param_values.h"
 #include "tessera/convert.h"
 
@@ -73,6 +74,9 @@ typedef struct ts_convert_options {
     ts_lora_options lora; /* an adapter to be merged */
     bool adapter_alone;   /* or to be written as it is */
     ts_convert_cut cut;
+    ts_text_options text;     /* tokens that the tokenizer gets; no others */
+    ts_new_rows_options rows; /* and rows for them, of this seed */
+    int64_t seed;
 } ts_convert_options;
 extern const ts_option ts_convert_rows[];
 extern const size_t ts_convert_count_rows;

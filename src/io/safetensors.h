@@ -60,6 +60,8 @@ void ts_st_dir_destroy(ts_st_dir **dir);
 int64_t ts_st_dir_count(const ts_st_dir *dir);
 const ts_st_tensor *ts_st_dir_at(const ts_st_dir *dir, int64_t i); /* by name, ascending */
 const ts_st_tensor *ts_st_dir_find(const ts_st_dir *dir, const char *name);
+/* Puts t, which lives as long as the folder is open, in the place of the tensor of its name, which must be there. */
+void ts_st_dir_replace(ts_st_dir *dir, const ts_st_tensor *t);
 size_t ts_st_dir_bytes(const ts_st_dir *dir); /* of all tensors */
 void ts_st_dir_is_done(const ts_st_dir *dir, const ts_st_tensor *t); /* see ts_st_file_is_done */
 bool ts_st_dir_has_index(const ts_st_dir *dir); /* its shards are those that an index names */

@@ -311,6 +311,14 @@ const ts_st_tensor *ts_st_dir_at(const ts_st_dir *d, int64_t i)
     return d->tensors[i];
 }
 
+void ts_st_dir_replace(ts_st_dir *d, const ts_st_tensor *t)
+{
+    const ts_st_tensor **at = bsearch(&t, d->tensors, d->n, sizeof *d->tensors, by_name);
+    TS_ASSERT(at, "there is no tensor %s to replace", t->name);
+    d->bytes += t->size - (*at)->size;
+    *at = t;
+}
+
 const ts_st_tensor *ts_st_dir_find(const ts_st_dir *d, const char *name)
 {
     const ts_st_tensor key = { .name = name }, *k = &key;

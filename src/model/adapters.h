@@ -36,6 +36,7 @@ typedef struct ts_adapters {
     size_t n, cap;
     ts_names *saved; /* parameters of the model that are trained whole (modules_to_save), and of the files */
     ts_names *saved_files;
+    char *tied; /* the output layer's weight, that is the embedding's, under its name in files; NULL: they are not trained as one */
 } ts_adapters;
 
 /* What the options say of the (checked) description, all but values. family NULL: the model has no Hugging Face names.

@@ -6,6 +6,7 @@
 #include "ckpt/checkpoint.h"
 #include "model/lora_options.h"
 #include "model/narrow.h"
+#include "model/new_rows.h"
 #include "model/weights.h"
 
 /* How the values are to be held. */
@@ -38,6 +39,7 @@ typedef struct ts_model_use {
     const ts_lora_options *lora; /* adapters beside the weights; NULL: none */
     const ts_option_set *set;    /* of its options, to compare; may be NULL */
     uint64_t seed;               /* of those that begin, and of a head that does */
+    const ts_new_rows_want *rows_wanted; /* of the vocabulary, of a Hugging Face folder; NULL: as many as it has */
     int64_t labels; /* a head of so many labels, of this kind, takes the output layer's place; 0: as the model has it */
     ts_problem problem;
     bool vectors; /* training: its last layer's vectors are compared, so that the output layer stays as it is */

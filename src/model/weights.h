@@ -13,6 +13,8 @@ typedef struct ts_model {
     const ts_family *family;
     json_t *config;          /* as read; NULL: described by options */
     char *folder;            /* where it came from, or NULL */
+    int64_t rows_grown;      /* how many rows its vocabulary had in files, where it has got more; else 0 */
+    char *tokens_folder;     /* an adapter's, whose tokenizer is the model's; or NULL: folder's */
     char *nf4_base;          /* the Hugging Face folder that its weights in NF4 are of, which no checkpoint holds, or NULL */
     ts_st_dir *mapped;       /* that folder, where a table stays in it; or NULL */
     ts_st_dtype file_dtype;  /* of its matrices in files */

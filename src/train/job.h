@@ -18,6 +18,8 @@ typedef struct ts_job {
     const ts_job_options *o;
     const ts_option_set *set;
     ts_comm *comm;          /* all processes; borrowed */
+    ts_text_options text;   /* o's, or with new tokens the tokenizer of the model that is loaded */
+    ts_new_rows_want rows;  /* of the vocabulary; ids 0: as many as the model has */
     ts_mesh *mesh;          /* of them */
     ts_sharers sharers;     /* of the mesh */
     ts_device *dev;         /* borrowed */

@@ -60,6 +60,9 @@ def main():
     table = pa.Table.from_pylist(rows(), schema=SCHEMA)
     for name, how in WAYS.items():
         pq.write_table(table, OUT / f"{name}.parquet", store_schema=False, **how)
+    texts = pa.Table.from_pylist([{"text": " ".join(str((7 * i + 3 * k) % 96) for k in range(1 + i % 9)), "n": i} for i in range(40)])
+    pq.write_table(texts, OUT / "texts.parquet", store_schema=False, compression="snappy", row_group_size=11)
+    (OUT / "texts.jsonl").write_text("".join(json.dumps(r) + "\n" for r in texts.to_pylist()))
     (OUT / "rows.jsonl").write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in table.to_pylist()))
 
 

@@ -11,7 +11,9 @@ ts_status ts_preprocess_run(const ts_preprocess_options *o, const ts_text_option
     if (o->merge_group_keys.n)
         return ts_preprocess_merge(o, totals);
     TS_TRY(ts_text_tokenizer_open(t, &tok));
-    const ts_status st = ts_preprocess(o, &tok, totals);
+    ts_preprocess_options own = *o;
+    own.handler.folder = t->name_or_path;
+    const ts_status st = ts_preprocess(&own, &tok, totals);
     ts_text_tokenizer_close(&tok);
     return st;
 }

@@ -1,6 +1,7 @@
 #include "data/textfeed.h"
 
 #include "io/input.h"
+#include "io/parquet/parquet.h"
 
 #include <string.h>
 
@@ -15,6 +16,7 @@ struct ts_textfeed {
     ts_text_files files;
     size_t file; /* the one being read */
     ts_input *in;
+    ts_parquet *rows; /* of a Parquet file, in place of in */
     bool is_json, at_end; /* of the file */
     mode mode;
     expect expect;
@@ -63,7 +65,7 @@ static ts_status check_kinds(const ts_textfeed *f)
     size_t n_json = 0;
     for (size_t i = 0; i < f->files.n; i++) {
         const ts_text_file *v = &f->files.v[i];
-        n_json += v->kind == TS_TEXT_JSONL || v->kind == TS_TEXT_JSON;
+        n_json += v->kind == TS_TEXT_JSONL || v->kind == TS_TEXT_JSON || v->kind == TS_TEXT_PARQUET;
         if (v->kind == TS_TEXT_TXT && f->is_one_text)
             return one_key_only(v->path);
     }
@@ -107,6 +109,7 @@ void ts_textfeed_destroy(ts_textfeed **feed)
     if (!f)
         return;
     ts_input_close(&f->in);
+    ts_parquet_close(&f->rows);
     ts_text_files_deinit(&f->files);
     ts_free(&f->separator);
     ts_str_deinit(&f->rest);
@@ -183,10 +186,13 @@ static ts_status open_next(ts_textfeed *f)
     const ts_text_file *file = &f->files.v[f->file];
     ts_text_kind kind;
     size_t first;
-    TS_TRY(ts_input_open(file->path, &f->in));
-    f->at_end = false;
     f->line = 1;
     ts_str_reset(&f->rest);
+    f->is_json = true;
+    if (file->kind == TS_TEXT_PARQUET || (file->kind == TS_TEXT_UNKNOWN && ts_parquet_is(file->path)))
+        return ts_parquet_open(file->path, &f->rows);
+    TS_TRY(ts_input_open(file->path, &f->in));
+    f->at_end = false;
     bool more;
     do { /* up to the first bytes that tell the kind, or a list */
         TS_TRY(read_more(f, &f->rest));
@@ -350,12 +356,41 @@ static ts_status finish_file(ts_textfeed *f, ts_text_batch *b, scan *c)
     return TS_OK;
 }
 
+/* About a piece of a Parquet file. */
+static ts_status next_rows(ts_textfeed *f, ts_text_batch *b)
+{
+    const double bytes = f->files.v[f->file].bytes;
+    bool found = true;
+    b->file = file_name(f);
+    b->is_json = true;
+    ts_str_reset(&b->text);
+    while (found && b->text.len < f->piece) {
+        const size_t at = b->text.len;
+        TS_TRY(ts_parquet_next(f->rows, &b->text, &found));
+        if (found)
+            TS_TRY(emit(b, at, b->text.len, f->line++, false));
+    }
+    b->bytes = b->text.len;
+    b->position = f->before;
+    if (found)
+        return TS_OK;
+    ts_parquet_close(&f->rows);
+    f->before += bytes > 0 ? bytes : 0;
+    b->position = f->before;
+    f->file++;
+    return TS_OK;
+}
+
 ts_status ts_textfeed_next(ts_textfeed *f, ts_text_batch *b)
 {
     b->n = b->bytes = 0;
     while (b->n == 0 && f->file < f->files.n) {
-        if (!f->in)
+        if (!f->in && !f->rows)
             TS_TRY(open_next(f));
+        if (f->rows) {
+            TS_TRY(next_rows(f, b));
+            continue;
+        }
         const ts_str was = b->text;
         b->text = f->rest;
         f->rest = was;

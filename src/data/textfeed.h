@@ -1,5 +1,5 @@
 /* Documents from text files: .txt (a line each, or parted by a separator), .jsonl (a line each),
- * .json (a list, or a line each), plain or packed, and pipes. Read from front to back in pieces; a
+ * .json (a list, or a line each), plain or packed, and pipes; .parquet (a row each, as JSON). Read from front to back in pieces; a
  * document is never cut. */
 #ifndef TS_DATA_TEXTFEED_H
 #define TS_DATA_TEXTFEED_H
@@ -20,8 +20,8 @@ typedef struct ts_feed_options {
 } ts_feed_options;
 #define TS_FEED_ROWS(struct_, feed_, group_)                                                       \
     TS_ROW(LIST, struct_, feed_.input, "input", NULL, TS_LIST_ADDS, 0, NULL, group_,               \
-           ".txt, .jsonl, .ndjson or .json files, also packed (.gz, .zst), folders of them, "      \
-           "patterns, or - for the standard input. May be repeated"),                              \
+           ".txt, .jsonl, .ndjson, .json (also packed: .gz, .zst) or .parquet files, folders of "  \
+           "them, patterns, or - for the standard input. May be repeated"),                         \
         TS_ROW(LIST, struct_, feed_.json_keys, "json-keys", "text", 0, 0, NULL, group_,            \
                "fields of a record that hold text"),                                               \
         TS_ROW(TEXT, struct_, feed_.document_separator, "document-separator", NULL, 0, 0, NULL,    \

@@ -44,6 +44,8 @@ static bool ends_with(const char *s, size_t n, const char *end)
 static ts_text_kind kind_of(const char *name)
 {
     size_t n = strlen(name);
+    if (ends_with(name, n, ".parquet"))
+        return TS_TEXT_PARQUET;
     n -= ends_with(name, n, ".gz") ? 3 : ends_with(name, n, ".zst") ? 4 : 0;
     return ends_with(name, n, ".txt")                                     ? TS_TEXT_TXT
            : ends_with(name, n, ".jsonl") || ends_with(name, n, ".ndjson") ? TS_TEXT_JSONL

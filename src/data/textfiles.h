@@ -8,7 +8,8 @@
     W(TS_TEXT_UNKNOWN, "auto") /* the content must tell: pipes, the standard input */              \
     W(TS_TEXT_TXT, "txt")                                                                          \
     W(TS_TEXT_JSONL, "jsonl")                                                                      \
-    W(TS_TEXT_JSON, "json") /* a list, or an object a line */
+    W(TS_TEXT_JSON, "json") /* a list, or an object a line */                                      \
+    W(TS_TEXT_PARQUET, "parquet")
 typedef enum ts_text_kind { TS_TEXT_KINDS(TS_CHOICE_VALUE) } ts_text_kind;
 
 typedef struct ts_text_file {
@@ -24,7 +25,7 @@ typedef struct ts_text_files {
 } ts_text_files;
 
 /* kind: what all files are, or TS_TEXT_UNKNOWN to tell by name (.txt, .jsonl, .ndjson, .json, each
- * also with .gz or .zst). any_name: a file with another name may be given too and is of unknown
+ * also with .gz or .zst, and .parquet). any_name: a file with another name may be given too and is of unknown
  * kind. A folder's files come in the order of their paths; what is not read there is named in the
  * log. Missing and unreadable files, and folders and patterns without a file to read, are
  * TS_ERR_USER. No pipe is opened. */

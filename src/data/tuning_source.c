@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "data/blend.h"
 #include "data/instruct/chat_rows.h"
+#include "data/mix.h"
 #include "data/rows_order.h"
 #include "data/split.h"
 #include "io/bad_records.h"
@@ -20,6 +21,7 @@ typedef struct range {
 typedef struct member {
     range *range; /* [n_ranges] borrowed of the part */
     int64_t n_ranges, samples;
+    uint32_t *mix; /* [samples] which of theirs those are, one behind another; NULL: so they stand */
     uint32_t *order;
     int64_t n; /* of the order */
 } member;
@@ -183,6 +185,7 @@ static ts_status put_sample(const ts_tuning_source *s, const ts_row *r, const ts
 static int64_t find_sample(const member *m, int64_t i, const range **from)
 {
     const range *g = m->range;
+    i = m->mix ? m->mix[i] : i;
     for (; i >= g->n; g++)
         i -= g->n;
     *from = g;
@@ -309,11 +312,32 @@ static ts_status open_ranges(ts_tuning_source *s, tuning_part *p, const ts_blend
 
 static ts_status order_member(const ts_tuning_source *s, member *m, int64_t wanted)
 {
-    for (int64_t i = 0; i < m->n_ranges; i++)
-        m->samples += m->range[i].n;
+    if (!m->mix)
+        for (int64_t i = 0; i < m->n_ranges; i++)
+            m->samples += m->range[i].n;
     const ts_rows_order o = { .n = m->samples, .wanted = wanted, .seed = s->need.seed, .shuffles = s->t.shuffles,
                               .multiple = s->t.fills_epochs ? s->t.global : 0, .shuffles_all = s->t.shuffles_all };
     return ts_rows_order_make(&o, &m->order, &m->n);
+}
+
+static bool mixes(const ts_tuning_source *s) { return s->t.chat && s->t.chat->mix != TS_MIX_CONCAT; }
+
+/* The order of the data sets of training among each other, before samples are shuffled. */
+static ts_status mix_member(const ts_tuning_source *s, member *m)
+{
+    const ts_chat_options *o = s->t.chat;
+    int64_t *n = NULL;
+    double *p = NULL;
+    TS_TRY(ts_alloc(&n, (size_t)m->n_ranges, sizeof *n));
+    for (int64_t i = 0; i < m->n_ranges; i++)
+        n[i] = m->range[i].n;
+    ts_status st = ts_chat_options_probabilities(o, m->n_ranges, &p);
+    if (st == TS_OK)
+        st = ts_mix_make(&(ts_mix_sets){ .n = n, .p = p, .count = m->n_ranges, .mix = (ts_mix)o->mix, .seed = s->need.seed }, &m->mix,
+                         &m->samples);
+    ts_free(&n);
+    ts_free(&p);
+    return st;
 }
 
 /* As pretraining data are blended: half a per cent more of each, so that none runs out. */
@@ -334,11 +358,16 @@ static ts_status blend_members(const ts_tuning_source *s, tuning_part *p, const 
 static ts_status order_part(const ts_tuning_source *s, tuning_part *p, const ts_blend_words *w)
 {
     TS_TRY(ts_alloc(&p->member, w->weights ? (size_t)w->n : 1, sizeof *p->member));
+    if (w->weights && mixes(s))
+        return ts_error(TS_ERR_USER, "--mix-strategy mixes data sets without weights: give it, or weights before the paths");
     if (w->weights)
         return blend_members(s, p, w);
     p->member[0] = (member){ .range = p->range, .n_ranges = p->n_ranges };
     p->n_members = 1;
+    if (mixes(s) && p == s->part[TS_DATA_TRAIN])
+        TS_TRY(mix_member(s, &p->member[0]));
     TS_TRY(order_member(s, &p->member[0], p->wanted));
+    p->samples = p->member[0].samples;
     p->base.n = p->member[0].n;
     return TS_OK;
 }
@@ -349,7 +378,7 @@ static void part_destroy(tuning_part **part)
     if (!p)
         return;
     for (int64_t i = 0; i < p->n_members; i++)
-        ts_free(&p->member[i].order);
+        ts_free(&p->member[i].order), ts_free(&p->member[i].mix);
     ts_free(&p->member);
     ts_free(&p->range);
     ts_blend_destroy(&p->blend);
@@ -418,6 +447,11 @@ static ts_status check_options(const ts_tuning_data *t, const ts_data_options *o
     const bool has_entries = t->chat && t->chat->dataset.n;
     if (has_entries && (o->data_path.n || has_parts))
         return ts_error(TS_ERR_USER, "--dataset and --%s both name the data: give one", o->data_path.n ? "data-path" : "train-data-path");
+    if (t->chat && t->chat->probabilities.n && t->chat->mix == TS_MIX_CONCAT)
+        return ts_error(TS_ERR_USER, "--interleave-probs goes with --mix-strategy interleave_under, interleave_over or interleave_once");
+    if (t->chat && t->chat->eval_dataset.n && (o->valid_data_path.n || !has_entries))
+        return ts_error(TS_ERR_USER, o->valid_data_path.n ? "--eval-dataset and --valid-data-path both name the data of evaluations: give one"
+                                                          : "--eval-dataset goes with --dataset; of files it is --valid-data-path");
     if (need->n_train > 0 && !o->data_path.n && !o->train_data_path.n && !has_entries)
         return ts_error(TS_ERR_USER, "there are no data to train on: give --data-path");
     if (o->eod_mask_loss)
@@ -447,7 +481,8 @@ static ts_status split_entries(const ts_option_list *words, ts_str *memory, ts_o
     return TS_OK;
 }
 
-static ts_status open_parts(ts_tuning_source *s, const ts_data_options *o, const ts_option_list *entries)
+/* entries: of --dataset, and of --eval-dataset. */
+static ts_status open_parts(ts_tuning_source *s, const ts_data_options *o, const ts_option_list entries[2])
 {
     static const char *const names[] = { "train-data-path", "valid-data-path", "test-data-path" };
     const ts_option_list *own[] = { &o->train_data_path, &o->valid_data_path, &o->test_data_path };
@@ -459,10 +494,14 @@ static ts_status open_parts(ts_tuning_source *s, const ts_data_options *o, const
         return ts_error(TS_ERR_USER, "--split %s leaves nothing to train on: its first number is the share of training", o->split);
     for (int p = 0; p < TS_DATA_PARTS; p++) {
         const double whole[3] = { p == 0, p == 1, p == 2 };
+        if (p == TS_DATA_VALID && wanted[p] && entries[1].n) {
+            TS_TRY(open_part(s, "eval-dataset", &entries[1], whole, p, wanted[p]));
+            continue;
+        }
         if (wanted[p] == 0 || (has_own ? !own[p]->n : !(share[p] > 0)))
             continue;
         TS_TRY(has_own ? open_part(s, names[p], own[p], whole, p, wanted[p])
-                       : open_part(s, entries->n ? "dataset" : "data-path", entries->n ? entries : &o->data_path, share, p, wanted[p]));
+                       : open_part(s, entries[0].n ? "dataset" : "data-path", entries[0].n ? &entries[0] : &o->data_path, share, p, wanted[p]));
     }
     return s->part[TS_DATA_TRAIN] && s->t.kind != TS_ROWS_TEXTS ? check_labels(s, s->part[TS_DATA_TRAIN]) : TS_OK;
 }
@@ -475,13 +514,17 @@ ts_status ts_tuning_source_create(const ts_tuning_data *t, const ts_data_options
     TS_TRY(ts_alloc(&s, 1, sizeof *s));
     *s = (ts_tuning_source){ .t = *t, .need = *need, .resets_attention = o->reset_attention_mask };
     s->n_fields = ts_tuning_fields(t, o, need->seq_length, s->field);
-    ts_str memory = { 0 };
-    ts_option_list entries = { 0 };
-    ts_status st = t->chat ? split_entries(&t->chat->dataset, &memory, &entries) : TS_OK;
+    ts_str memory[2] = { { 0 } };
+    ts_option_list entries[2] = { { 0 } };
+    ts_status st = t->chat ? split_entries(&t->chat->dataset, &memory[0], &entries[0]) : TS_OK;
+    if (st == TS_OK && t->chat)
+        st = split_entries(&t->chat->eval_dataset, &memory[1], &entries[1]);
     if (st == TS_OK)
-        st = open_parts(s, o, &entries);
-    ts_str_deinit(&memory);
-    ts_free(&entries.v);
+        st = open_parts(s, o, entries);
+    for (int i = 0; i < 2; i++) {
+        ts_str_deinit(&memory[i]);
+        ts_free(&entries[i].v);
+    }
     if (st != TS_OK)
         ts_tuning_source_destroy(&s);
     else

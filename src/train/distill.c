@@ -71,6 +71,9 @@ ts_status ts_distill_options_check(const ts_distill_options *o, int stage, int64
         return ts_error(TS_ERR_USER, "--load-teacher and --teacher-model both name the teacher: give one");
     if (o->kd && !o->kept && !teacher_of(o))
         return ts_error(TS_ERR_USER, "--kd needs --load-teacher, a folder with the teacher's weights");
+    if (ts_distill_on(o) && stage != TS_STAGE_PRETRAIN && stage != TS_STAGE_SFT)
+        return ts_error(TS_ERR_USER, "--%s: a teacher's distributions of the next token are learned in pretraining and with --stage sft",
+                        o->qad ? "qad-enable" : "kd");
     if (o->on_policy > 0)
         return ts_error(TS_ERR_USER, "--gkd-lmbda %g: answers that the student writes are not trained on here: give 0", o->on_policy);
     if (ts_distill_on(o) && !o->kept && stages > 1)

@@ -86,4 +86,32 @@ job named 1 --global-batch-size 4 --train-iters 1
 alike named skipped 1 0
 common=$(echo "$common" | sed "s|--dataset mine|--dataset mine,mine|")
 expect 0 "24 samples" "$T" posttrain $common --global-batch-size 4 --train-iters 1
+
+# several data sets: in turns as one file that was mixed by hand, resumed too; evaluated on another one
+head -n 5 "$D/data/talks.jsonl" >"$D/data/few.jsonl"
+tail -n 7 "$D/data/talks.jsonl" >"$D/data/more.jsonl"
+paste -d '\n' "$D/data/few.jsonl" "$D/data/more.jsonl" | head -n 10 >"$D/data/under.jsonl"
+head -n 2 "$D/data/few.jsonl" | cat "$D/data/few.jsonl" - | paste -d '\n' - "$D/data/more.jsonl" >"$D/data/over.jsonl"
+for name in few more under over; do
+    printf '%s"%s": {"file_name": "%s.jsonl", "formatting": "openai", "columns": {"messages": "messages"}}' "${comma-}" $name $name
+    comma=,
+done | sed 's/^/{/; s/$/}/' >"$D/data/dataset_info.json"
+common=$(echo "$common" | sed "s|--dataset mine,mine||")
+rest="--dataset-dir $D/data --global-batch-size 2 --eval-dataset more --eval-iters 1 --eval-interval 1"
+for way in under over; do
+    job mixed 1 $rest --dataset few,more --mix-strategy interleave_$way --train-iters 6
+    job by-hand 1 $rest --dataset $way --train-iters 6
+    alike mixed by-hand 1 0
+done
+job mixed-first 1 $rest --dataset few,more --mix-strategy interleave_over --train-iters 6 --exit-interval 3 --save "$D/mixed"
+job mixed-second 1 $rest --dataset few,more --mix-strategy interleave_over --train-iters 6 --load "$D/mixed"
+alike mixed-second mixed 4 0
+job drawn 1 $rest --dataset few,more --mix-strategy interleave_under --interleave-probs 0.9,0.1 --train-iters 2
+checks=$((checks + 1))
+[ "$(numbers drawn)" != "$(numbers mixed | head -n 4)" ] || wrong "--interleave-probs changes nothing"
+refuse() { expect 2 "$1" "$T" posttrain $common $rest --train-iters 1 --dataset few,more $2; }
+refuse "3 numbers for 2 data sets" "--mix-strategy interleave_under --interleave-probs 0.5,0.2,0.3"
+refuse "sum up to 0.8" "--mix-strategy interleave_under --interleave-probs 0.5 0.3"
+refuse "goes with --mix-strategy" "--interleave-probs 0.5 0.5"
+refuse "never gone through" "--mix-strategy interleave_over --interleave-probs 1 0"
 finish

@@ -86,6 +86,7 @@ expect 2 "there are 97 tokens" tune $taught --kd-logits "$D/nowhere" --kd-topk 9
 expect 2 "this is no file of kept" tune $taught --kd-logits "$D/numbers.txt"
 head -c 6000 "$D/few" >"$D/short"
 expect 2 "damaged, or cut short" tune $taught --kd-logits "$D/short" --kd-topk 8
+expect 2 "with --stage sft" tune $taught --teacher-model "$D/teacher" --stage orpo
 expect 2 "--gkd-lmbda 0.5" tune $taught --teacher-model "$D/teacher" --gkd-lmbda 0.5
 expect 2 "--kd-logits goes with" "$T" pretrain $made --train-iters 1 --kd-logits "$D/few"
 finish

@@ -34,6 +34,21 @@ expect 0 "2 documents" alpaca --prompt-type qwen
 expect 0 "1 documents" alpaca --prompt-type qwen --max-samples 1
 expect 0 "2 samples in 1 packs of 400 tokens" alpaca --prompt-type qwen --pack --seq-length 400
 
+# written by the tokenizer's own chat template, with labels between two marks
+mkdir "$D/tok"
+sed 's/"<tok>"/"<|extra_0|>"/; s/"content":"tok"/"content":"<|eos|>"/' tests/golden/text/byte_level/tokenizer.json >"$D/tok/tokenizer.json"
+grep -q 'extra_0' "$D/tok/tokenizer.json" || wrong "no mark in the tokenizer"
+echo '{"chat_template": "{% for m in messages %}{% if m.role == '"'user'"' %}{{ m.content }}<|extra_0|>{% else %}{{ m.content }}<|eos|>{% endif %}{% endfor %}"}' \
+    >"$D/tok/tokenizer_config.json"
+rendered() { pre --tokenizer-name-or-path "$D/tok" --handler-name HunyuanInstructionHandler --prompt-type hunyuan "$@"; }
+expect 0 "2 documents" rendered
+expect 0 "2 samples: " "$T" data show --load "$D/tok" --data-path "$D/o" --output "$D/shown.jsonl"
+checks=$((checks + 1))
+grep -q '⟦<|extra_0|>Red, green and blue.<|eos|>⟧' "$D/out" || wrong "trained: $(cat "$D/out")"
+expect 2 "has no chat template" rendered --tokenizer-name-or-path "$golden/bytes"
+sed 's/<|extra_0|>/<tok>/' "$D/tok/tokenizer.json" >"$D/t.json" && mv "$D/t.json" "$D/tok/tokenizer.json"
+expect 2 "<|extra_0|> is" rendered
+
 # templates of one's own
 own() {
     echo "$1" >"$D/t.json"

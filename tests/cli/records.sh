@@ -19,6 +19,15 @@ check() { # check NAME WANT GOT
 }
 says "2 documents, 3 tokens" --input <(cat "$D/a.jsonl")
 says "2 documents, 3 tokens" --input <(cat "$D/a.jsonl.gz")
+# rows of Parquet files, told by their names or by --input-format, and found in folders
+G=$(dirname "$0")/../golden/parquet
+says "40 documents" --input "$G/texts.jsonl" && mv "$D/p_text_document.bin" "$D/texts.bin"
+mkdir "$D/rows" && cp "$G/texts.parquet" "$D/rows/a.parquet" && cp "$G/texts.parquet" "$D/named.txt"
+for input in "$G/texts.parquet" "$D/rows" "--input-format parquet $D/named.txt"; do
+    says "40 documents" --input ${input##* } ${input%"${input##* }"}
+    same "$D/p_text_document.bin" "$D/texts.bin"
+done
+expect 2 "packed with Brotli" pre --input "$G/brotli.parquet"
 mkfifo "$D/fifo"
 cat "$D/a.jsonl" >"$D/fifo" &
 says "2 documents, 3 tokens" --input "$D/fifo"

@@ -12,6 +12,7 @@ typedef struct ts_handler_options {
     ts_option_list additional_keys, reward_tokens;
     bool pack, neat_pack;
     int64_t seq_length, max_samples;
+    const char *folder; /* no option: the tokenizer's, whose chat template one of the handlers reads; may be NULL */
 } ts_handler_options;
 /* Rows of the options, for the table of the command that has them. */
 #define TS_HANDLER_ROWS(struct_, field_)                                                                    \

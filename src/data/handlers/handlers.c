@@ -20,6 +20,7 @@ static const ts_handler_kind kinds[] = {
     RECORDS("SharegptStyleInstructionHandler", SAMPLE, "sharegpt", false),
     RECORDS("OpenAIInstructionHandler", SAMPLE, "openai", false),
     RECORDS("LlamaFactoryInstructionHandler", SAMPLE, "alpaca", false),
+    RECORDS("HunyuanInstructionHandler", RENDERED, "alpaca", false),
     RECORDS("AlpacaStylePairwiseHandler", PAIR, "alpaca", false),
     RECORDS("SharegptStylePairwiseHandler", PAIR, "sharegpt", false),
     RECORDS("PPOAlpacaStyleInstructionHandler", PROMPT, "alpaca", false),
@@ -77,7 +78,7 @@ static ts_status check_options(const ts_handler_options *o, const ts_handler_kin
                         o->dataset_dir ? "in dataset_info.json" : "its own");
     if (o->neat_pack && !o->pack)
         return ts_error(TS_ERR_USER, "--neat-pack goes with --pack");
-    if (o->pack && !(k && (k->output == TS_OUTPUT_SAMPLE || k->output == TS_OUTPUT_STEPS)))
+    if (o->pack && !(k && (k->output == TS_OUTPUT_SAMPLE || k->output == TS_OUTPUT_RENDERED || k->output == TS_OUTPUT_STEPS)))
         return ts_error(TS_ERR_USER,
                         "--pack puts samples of instructions together: --handler-name %s makes none", name);
     if (o->pack && o->seq_length < 2)
@@ -94,6 +95,7 @@ static ts_status set_keys(ts_handler *h, const ts_option_list *json_keys)
 {
     static const char *const outputs[][5] = {
         [TS_OUTPUT_SAMPLE] = { "input_ids", "attention_mask", "labels" },
+        [TS_OUTPUT_RENDERED] = { "input_ids", "attention_mask", "labels" },
         [TS_OUTPUT_PAIR] = { "chosen_input_ids", "chosen_labels", "rejected_input_ids", "rejected_labels" },
         [TS_OUTPUT_PROMPT] = { "input_ids", "attention_mask" },
         [TS_OUTPUT_TEXT] = { "text" },
@@ -169,8 +171,7 @@ static ts_status set_form(ts_handler *h, const char *input)
     return TS_OK;
 }
 
-/* The id of a text that is one token. */
-static ts_status one_token(const ts_text_tokenizer *tok, const char *option, const char *text, int32_t *id)
+ts_status ts_handler_one_token(const ts_text_tokenizer *tok, const char *option, const char *text, int32_t *id)
 {
     ts_tokenizer_scratch *scratch = NULL;
     ts_ids ids = { 0 };
@@ -208,7 +209,9 @@ ts_status ts_handler_open(const ts_handler_options *o, const char *input, const 
     if (st == TS_OK && has_template(k))
         st = ts_prompt_open(&o->prompt, tok, &h->prompt);
     if (st == TS_OK && k->corpus == ts_corpus_rewards)
-        st = one_token(tok, "--placeholder-token", o->placeholder_token, &h->placeholder);
+        st = ts_handler_one_token(tok, "--placeholder-token", o->placeholder_token, &h->placeholder);
+    if (st == TS_OK && k->output == TS_OUTPUT_RENDERED)
+        st = ts_rendering_open(o->folder, tok, &h->rendering);
     if (st == TS_OK && o->pack && tok->pad < 0)
         st = ts_error(
             TS_ERR_USER,
@@ -226,6 +229,7 @@ void ts_handler_close(ts_handler **handler)
     if (!h)
         return;
     ts_prompt_close(&h->prompt);
+    ts_rendering_close(&h->rendering);
     ts_record_form_deinit(&h->form);
     ts_str_deinit(&h->file);
     ts_free(&h->keys);
@@ -354,6 +358,12 @@ static ts_status add_text(const ts_handler *h, ts_handler_work *w, ts_prompt_tex
     return t.n ? ts_tokenizer_encode(h->tok->tok, w->scratch, t.s, t.n, false, &run->ids) : TS_OK;
 }
 
+static ts_status add_rendered(const ts_handler *h, ts_handler_work *w, ts_token_run *runs)
+{
+    TS_TRY(ts_handler_render(h, w, runs));
+    return end_all(h, runs);
+}
+
 /* Earlier answers are part of the prompt. */
 static ts_status add_prompt(const ts_handler *h, ts_handler_work *w, ts_token_run *runs)
 {
@@ -387,6 +397,7 @@ ts_status ts_handler_record(const ts_handler *h, ts_handler_work *w, const char 
     switch (h->kind->output) {
     case TS_OUTPUT_PAIR: return add_pair(h, w, runs);
     case TS_OUTPUT_PROMPT: return add_prompt(h, w, runs);
+    case TS_OUTPUT_RENDERED: return add_rendered(h, w, runs);
     default: return add_sample(h, w, runs);
     }
 }

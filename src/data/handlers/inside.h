@@ -9,6 +9,7 @@
 /* What becomes of a conversation. */
 typedef enum ts_handler_output {
     TS_OUTPUT_SAMPLE, /* input_ids, attention_mask, labels */
+    TS_OUTPUT_RENDERED, /* likewise (rendered.c) */
     TS_OUTPUT_PAIR,   /* chosen_ and rejected_ input_ids, labels */
     TS_OUTPUT_PROMPT, /* input_ids, attention_mask; and additional keys */
     TS_OUTPUT_TEXT,   /* corpora.c: input_ids of texts, a key each */
@@ -27,6 +28,8 @@ typedef struct ts_handler_kind {
     const char *fields[4];
 } ts_handler_kind;
 
+typedef struct ts_rendering ts_rendering;
+
 struct ts_handler {
     const ts_handler_kind *kind;
     const ts_handler_options *o;
@@ -36,6 +39,7 @@ struct ts_handler {
     bool is_openai; /* messages in OpenAI's form: ts_prompt_talk_read */
     ts_str file;    /* of a data set of dataset_info.json; empty: --input says it */
     ts_prompt_template *prompt;
+    ts_rendering *rendering; /* of TS_OUTPUT_RENDERED; else NULL */
     const char **keys; /* [n_keys] */
     size_t n_keys;
     const char **read; /* [n_read] the fields that records are read for */
@@ -63,6 +67,14 @@ ts_status ts_record_read(const ts_handler *h, ts_handler_work *w) TS_NODISCARD;
 /* A field as a value that is kept until the next record; key for messages. NULL: null or not there. */
 ts_status ts_record_value(ts_handler_work *w, const ts_json_field *f, const char *key,
                           json_t **out) TS_NODISCARD;
+
+/* The id of a text that is one token; option: what asks for it. */
+ts_status ts_handler_one_token(const ts_text_tokenizer *tok, const char *option, const char *text, int32_t *id) TS_NODISCARD;
+
+/* The chat template of the tokenizer's folder, and the marks of what is trained; then a sample of w->talk. */
+ts_status ts_rendering_open(const char *folder, const ts_text_tokenizer *tok, ts_rendering **out) TS_NODISCARD;
+void ts_rendering_close(ts_rendering **r);
+ts_status ts_handler_render(const ts_handler *h, ts_handler_work *w, ts_token_run *runs) TS_NODISCARD;
 
 /* Handlers of older corpora. */
 ts_corpus_fn ts_corpus_alpaca, ts_corpus_sharegpt, ts_corpus_stack_overflow, ts_corpus_general,

@@ -1,8 +1,12 @@
 #include "data/instruct/writer.h"
 
+#include "data/mix.h"
 #include "io/bad_records.h"
 #include "text/chat/hf_encoder.h"
 #include "text/chat/template.h"
+
+#include <math.h>
+#include <stdlib.h>
 
 #define GROUP "conversations"
 #define ROW(type, field, name, def, help)                                                                          \
@@ -15,6 +19,18 @@ const ts_option ts_chat_option_rows[] = {
         "{\"messages\": \"talk\", \"tags\": {\"role_tag\": \"who\", ...}} (told by its content)"),
     ROW(LIST, dataset, "dataset", NULL,
         "entries of LLaMA-Factory's dataset_info.json in --dataset-dir (a,b or a b), in place of --data-path"),
+    ROW(LIST, eval_dataset, "eval-dataset", NULL, "with --dataset: entries that evaluations are of, in place of a share of --split"),
+    { .name = "mix-strategy",
+      .type = TS_OPTION_CHOICE,
+      .offset = offsetof(ts_chat_options, mix),
+      .def = "concat",
+      .is = TS_OPTION_DECIDES,
+      .choices = TS_CHOICES(TS_MIXES),
+      .group = GROUP,
+      .help = "of several data sets of training, before they are shuffled: one behind another, or in turns, until the first "
+              "has nothing more (under), until each was gone through, while others begin again (over) or are left out (once)" },
+    ROW(LIST, probabilities, "interleave-probs", NULL, "of --mix-strategy interleave_...: data sets are drawn with these probabilities "
+        "(0.7,0.3 or 0.7 0.3), as Hugging Face's interleave_datasets draws, not in turns"),
     TS_ROW_IS(TS_OPTION_DECIDES | TS_OPTION_PLACE, TEXT, ts_chat_options, dataset_dir, "dataset-dir", "data", 0, 0,
               NULL, GROUP, "the folder of dataset_info.json and its files"),
     TS_ROW_IS(TS_OPTION_DECIDES, INT, ts_chat_options, max_samples, "max-samples", "0", 0, INT32_MAX, NULL, GROUP,
@@ -48,10 +64,53 @@ const ts_option ts_chat_later_rows[] = {
     TS_LATER("packing", TS_OPTION_ANY, "false|False", RECORDS),
     TS_LATER("map-keys", 1, NULL, RECORDS),
     TS_LATER("max-samples", 1, NULL, RECORDS),
+    TS_LATER("eval-dataset", TS_OPTION_MANY, NULL, RECORDS),
+    TS_LATER("mix-strategy", 1, "concat", RECORDS),
+    TS_LATER("interleave-probs", TS_OPTION_MANY, NULL, RECORDS),
     TS_LATER("dataset", TS_OPTION_MANY, NULL, RECORDS),
     TS_HINT("dataset-dir", 1, "--data-path PREFIX, of files that `tessera preprocess` makes"),
 };
 const size_t ts_chat_later_count = sizeof ts_chat_later_rows / sizeof *ts_chat_later_rows;
+
+/* One word's numbers, which commas may part. */
+static ts_status read_word(const char *word, int64_t n, double *p, int64_t *found)
+{
+    for (const char *at = word;;) {
+        char *end;
+        const double v = strtod(at, &end);
+        if (end == at || (*end && *end != ',') || !(v >= 0 && v <= 1))
+            return ts_error(TS_ERR_USER, "--interleave-probs %s: expected numbers from 0 to 1", word);
+        if (*found < n)
+            p[*found] = v;
+        (*found)++;
+        if (!*end)
+            return TS_OK;
+        at = end + 1;
+    }
+}
+
+ts_status ts_chat_options_probabilities(const ts_chat_options *o, int64_t n, double **out)
+{
+    double *p = NULL, sum = 0;
+    int64_t found = 0;
+    *out = NULL;
+    if (!o->probabilities.n)
+        return TS_OK;
+    TS_TRY(ts_alloc(&p, (size_t)n, sizeof *p));
+    ts_status st = TS_OK;
+    for (int64_t i = 0; st == TS_OK && i < o->probabilities.n; i++)
+        st = read_word(o->probabilities.v[i], n, p, &found);
+    for (int64_t i = 0; i < n; i++)
+        sum += p[i];
+    if (st == TS_OK && found != n)
+        st = ts_error(TS_ERR_USER, "--interleave-probs: %lld numbers for %lld data sets", (long long)found, (long long)n);
+    if (st == TS_OK && fabs(sum - 1) > 1e-8) /* as much as NumPy lets pass */
+        st = ts_error(TS_ERR_USER, "--interleave-probs sum up to %.10g: expected 1", sum);
+    if (st != TS_OK)
+        ts_free(&p);
+    *out = p;
+    return st;
+}
 
 ts_status ts_chat_tokenizer_open(const char *folder, const ts_text_options *text, ts_text_tokenizer *out)
 {

@@ -26,7 +26,8 @@ typedef struct ts_chat_options {
     ts_chat_style style;
     bool mask_history, pack;
     const char *map_keys, *dataset_dir;
-    ts_option_list dataset;
+    ts_option_list dataset, eval_dataset, probabilities;
+    int mix;             /* TS_MIX_*: of several data sets of training */
     int64_t max_samples; /* 0: all */
     int on_bad_record;   /* TS_BAD_RECORD_* */
 } ts_chat_options;
@@ -35,6 +36,9 @@ extern const size_t ts_chat_option_count;
 /* For a command that trains on text alone: the same names, refused. */
 extern const ts_option ts_chat_later_rows[];
 extern const size_t ts_chat_later_count;
+
+/* *out [n], owned: --interleave-probs of so many data sets; NULL: none are given. TS_ERR_USER: others. */
+ts_status ts_chat_options_probabilities(const ts_chat_options *o, int64_t n, double **out) TS_NODISCARD;
 
 typedef struct ts_chat_writer {
     ts_text_tokenizer tok;

@@ -27,6 +27,7 @@ ts_status ts_adapter_config_new(const ts_lora_options *o, json_t **out)
     failed = failed || json_object_set(c, "target_modules", all ? json_array_get(targets, 0) : targets) ||
              json_object_set_new(c, "r", json_integer(o->r)) || json_object_set_new(c, "use_rslora", json_boolean(o->rslora)) ||
              json_object_set_new(c, "use_dora", json_boolean(o->dora)) ||
+             json_object_set_new(c, "lora_dropout", json_real(o->dropout)) ||
              json_object_set_new(c, "lora_alpha", whole ? json_integer((int64_t)o->alpha) : json_real(o->alpha));
     json_decref(targets);
     if (failed) {
@@ -102,6 +103,8 @@ ts_status ts_adapter_config_compare(const ts_lora_options *o, const ts_option_se
         return contradicts("lora-rslora", r->file, "use_rslora", json_boolean(r->rslora));
     if (set && ts_option_given(set, "lora-dora") && o->dora != r->dora)
         return contradicts("lora-dora", r->file, "use_dora", json_boolean(r->dora));
+    if (set && ts_option_given(set, "lora-dropout") && o->dropout != r->dropout)
+        return contradicts("lora-dropout", r->file, "lora_dropout", json_object_get(c, "lora_dropout"));
     return o->targets.n && !same_targets(targets, &o->targets) ? contradicts("lora-target-modules", r->file, "target_modules", targets)
                                                                 : TS_OK;
 }

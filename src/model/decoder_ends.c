@@ -1,6 +1,8 @@
 /* What stands behind a decoder's last layer: its output layer, or a head of rewards. */
 #include "model/decoder.h"
 
+#include "nn/adapter.h"
+
 #include <string.h>
 
 ts_status ts_decoder_declare_reward(ts_decoder *d, const ts_declarer *last)
@@ -25,8 +27,7 @@ ts_status ts_decoder_reward(const ts_decoder *d, ts_tape *tape, ts_tensor *x, co
 
 ts_xent_op ts_decoder_head(const ts_decoder *d)
 {
-    TS_ASSERT(!d->head.adapter, "the loss multiplies with the output layer's weight alone");
-    return (ts_xent_op){ .w = d->head.w, .b = d->head.b, .vocab = ts_arch_outputs(&d->arch),
+    return (ts_xent_op){ .lora = ts_adapter_lora(&d->head), .w = d->head.w, .b = d->head.b, .vocab = ts_arch_outputs(&d->arch),
                          .group = d->group.comm, .first = ts_decoder_first_token(d, d->head.w),
                          .softcap = (float)d->arch.logit_softcap,
                          .logit_scale = (float)d->arch.logit_scale, .unit_rows = d->arch.unit_head };

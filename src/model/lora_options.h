@@ -9,6 +9,7 @@ typedef struct ts_lora_options {
     double alpha;
     ts_option_list targets;
     bool rslora, dora;
+    double dropout;
     double plus; /* rate of B over that of A; 0: the same */
     bool alone;  /* checkpoints hold what is trained alone */
     const json_t *told; /* an adapter that a checkpoint describes (ts_adapters_tell); NULL: none */

@@ -30,6 +30,7 @@ typedef struct ts_lora {
     ts_adapter adapter; /* first, so that its function finds the rest */
     const ts_linear *of;
     ts_lora_op op;
+    int64_t number; /* of its dropout */
     ts_lora_run *run[TS_LORA_PARTS]; /* its own */
 } ts_lora;
 
@@ -47,6 +48,7 @@ typedef struct ts_adapter_site {
 typedef struct ts_adapter_plan {
     ts_adapting adapting; /* first, so that its function finds the rest */
     bool off;      /* layers give what they give without */
+    float dropout; /* of what the parts read, in training */
     bool decoupled; /* B and lengths have a rate of their own */
     bool training; /* else their values are held in fp32 and have no gradients */
     ts_names *linears; /* of the sites, in their order */
@@ -63,6 +65,8 @@ ts_status ts_adapter_plan_site(ts_adapter_plan *p, const char *linear, int64_t i
 static inline int64_t ts_adapter_site_rows(const ts_adapter_site *s, int64_t rows) { return s->experts ? s->experts * rows : rows; }
 /* How many parameters the site has. */
 static inline int64_t ts_adapter_site_params(const ts_adapter_site *s) { return (s->dora ? 3 : 2) * s->n; }
+/* What a layer's adapter multiplies, for who does it himself; NULL: it has none, or it is off. */
+const ts_lora_op *ts_adapter_lora(const ts_linear *l);
 /* How many all sites have. */
 int64_t ts_adapter_plan_params(const ts_adapter_plan *p);
 /* Numbers the parameters from `id` on: once all sites have their parts. */

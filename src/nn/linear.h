@@ -54,6 +54,8 @@ ts_param_spec ts_filter_spec(const ts_place *columns, int64_t taps);
 ts_status ts_linear_declare(const ts_declarer *d, const char *name, ts_linear *l) TS_NODISCARD;
 ts_status ts_linear_forward(ts_tape *tape, const ts_linear *l, ts_tensor *x,
                             ts_tensor **y) TS_NODISCARD;
+/* Without adapter and bias. */
+ts_status ts_linear_product(ts_tape *tape, const ts_linear *l, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
 static inline bool ts_linear_is_adapted(const ts_linear *l) { return l->adapter && !(l->adapter->off && *l->adapter->off); }
 /* Whether anything in it has a gradient. */
 static inline bool ts_linear_trains(const ts_linear *l)

@@ -1,0 +1,44 @@
+#!/bin/sh
+# Dropout of what adapters read: in every layout and when layers run again what one process drops; nothing in scores.
+. "$(dirname "$0")/lib.sh"
+base=tests/golden/families/llama
+make_data
+awk '{ for (i = 1; i <= NF; i++) $i = $i % 78 } 1' "$D/numbers.txt" >"$D/few.txt"
+"$T" preprocess --input "$D/few.txt" --output-prefix "$D/few" --tokenizer-type NullTokenizer --vocab-size 78 >/dev/null 2>"$D/err" ||
+    wrong "preprocess: $(cat "$D/err")"
+common="--load $base --data-path $D/few_text_document --split 100,0,0 --seq-length 16 --micro-batch-size 2 --global-batch-size 8
+    --lr 0.01 --lr-decay-style constant --eval-iters 0 --seed 7 --threads 1 --tokenizer-type NullTokenizer --vocab-size 78 --train-iters 4"
+for new in "--lora-target-modules all-linear" "--lora-target-modules linear_qkv linear_proj linear_fc1 linear_fc2 --lora-dora"; do
+    new="$new --lora-r 3 --lora-alpha 12"
+    # shellcheck disable=SC2086
+    job without 1 $new
+    # shellcheck disable=SC2086
+    job one 1 $new --lora-dropout 0.3 --save-peft "$D/peft"
+    checks=$((checks + 2))
+    grep -q '"lora_dropout": 0.29*' "$D/peft/adapter_config.json" || wrong "no lora_dropout in adapter_config.json"
+    { numbers without && numbers one; } | awk '$1 == 1 { x[n1++] = $2 } $1 == 4 { y[n4++] = $2 }
+        END { d = x[0] / x[1] - 1; exit !(d < 1e-6 && d > -1e-6 && y[0] != y[1]) }' || wrong "$new: dropout changes the first loss, or nothing"
+    # shellcheck disable=SC2086
+    job half 1 $new --lora-dropout 0.3 --exit-interval 2 --save "$D/half"
+    # shellcheck disable=SC2086
+    job rest 1 --load "$D/half" --save-peft "$D/peft-rest"
+    same "$D/peft/adapter_model.safetensors" "$D/peft-rest/adapter_model.safetensors"
+    rm -rf "$D/peft-rest" "$D/half" "$D/peft"
+    have_mpi || continue
+    for layout in "2 --tensor-model-parallel-size 2 --sequence-parallel" "4 --tensor-model-parallel-size 2 --pipeline-model-parallel-size 2" \
+        "2 --context-parallel-size 2" "2 --use-distributed-optimizer --recompute-granularity full --recompute-method uniform
+        --recompute-num-layers 1"; do
+        # shellcheck disable=SC2086
+        set -- $layout
+        ranks=$1
+        shift
+        # shellcheck disable=SC2086
+        job layout "$ranks" $new --lora-dropout 0.3 "$@"
+        alike layout one 1
+        # shellcheck disable=SC2086
+        as_planned layout "$ranks" $new --lora-dropout 0.3 "$@"
+    done
+done
+expect 2 "separated by blanks" "$T" pretrain $common --lora-r 2 --lora-target-modules q_proj,v_proj --save "$D/no"
+absent "$D/no"
+finish

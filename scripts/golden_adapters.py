@@ -35,6 +35,7 @@ CASES = {
     "experts": ("qwen3_moe", 10, dict(r=2, lora_alpha=3, target_modules=["q_proj"], target_parameters=["mlp.experts.down_proj", "mlp.experts.gate_up_proj"])),
     "experts-all": ("mixtral", 11, dict(r=2, lora_alpha=3, target_modules="all-linear", use_rslora=True)),
     "experts-pairs": ("gpt_oss", 12, dict(r=2, lora_alpha=5, target_modules=["o_proj"], target_parameters=["0.mlp.experts.gate_up_proj", "1.mlp.experts.down_proj"])),
+    "head": ("llama", 13, dict(r=3, lora_alpha=4, target_modules=["v_proj", "lm_head"])),
     "transposed": ("gpt2", 6, dict(r=3, lora_alpha=4, target_modules=["c_attn", "c_fc", "mlp.c_proj"], fan_in_fan_out=True)),
 }
 
@@ -51,7 +52,7 @@ def file_grads(model):
             for n, p in model.named_parameters():
                 if p.requires_grad:
                     p.copy_(kept[n])
-        return load_file(Path(folder) / "adapter_model.safetensors")
+        return {n: t for n, t in load_file(Path(folder) / "adapter_model.safetensors").items() if not n.endswith(".base_layer.weight")}
 
 
 class Trained(torch.nn.Module):

@@ -175,9 +175,9 @@ static ts_status check_module(const resolving *r, const ts_name_tensor *t, const
         if (strcmp(piece[i].name, piece[0].name))
             return ts_error(TS_ERR_USER, "%s: %s is several matrices here, which have no adapter in common: leave it out",
                             r->file, module);
-    if (is_output(piece->name))
-        return ts_error(TS_ERR_USER, "%s: the output layer (%s) has no adapter here: leave it out, or train it whole "
-                                     "(modules_to_save)", r->file, module);
+    if (is_output(piece->name) && (r->rules.dora || r->arch->unit_head))
+        return ts_error(TS_ERR_USER, "%s: the output layer (%s) has no adapter here that counts its rows' lengths: leave it out, or "
+                                     "train it whole (modules_to_save)", r->file, module);
     return TS_OK;
 }
 

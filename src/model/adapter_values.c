@@ -186,16 +186,28 @@ static ts_status read_module(const ts_adapters *a, ts_decoder *d, const ts_adapt
     return st;
 }
 
-/* Modules that were trained whole. */
+/* What the folder has of a module's own weight, as the adapter was trained beside it; NULL: nothing. */
+static const ts_st_tensor *base_of(const ts_adapters *a, const char *hf_name)
+{
+    const size_t n = strlen(hf_name), end = sizeof ".weight" - 1;
+    char name[NAME];
+    if (n <= end || strcmp(hf_name + n - end, ".weight"))
+        return NULL;
+    snprintf(name, sizeof name, "base_model.model.%.*s.base_layer.weight", (int)(n - end), hf_name);
+    return ts_st_dir_find(a->dir, name);
+}
+
+/* Modules that were trained whole, and weights that came with the adapter. */
 static ts_status read_saved(const ts_adapters *a, ts_decoder *d, const ts_family *family)
 {
     ts_name_map map = { 0 };
     char name[NAME];
-    if (!ts_names_count(a->saved))
-        return TS_OK;
     ts_status st = ts_family_names(family, &d->arch, &map);
     for (size_t i = 0; st == TS_OK && i < map.n_tensors; i++) {
-        if (ts_names_find(a->saved_files, map.tensor[i].hf_name) < 0)
+        const ts_st_tensor *base = base_of(a, map.tensor[i].hf_name);
+        if (base)
+            st = ts_weights_put_tensor(d, &map, &map.tensor[i], base);
+        if (base || ts_names_find(a->saved_files, map.tensor[i].hf_name) < 0)
             continue;
         snprintf(name, sizeof name, "base_model.model.%s", map.tensor[i].hf_name);
         const ts_st_tensor *t = ts_st_dir_find(a->dir, name);
@@ -218,10 +230,24 @@ static bool is_of_module(const ts_adapters *a, const ts_adapted *m, ts_adapter_k
     return is;
 }
 
+/* Whether the tensor is a module's own weight, which PEFT writes of output layers and embeddings. */
+static bool is_base(const ts_adapters *a, const char *tensor)
+{
+    char name[TS_ADAPTER_FILE_NAME];
+    for (size_t i = 0; i < a->n; i++) {
+        snprintf(name, sizeof name, "base_model.model.%s.base_layer.weight", a->module[i].name);
+        if (!strcmp(name, tensor))
+            return true;
+    }
+    return false;
+}
+
 /* Whether the tensor is one that a module has. */
 static bool is_known(const ts_adapters *a, const char *tensor)
 {
     static const char begin[] = "base_model.model.";
+    if (is_base(a, tensor))
+        return true;
     if (!strncmp(tensor, begin, sizeof begin - 1) && ts_names_find(a->saved_files, tensor + sizeof begin - 1) >= 0)
         return true;
     for (size_t i = 0; i < a->n; i++)

@@ -158,11 +158,12 @@ static ts_status declare_one(const ts_declarer *in, const char *which, const ts_
 
 static ts_status declare_a(const ts_declarer *in, const ts_linear *l, const ts_adapter_part *p, bool trains, ts_param **out)
 {
+    const bool is_output = !strcmp(in->prefix, "output_layer.");
     ts_param_spec a = { .place = ts_place_whole(p->rank, l->in), .start = TS_START_UNIFORM,
                         .value = 1 / sqrtf((float)l->in) };
     if (l->cut == TS_CUT_ROW)
         ts_place_cut(&a.place, 1, TS_AXIS_TENSOR, l->span, l->n_spans);
-    else
+    else if (!is_output) /* which the loss multiplies: it sums what comes back */
         a.parts.slots = l->cut ? ts_shares_rows(l->group) : l->parts.slots;
     return declare_one(in, "lora_A", p, &a, trains, out);
 }

@@ -21,7 +21,7 @@ static ts_status note(ts_met_linears *all, const ts_declarer *in, const ts_met_l
 
 static ts_status meet(ts_adapting *adapting, const ts_declarer *in, ts_linear *l)
 {
-    return l->tied ? TS_OK : note((void *)adapting, in, &(ts_met_linear){ .in = l->in, .out = l->out });
+    return l->tied ? TS_OK : note((void *)adapting, in, &(ts_met_linear){ .in = l->in, .out = l->out, .is_table = l->is_table });
 }
 
 static ts_status meet_experts(ts_adapting *adapting, const ts_declarer *in, ts_experts_product *p)
@@ -157,7 +157,7 @@ ts_status ts_adapter_leaves(const resolving *r, json_t **out)
         char module[TS_FAMILY_NAME];
         bool there = false;
         int64_t linear;
-        if (!is_module(r, t, &linear) || is_output(r->map.piece[t->first_piece].name))
+        if (!is_module(r, t, &linear) || is_output(r->map.piece[t->first_piece].name) || r->linears.linear[linear].is_table)
             continue;
         snprintf(module, sizeof module, "%.*s", (int)(strlen(t->hf_name) - (sizeof ".weight" - 1)), t->hf_name);
         for (size_t k = 0; k < json_array_size(list); k++)
@@ -175,6 +175,8 @@ static ts_status check_module(const resolving *r, const ts_name_tensor *t, const
         if (strcmp(piece[i].name, piece[0].name))
             return ts_error(TS_ERR_USER, "%s: %s is several matrices here, which have no adapter in common: leave it out",
                             r->file, module);
+    if (r->rules.dora && !strcmp(piece->name, "embedding.word_embeddings.weight"))
+        return ts_error(TS_ERR_USER, "%s: the embedding (%s) has no adapter with use_dora here: leave it out", r->file, module);
     if (is_output(piece->name) && (r->rules.dora || r->arch->unit_head))
         return ts_error(TS_ERR_USER, "%s: the output layer (%s) has no adapter here that counts its rows' lengths: leave it out, or "
                                      "train it whole (modules_to_save)", r->file, module);
@@ -195,6 +197,7 @@ ts_status ts_adapter_adapt(resolving *r, const ts_name_tensor *t, int64_t linear
     TS_TRY(ts_adapter_plan_site(&a->plan, ts_names_text(r->linears.names, (size_t)linear), l->in, l->out, &s));
     m->site = (size_t)(s - a->plan.site);
     m->out = out_of(r, t);
+    s->is_table = l->is_table;
     s->dora = r->rules.dora;
     take_rows(&r->map.piece[t->first_piece], t->n_pieces, m);
     return add_own_part(s, leaf_of(m->name), rank, scale, m);
@@ -221,7 +224,7 @@ static ts_status resolve_modules(resolving *r)
         if (!is_module(r, t, &linear))
             continue;
         snprintf(module, sizeof module, "%.*s", (int)(strlen(t->hf_name) - (sizeof ".weight" - 1)), t->hf_name);
-        TS_TRY(ts_adapter_rules_match(&r->rules, module, is_output(r->map.piece[t->first_piece].name), &is));
+        TS_TRY(ts_adapter_rules_match(&r->rules, module, is_output(r->map.piece[t->first_piece].name) || r->linears.linear[linear].is_table, &is));
         if (!is)
             continue;
         note_fits(r, module);

@@ -83,6 +83,24 @@ static ts_status add_lora(const ts_adapter *adapter, ts_tape *tape, ts_tensor *x
     return rest ? ts_op_add(tape, *y, 1, rest, 1, y) : TS_OK;
 }
 
+ts_status ts_adapter_embed(ts_tape *tape, const ts_linear *table, const ts_embed_op *o, ts_tensor **x)
+{
+    const ts_lora_op *l = ts_adapter_lora(table);
+    ts_embed_op few = *o;
+    ts_tensor *h, *z;
+    if (!l)
+        return TS_OK;
+    few.table = l->part[0].b;
+    few.positions = NULL, few.pos = NULL;
+    few.scale = 1;
+    TS_TRY(ts_op_embed(tape, &few, &h));
+    TS_TRY(ts_op_linear(tape, h, l->part[0].a, NULL, &z));
+    ts_tape_drop(tape, h);
+    TS_TRY(ts_op_add(tape, *x, 1, z, o->scale * l->part[0].scale, x));
+    ts_tape_drop(tape, z);
+    return TS_OK;
+}
+
 /* ---- declaration ---- */
 
 /* Columns of the layer's result that are here, one stretch after another. */
@@ -158,12 +176,14 @@ static ts_status declare_one(const ts_declarer *in, const char *which, const ts_
 
 static ts_status declare_a(const ts_declarer *in, const ts_linear *l, const ts_adapter_part *p, bool trains, ts_param **out)
 {
-    const bool is_output = !strcmp(in->prefix, "output_layer.");
+    const bool is_output = l->is_table || !strcmp(in->prefix, "output_layer.");
     ts_param_spec a = { .place = ts_place_whole(p->rank, l->in), .start = TS_START_UNIFORM,
                         .value = 1 / sqrtf((float)l->in) };
+    if (l->is_table)
+        a.place = ts_place_whole(l->in, p->rank), a.start = TS_START_NORMAL;
     if (l->cut == TS_CUT_ROW)
         ts_place_cut(&a.place, 1, TS_AXIS_TENSOR, l->span, l->n_spans);
-    else if (!is_output) /* which the loss multiplies: it sums what comes back */
+    else if (!is_output) /* which the loss multiplies, and sums what comes back */
         a.parts.slots = l->cut ? ts_shares_rows(l->group) : l->parts.slots;
     return declare_one(in, "lora_A", p, &a, trains, out);
 }

@@ -7,6 +7,8 @@
  *   LAYER.lora_magnitude_vector.PART [rows]  (DoRA)
  * and have ids of their own, behind those of the model. A stack of experts' matrices has one part, of two stacks:
  *   PRODUCT.lora_A.default.weight [experts, rank, in]   PRODUCT.lora_B.default.weight [experts, rows, rank]
+ * An embedding has one part too, whose B is a table that is looked up and whose A stands as it is multiplied then:
+ *   embedding.word_embeddings.lora_A.PART.weight [hidden, rank]  embedding.word_embeddings.lora_B.PART.weight [vocab, rank]
  * Where processes share out the weight, they share out that side of
  * the two that has its length: B's rows of a weight that is cut by rows, A's columns of one that is cut by columns. */
 #ifndef TS_NN_ADAPTER_H
@@ -38,6 +40,7 @@ typedef struct ts_adapter_site {
     char *linear; /* the layer's name: "decoder.layers.0.self_attention.linear_qkv" */
     int64_t in, out, id; /* of the whole (of one expert's matrix); the first of its parameters' ids */
     int64_t experts; /* 0: a linear layer's */
+    bool is_table;
     bool dora;
     int n;
     ts_adapter_part part[TS_LORA_PARTS];
@@ -67,6 +70,8 @@ static inline int64_t ts_adapter_site_rows(const ts_adapter_site *s, int64_t row
 static inline int64_t ts_adapter_site_params(const ts_adapter_site *s) { return (s->dora ? 3 : 2) * s->n; }
 /* What a layer's adapter multiplies, for who does it himself; NULL: it has none, or it is off. */
 const ts_lora_op *ts_adapter_lora(const ts_linear *l);
+/* What the adapter of a table adds to *x, rows that `o` has looked up there; nothing where it has none. */
+ts_status ts_adapter_embed(ts_tape *tape, const ts_linear *table, const ts_embed_op *o, ts_tensor **x) TS_NODISCARD;
 /* How many all sites have. */
 int64_t ts_adapter_plan_params(const ts_adapter_plan *p);
 /* Numbers the parameters from `id` on: once all sites have their parts. */

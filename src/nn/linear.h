@@ -32,6 +32,7 @@ typedef struct ts_linear {
     ts_product_parts in_parts; /* of the group's those for it */
     bool has_bias;
     bool tied;                 /* w is another module's, which declares it: whoever ties them sets it */
+    bool is_table;             /* rows of it are looked up: an embedding, for who gives it an adapter */
     bool decoupled;            /* see ts_param */
     ts_start start;            /* of the weight */
     ts_param *w, *b;           /* [out, in], [out] or NULL */

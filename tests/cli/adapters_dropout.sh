@@ -1,5 +1,5 @@
 #!/bin/sh
-# Dropout of what adapters read (that of the output layer too): in every layout and when layers run again what one process drops; nothing in scores.
+# Dropout of what adapters read (an embedding and the output layer are among them): in every layout and when layers run again what one process drops; nothing in scores.
 . "$(dirname "$0")/lib.sh"
 base=tests/golden/families/llama
 make_data
@@ -8,7 +8,7 @@ awk '{ for (i = 1; i <= NF; i++) $i = $i % 78 } 1' "$D/numbers.txt" >"$D/few.txt
     wrong "preprocess: $(cat "$D/err")"
 common="--load $base --data-path $D/few_text_document --split 100,0,0 --seq-length 16 --micro-batch-size 2 --global-batch-size 8
     --lr 0.01 --lr-decay-style constant --eval-iters 0 --seed 7 --threads 1 --tokenizer-type NullTokenizer --vocab-size 78 --train-iters 4"
-for new in "--lora-target-modules q_proj o_proj up_proj lm_head" "--lora-target-modules linear_qkv linear_proj linear_fc1 linear_fc2 --lora-dora"; do
+for new in "--lora-target-modules q_proj o_proj up_proj embed_tokens lm_head" "--lora-target-modules linear_qkv linear_proj linear_fc1 linear_fc2 --lora-dora"; do
     new="$new --lora-r 3 --lora-alpha 12"
     # shellcheck disable=SC2086
     job without 1 $new

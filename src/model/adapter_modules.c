@@ -291,12 +291,13 @@ static ts_status list_names(const resolving *r, ts_str *out)
         int64_t linear;
         char name[TS_FAMILY_NAME];
         const ts_name_tensor *t = &r->map.tensor[i];
-        if (i < r->map.n_tensors && !is_module(r, t, &linear))
+        if (i < r->map.n_tensors && (!is_module(r, t, &linear) || r->linears.linear[linear].is_table))
             continue;
         if (i < r->map.n_tensors)
             snprintf(name, sizeof name, "%.*s", (int)(strlen(t->hf_name) - (sizeof ".weight" - 1)), t->hf_name);
         const char *leaf = leaf_of(i < r->map.n_tensors ? name : ts_names_text(r->linears.names, i - r->map.n_tensors));
-        if (ts_names_find(seen, leaf) >= 0 || !strcmp(leaf, "output_layer") || !strcmp(leaf, "lm_head"))
+        if (ts_names_find(seen, leaf) >= 0 || !strcmp(leaf, "output_layer") || !strcmp(leaf, "lm_head") ||
+            !strcmp(leaf, "word_embeddings") || !strcmp(leaf, "router"))
             continue;
         st = ts_names_add(seen, leaf);
         if (st == TS_OK)
@@ -304,6 +305,12 @@ static ts_status list_names(const resolving *r, ts_str *out)
     }
     ts_names_destroy(&seen);
     return st;
+}
+
+/* Who asks for the output layer of a model where that is the embedding. */
+static bool is_tied_output(const resolving *r, const char *target)
+{
+    return r->arch->tied && r->family && !strcmp(target, leaf_of(ts_family_module(r->family, "output_layer")));
 }
 
 static ts_status fits_nothing(const resolving *r, const char *what)
@@ -364,7 +371,10 @@ static ts_status resolve(resolving *r)
     if (!megatron)
         TS_TRY(ts_adapter_resolve_parameters(r));
     for (int64_t i = 0; i < r->targets.n; i++)
-        if (!r->fits[i] && !is_renamed(r, r->targets.v[i])) {
+        if (!r->fits[i] && is_tied_output(r, r->targets.v[i]))
+            return ts_error(TS_ERR_USER, "--lora-target-modules %s: the output layer is the embedding in this model, and has no adapter "
+                                         "of its own here: name that instead", r->targets.v[i]);
+        else if (!r->fits[i] && !is_renamed(r, r->targets.v[i])) {
             snprintf(what, sizeof what, "--lora-target-modules %s", r->targets.v[i]);
             return fits_nothing(r, what);
         }
@@ -406,6 +416,10 @@ static ts_status keep_whole(resolving *r)
             return ts_error(TS_ERR_USER, "%s: modules_to_save: %s stands in one weight with others here, which would be trained "
                                          "too: add %s", r->file, p->name, p->hf_name);
     }
+    for (size_t i = 0; i < r->rules.save.n; i++)
+        if (is_tied_output(r, r->rules.save.text[i]))
+            return ts_error(TS_ERR_USER, "%s: modules_to_save: %s is the embedding too in this model, and cannot be trained as one of "
+                                         "the two", r->file, r->rules.save.text[i]);
     if (r->rules.save.n && !ts_names_count(a->saved))
         return ts_error(TS_ERR_USER, "%s: modules_to_save fits nothing in the model", r->file);
     if (r->arch->tied && ts_names_find(a->saved, "embedding.word_embeddings.weight") >= 0)

@@ -107,6 +107,8 @@ refuse() {
 refuse "there are q_proj k_proj v_proj o_proj" --lora-r 2 --lora-target-modules nothing
 refuse "give names of one kind" --lora-r 2 --lora-target-modules q_proj linear_proj
 refuse "must say which layers" --lora-r 2
+# shellcheck disable=SC2086
+expect 2 "the output layer is the embedding" "$T" pretrain $common --load tests/golden/families/gemma2 --lora-r 2 --lora-target-modules lm_head
 refuse "there is no adapter" --save-peft "$D/peft"
 refuse "no adapter_config.json" --lora-load "$D"
 refuse "whose r is 4" --lora-load $adapter --lora-r 8

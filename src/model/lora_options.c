@@ -12,6 +12,8 @@ const ts_option ts_lora_option_rows[] = {
     RUN(LIST, targets, "lora-target-modules", NULL, 0, 0, NULL,
         "layers that get an adapter: Megatron's names (linear_qkv linear_proj linear_fc1 linear_fc2: one for all that a "
         "weight holds), or the names of the model's Hugging Face class (q_proj ..., all-linear: each its own)"),
+    RUN(LIST, whole, "lora-modules-to-save", NULL, 0, 0, NULL,
+        "modules that are trained whole beside an adapter that begins, by the names of the model's Hugging Face class (norm lm_head)"),
     RUN(FLAG, dora, "lora-dora", NULL, 0, 0, NULL,
         "train lengths of the weights' rows as well, and with the two matrices their directions (DoRA)"),
     RUN(REAL, plus, "lora-plus-ratio", "0", 0, 1e6, NULL,
@@ -62,7 +64,7 @@ ts_status ts_lora_options_check(const ts_lora_options *o, const ts_option_set *s
 void ts_lora_options_warn(const ts_lora_options *o, const ts_option_set *set)
 {
     static const char *const all[] = { "lora-alpha", "lora-target-modules", "lora-rslora", "lora-dora", "lora-plus-ratio",
-                                      "lora-dropout" };
+                                      "lora-dropout", "lora-modules-to-save" };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         ts_option_warn_alone(set, all[i], ts_lora_on(o), "--lora-r");
 }

@@ -39,6 +39,22 @@ for new in "--lora-target-modules q_proj o_proj up_proj embed_tokens lm_head" "-
         as_planned layout "$ranks" $new --lora-dropout 0.3 "$@"
     done
 done
+# what is trained whole beside it is written with it, and read again
+# shellcheck disable=SC2086
+job whole 1 --lora-r 2 --lora-target-modules q_proj --lora-modules-to-save norm lm_head --save-peft "$D/whole" --save-hf "$D/whole-hf"
+checks=$((checks + 1))
+grep -q 'base_model.model.lm_head.weight.*base_model.model.model.norm.weight' "$D/whole/adapter_model.safetensors" ||
+    wrong "--lora-modules-to-save: they are not in the folder"
+echo '{"ids": [3, 17, 40, 61, 5, 9, 70, 33]}' >"$D/ids"
+for from in "$D/whole-hf" "$base --lora-load $D/whole"; do
+    # shellcheck disable=SC2086
+    expect 0 "logprobs" "$T" score --input "$D/ids" --load $from
+    tr -d '[]' <"$D/out" | sed 's/.*"logprobs": null, //; s/, "sum.*//' | tr ', ' '\n\n' | sed '/^$/d' >>"$D/scores"
+done
+checks=$((checks + 1))
+awk '{ x[NR] = $1 } END { for (i = 1; i <= NR / 2; i++) { d = x[i] - x[i + NR / 2]; bad = bad || d > 2e-5 || d < -2e-5 }
+    exit bad || NR != 14 }' "$D/scores" || wrong "--lora-modules-to-save: merged and apart differ"
+expect 2 "whose modules_to_save is" "$T" pretrain $common --lora-load "$D/whole" --lora-modules-to-save norm
 expect 2 "separated by blanks" "$T" pretrain $common --lora-r 2 --lora-target-modules q_proj,v_proj --save "$D/no"
 absent "$D/no"
 finish

@@ -35,6 +35,8 @@ CASES = {
     "experts": ("qwen3_moe", 10, dict(r=2, lora_alpha=3, target_modules=["q_proj"], target_parameters=["mlp.experts.down_proj", "mlp.experts.gate_up_proj"])),
     "experts-all": ("mixtral", 11, dict(r=2, lora_alpha=3, target_modules="all-linear", use_rslora=True)),
     "experts-pairs": ("gpt_oss", 12, dict(r=2, lora_alpha=5, target_modules=["o_proj"], target_parameters=["0.mlp.experts.gate_up_proj", "1.mlp.experts.down_proj"])),
+    "embedding": ("gemma2", 14, dict(r=3, lora_alpha=4, target_modules=["v_proj", "embed_tokens"])),
+    "head": ("llama", 13, dict(r=3, lora_alpha=4, target_modules=["v_proj", "lm_head"])),
     "transposed": ("gpt2", 6, dict(r=3, lora_alpha=4, target_modules=["c_attn", "c_fc", "mlp.c_proj"], fan_in_fan_out=True)),
 }
 
@@ -51,7 +53,7 @@ def file_grads(model):
             for n, p in model.named_parameters():
                 if p.requires_grad:
                     p.copy_(kept[n])
-        return load_file(Path(folder) / "adapter_model.safetensors")
+        return {n: t for n, t in load_file(Path(folder) / "adapter_model.safetensors").items() if not n.endswith(".base_layer.weight")}
 
 
 class Trained(torch.nn.Module):
@@ -81,7 +83,7 @@ def make(root, name):
     model = get_peft_model(load(), LoraConfig(task_type="CAUSAL_LM", **told)).eval()
     with torch.no_grad():
         for n, p in model.named_parameters():
-            if "lora_B" in n:
+            if "lora_B" in n or "lora_embedding_A" in n:
                 p.normal_(0, 0.1)
             elif "magnitude" in n:
                 p.mul_(1 + 0.2 * torch.randn_like(p))

@@ -18,17 +18,22 @@ ts_status ts_adapter_config_new(const ts_lora_options *o, json_t **out)
         "\"megatron_core\":\"megatron.core\",\"modules_to_save\":null,\"peft_type\":\"LORA\",\"qalora_group_size\":16,"
         "\"rank_pattern\":{},\"revision\":null,\"target_parameters\":null,\"task_type\":\"CAUSAL_LM\","
         "\"trainable_token_indices\":null,\"use_dora\":false,\"use_qalora\":false,\"use_rslora\":false}";
-    json_t *c = NULL, *targets = json_array();
+    json_t *c = NULL, *targets = json_array(), *saved = json_array();
     const bool whole = o->alpha == (double)(int64_t)o->alpha;
-    bool failed = ts_json_parse(defaults, sizeof defaults - 1, "adapter_config.json", &c) != TS_OK || !targets;
+    bool failed = ts_json_parse(defaults, sizeof defaults - 1, "adapter_config.json", &c) != TS_OK || !targets || !saved;
+    for (int64_t i = 0; !failed && i < o->whole.n; i++)
+        failed = json_array_append_new(saved, json_string(o->whole.v[i]));
+    failed = failed || (o->whole.n && json_object_set(c, "modules_to_save", saved));
     for (int64_t i = 0; !failed && i < o->targets.n; i++)
         failed = json_array_append_new(targets, json_string(o->targets.v[i]));
     const bool all = o->targets.n == 1 && !strcmp(o->targets.v[0], "all-linear");
     failed = failed || json_object_set(c, "target_modules", all ? json_array_get(targets, 0) : targets) ||
              json_object_set_new(c, "r", json_integer(o->r)) || json_object_set_new(c, "use_rslora", json_boolean(o->rslora)) ||
              json_object_set_new(c, "use_dora", json_boolean(o->dora)) ||
+             json_object_set_new(c, "lora_dropout", json_real(o->dropout)) ||
              json_object_set_new(c, "lora_alpha", whole ? json_integer((int64_t)o->alpha) : json_real(o->alpha));
     json_decref(targets);
+    json_decref(saved);
     if (failed) {
         json_decref(c);
         return ts_error(TS_ERR_NOMEM, "no memory");
@@ -78,7 +83,7 @@ static ts_status contradicts(const char *option, const char *file, const char *k
     return st;
 }
 
-static bool same_targets(const json_t *v, const ts_option_list *l)
+static bool same_names(const json_t *v, const ts_option_list *l)
 {
     bool same = json_is_array(v) ? (int64_t)json_array_size(v) == l->n : l->n == 1 && json_is_string(v);
     for (int64_t i = 0; same && i < l->n; i++) {
@@ -102,7 +107,11 @@ ts_status ts_adapter_config_compare(const ts_lora_options *o, const ts_option_se
         return contradicts("lora-rslora", r->file, "use_rslora", json_boolean(r->rslora));
     if (set && ts_option_given(set, "lora-dora") && o->dora != r->dora)
         return contradicts("lora-dora", r->file, "use_dora", json_boolean(r->dora));
-    return o->targets.n && !same_targets(targets, &o->targets) ? contradicts("lora-target-modules", r->file, "target_modules", targets)
+    if (o->whole.n && !same_names(json_object_get(c, "modules_to_save"), &o->whole))
+        return contradicts("lora-modules-to-save", r->file, "modules_to_save", json_object_get(c, "modules_to_save"));
+    if (set && ts_option_given(set, "lora-dropout") && o->dropout != r->dropout)
+        return contradicts("lora-dropout", r->file, "lora_dropout", json_object_get(c, "lora_dropout"));
+    return o->targets.n && !same_names(targets, &o->targets) ? contradicts("lora-target-modules", r->file, "target_modules", targets)
                                                                 : TS_OK;
 }
 

@@ -185,6 +185,11 @@ ts_status ts_adapter_resolve_parameters(resolving *r)
 void ts_adapted_experts(const ts_adapted *m, const ts_adapter_site *s, bool to_file, const float *from, float *to)
 {
     const int64_t r = s->part[0].rank, E = s->experts;
+    for (int64_t row = 0; s->is_table && row < m->out; row++)
+        for (int64_t c = 0; c < r; c++)
+            to[to_file ? c * m->out + row : row * r + c] = from[to_file ? row * r + c : c * m->out + row];
+    if (s->is_table)
+        return;
     for (size_t k = 0; k < m->n_rows; k++)
         for (int64_t i = 0; i < m->rows[k].n; i++) {
             const int64_t hf = m->rows[k].hf + i * m->rows[k].step, row = m->rows[k].row + i;

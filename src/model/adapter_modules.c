@@ -23,7 +23,7 @@ static ts_status note(ts_met_linears *all, const ts_declarer *in, const ts_met_l
 
 static ts_status meet(ts_adapting *adapting, const ts_declarer *in, ts_linear *l)
 {
-    return l->tied ? TS_OK : note((void *)adapting, in, &(ts_met_linear){ .in = l->in, .out = l->out });
+    return l->tied ? TS_OK : note((void *)adapting, in, &(ts_met_linear){ .in = l->in, .out = l->out, .is_table = l->is_table });
 }
 
 static ts_status meet_experts(ts_adapting *adapting, const ts_declarer *in, ts_experts_product *p)
@@ -159,7 +159,7 @@ ts_status ts_adapter_leaves(const resolving *r, json_t **out)
         char module[TS_FAMILY_NAME];
         bool there = false;
         int64_t linear;
-        if (!is_module(r, t, &linear) || is_output(r->map.piece[t->first_piece].name))
+        if (!is_module(r, t, &linear) || is_output(r->map.piece[t->first_piece].name) || r->linears.linear[linear].is_table)
             continue;
         snprintf(module, sizeof module, "%.*s", (int)(strlen(t->hf_name) - (sizeof ".weight" - 1)), t->hf_name);
         for (size_t k = 0; k < json_array_size(list); k++)
@@ -177,9 +177,11 @@ static ts_status check_module(const resolving *r, const ts_name_tensor *t, const
         if (strcmp(piece[i].name, piece[0].name))
             return ts_error(TS_ERR_USER, "%s: %s is several matrices here, which have no adapter in common: leave it out",
                             r->file, module);
-    if (is_output(piece->name))
-        return ts_error(TS_ERR_USER, "%s: the output layer (%s) has no adapter here: leave it out, or train it whole "
-                                     "(modules_to_save)", r->file, module);
+    if (r->rules.dora && !strcmp(piece->name, "embedding.word_embeddings.weight"))
+        return ts_error(TS_ERR_USER, "%s: the embedding (%s) has no adapter with use_dora here: leave it out", r->file, module);
+    if (is_output(piece->name) && (r->rules.dora || r->arch->unit_head))
+        return ts_error(TS_ERR_USER, "%s: the output layer (%s) has no adapter here that counts its rows' lengths: leave it out, or "
+                                     "train it whole (modules_to_save)", r->file, module);
     return TS_OK;
 }
 
@@ -197,6 +199,7 @@ ts_status ts_adapter_adapt(resolving *r, const ts_name_tensor *t, int64_t linear
     TS_TRY(ts_adapter_plan_site(&a->plan, ts_names_text(r->linears.names, (size_t)linear), l->in, l->out, &s));
     m->site = (size_t)(s - a->plan.site);
     m->out = out_of(r, t);
+    s->is_table = l->is_table;
     s->dora = r->rules.dora;
     take_rows(&r->map.piece[t->first_piece], t->n_pieces, m);
     return add_own_part(s, leaf_of(m->name), rank, scale, m);
@@ -223,7 +226,7 @@ static ts_status resolve_modules(resolving *r)
         if (!is_module(r, t, &linear))
             continue;
         snprintf(module, sizeof module, "%.*s", (int)(strlen(t->hf_name) - (sizeof ".weight" - 1)), t->hf_name);
-        TS_TRY(ts_adapter_rules_match(&r->rules, module, is_output(r->map.piece[t->first_piece].name), &is));
+        TS_TRY(ts_adapter_rules_match(&r->rules, module, is_output(r->map.piece[t->first_piece].name) || r->linears.linear[linear].is_table, &is));
         if (!is)
             continue;
         note_fits(r, module);
@@ -290,12 +293,13 @@ static ts_status list_names(const resolving *r, ts_str *out)
         int64_t linear;
         char name[TS_FAMILY_NAME];
         const ts_name_tensor *t = &r->map.tensor[i];
-        if (i < r->map.n_tensors && !is_module(r, t, &linear))
+        if (i < r->map.n_tensors && (!is_module(r, t, &linear) || r->linears.linear[linear].is_table))
             continue;
         if (i < r->map.n_tensors)
             snprintf(name, sizeof name, "%.*s", (int)(strlen(t->hf_name) - (sizeof ".weight" - 1)), t->hf_name);
         const char *leaf = leaf_of(i < r->map.n_tensors ? name : ts_names_text(r->linears.names, i - r->map.n_tensors));
-        if (ts_names_find(seen, leaf) >= 0 || !strcmp(leaf, "output_layer") || !strcmp(leaf, "lm_head"))
+        if (ts_names_find(seen, leaf) >= 0 || !strcmp(leaf, "output_layer") || !strcmp(leaf, "lm_head") ||
+            !strcmp(leaf, "word_embeddings") || !strcmp(leaf, "router"))
             continue;
         st = ts_names_add(seen, leaf);
         if (st == TS_OK)
@@ -303,6 +307,12 @@ static ts_status list_names(const resolving *r, ts_str *out)
     }
     ts_names_destroy(&seen);
     return st;
+}
+
+/* Who asks for the output layer of a model where that is the embedding. */
+static bool is_tied_output(const resolving *r, const char *target)
+{
+    return r->arch->tied && r->family && !strcmp(target, leaf_of(ts_family_module(r->family, "output_layer")));
 }
 
 static ts_status fits_nothing(const resolving *r, const char *what)
@@ -363,7 +373,10 @@ static ts_status resolve(resolving *r)
     if (!megatron)
         TS_TRY(ts_adapter_resolve_parameters(r));
     for (int64_t i = 0; i < r->targets.n; i++)
-        if (!r->fits[i] && !is_renamed(r, r->targets.v[i])) {
+        if (!r->fits[i] && is_tied_output(r, r->targets.v[i]))
+            return ts_error(TS_ERR_USER, "--lora-target-modules %s: the output layer is the embedding in this model, and has no adapter "
+                                         "of its own here: name that instead", r->targets.v[i]);
+        else if (!r->fits[i] && !is_renamed(r, r->targets.v[i])) {
             snprintf(what, sizeof what, "--lora-target-modules %s", r->targets.v[i]);
             return fits_nothing(r, what);
         }
@@ -405,6 +418,10 @@ static ts_status keep_whole(resolving *r)
             return ts_error(TS_ERR_USER, "%s: modules_to_save: %s stands in one weight with others here, which would be trained "
                                          "too: add %s", r->file, p->name, p->hf_name);
     }
+    for (size_t i = 0; i < r->rules.save.n; i++)
+        if (is_tied_output(r, r->rules.save.text[i]))
+            return ts_error(TS_ERR_USER, "%s: modules_to_save: %s is the embedding too in this model, and cannot be trained as one of "
+                                         "the two", r->file, r->rules.save.text[i]);
     if (r->rules.save.n && !ts_names_count(a->saved))
         return ts_error(TS_ERR_USER, "%s: modules_to_save fits nothing in the model", r->file);
     return ts_adapter_settle_tie(a->config, r->file, r->family, r->arch, a->saved, &a->tied);

@@ -8,6 +8,7 @@
 typedef struct ts_met_linear {
     int64_t in, out;
     int64_t experts; /* 0: a layer */
+    bool is_table;   /* an embedding */
 } ts_met_linear;
 
 /* All that a model has. */

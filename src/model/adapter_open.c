@@ -103,14 +103,13 @@ static ts_status count_base(const ts_arch *arch, int64_t *n)
     return TS_OK;
 }
 
-/* What changes training alone, and there is not here. */
-static ts_status check_training(const ts_adapter_resolving *r, bool training)
+/* What counts in training alone. */
+static ts_status take_dropout(const ts_adapter_resolving *r, bool training)
 {
-    double dropout;
-    TS_TRY(ts_json_real(r->rules.config, r->file, "lora_dropout", 0, &dropout));
-    if (training && dropout > 0)
-        return ts_error(TS_ERR_USER, "%s: lora_dropout is %g, but what adapters read is not dropped out here: set it to 0 to train on",
-                        r->file, dropout);
+    const double p = r->rules.dropout;
+    if (p < 0 || p >= 1)
+        return ts_error(TS_ERR_USER, "%s: lora_dropout is %g, expected a number from 0 to less than 1", r->file, p);
+    r->out->plan.dropout = training ? (float)p : 0;
     return TS_OK;
 }
 
@@ -147,7 +146,7 @@ static ts_status open_all(ts_adapter_resolving *r, const ts_option_set *set, boo
     r->file = path->s;
     TS_TRY(modernise(r));
     TS_TRY(ts_adapter_rules_open(a->config, r->file, &r->rules));
-    TS_TRY(check_training(r, training));
+    TS_TRY(take_dropout(r, training));
     TS_TRY(check_head(r, training));
     if (r->o->load || (r->o->told && !r->targets.n))
         TS_TRY(ts_adapter_config_compare(r->o, set, &r->rules));
@@ -155,6 +154,10 @@ static ts_status open_all(ts_adapter_resolving *r, const ts_option_set *set, boo
         return ts_error(TS_ERR_USER, "--lora-load %s: no Hugging Face class describes the model, so that names in it fit nothing",
                         r->o->load);
     TS_TRY(ts_adapter_resolve(r));
+    for (size_t i = 0; a->plan.dropout > 0 && i < a->n; i++)
+        if (a->module[i].parameter)
+            return ts_error(TS_ERR_USER, "%s: lora_dropout is %g, but adapters of parameters (experts) have none: set it to 0",
+                            r->file, r->rules.dropout);
     ts_adapter_plan_number(&a->plan, a->n_base);
     return r->o->load || r->o->told ? TS_OK : ts_adapter_config_tell(a);
 }

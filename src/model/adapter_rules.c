@@ -135,6 +135,7 @@ static ts_status read_all(ts_adapter_rules *r)
     TS_TRY(check_kind(c, r->file));
     TS_TRY(ts_json_int(c, r->file, "r", 8, 1, 1 << 16, &r->r));
     TS_TRY(ts_json_real(c, r->file, "lora_alpha", 8, &r->alpha));
+    TS_TRY(ts_json_real(c, r->file, "lora_dropout", 0, &r->dropout));
     TS_TRY(ts_json_bool(c, r->file, "use_rslora", false, &r->rslora));
     TS_TRY(ts_json_bool(c, r->file, "use_dora", false, &r->dora));
     for (size_t i = 0; target && target[i] && i + 1 < sizeof lower; i++)

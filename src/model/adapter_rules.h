@@ -14,7 +14,7 @@ typedef struct ts_adapter_rules {
     const json_t *config; /* borrowed, as the next */
     const char *file;
     int64_t r;
-    double alpha;
+    double alpha, dropout;
     bool rslora, dora;
     bool all_linear;   /* every linear layer but the output layer */
     ts_patterns target, exclude; /* of the whole name, where they are one text; else n is 0 */

@@ -27,14 +27,14 @@ static ts_status note_weights(const ts_adapters *a, ts_decoder *d)
         all[n] = w;
         all[n].trained = w.trained && ts_names_find(a->saved, name) >= 0;
         n++;
-        if (!w.multiplies || strlen(name) < sizeof ".weight")
+        if ((!w.multiplies && !w.is_table) || strlen(name) < sizeof ".weight")
             continue;
         snprintf(linear, sizeof linear, "%.*s", (int)(strlen(name) - (sizeof ".weight" - 1)), name);
         const int64_t s = ts_names_find(a->plan.linears, linear);
         if (s < 0)
             continue;
         const ts_adapter_site *site = &a->plan.site[s];
-        all[n] = (ts_decoder_weight){ .layer = w.layer, .multiplies = true, .trained = true, .share = w.share, .times = w.times };
+        all[n] = (ts_decoder_weight){ .layer = w.layer, .multiplies = w.multiplies, .is_table = w.is_table, .trained = true, .share = w.share, .times = w.times };
         for (int k = 0; k < site->n; k++)
             all[n].count += ts_adapter_site_rows(site, site->part[k].rank * (site->in + site->part[k].rows)) +
                             (site->dora ? site->part[k].rows : 0);
@@ -112,18 +112,19 @@ static int64_t count_of(const ts_adapters *a, const ts_adapted *m, ts_adapter_ki
     int64_t dim[2];
     ts_adapter_file_name(a, m, kind, name, dim);
     const int64_t n = dim[0] * (dim[1] ? dim[1] : 1);
-    const bool is_stack = kind == TS_ADAPTER_B && a->plan.site[m->site].experts;
+    const ts_adapter_site *s = &a->plan.site[m->site];
+    const bool is_stack = kind == TS_ADAPTER_B && (s->experts || s->is_table);
     *rows = is_stack ? n / a->plan.site[m->site].part[0].rank : dim[0];
     return n;
 }
 
-/* All of a parameter of experts, in the order of ours. */
+/* All of a parameter of experts, or of an embedding, in the order of ours. */
 static ts_status read_experts(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, float *to)
 {
     const ts_st_tensor *t;
     char old[TS_ADAPTER_FILE_NAME];
     float *file;
-    if (ts_adapted_old_name(a, m, kind, 0, old) && ts_st_dir_find(a->dir, old))
+    if (a->plan.site[m->site].experts && ts_adapted_old_name(a, m, kind, 0, old) && ts_st_dir_find(a->dir, old))
         return ts_adapted_old_read(a, m, kind, to);
     TS_TRY(find_tensor(a, m, kind, &t));
     if (kind == TS_ADAPTER_A)
@@ -153,7 +154,7 @@ static ts_status read_experts_part(const ts_adapters *a, const ts_adapted *m, ts
 static ts_status read_rows(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, int64_t at, int64_t n, float *to)
 {
     const ts_st_tensor *t;
-    if (a->plan.site[m->site].experts)
+    if (a->plan.site[m->site].experts || a->plan.site[m->site].is_table)
         return read_experts_part(a, m, kind, at, n, to);
     TS_TRY(find_tensor(a, m, kind, &t));
     const int64_t cols = t->rank > 1 ? t->shape[1] : 1;
@@ -186,16 +187,28 @@ static ts_status read_module(const ts_adapters *a, ts_decoder *d, const ts_adapt
     return st;
 }
 
-/* Modules that were trained whole. */
+/* What the folder has of a module's own weight, as the adapter was trained beside it; NULL: nothing. */
+static const ts_st_tensor *base_of(const ts_adapters *a, const char *hf_name)
+{
+    const size_t n = strlen(hf_name), end = sizeof ".weight" - 1;
+    char name[NAME];
+    if (n <= end || strcmp(hf_name + n - end, ".weight"))
+        return NULL;
+    snprintf(name, sizeof name, "base_model.model.%.*s.base_layer.weight", (int)(n - end), hf_name);
+    return ts_st_dir_find(a->dir, name);
+}
+
+/* Modules that were trained whole, and weights that came with the adapter. */
 static ts_status read_saved(const ts_adapters *a, ts_decoder *d, const ts_family *family)
 {
     ts_name_map map = { 0 };
     char name[NAME];
-    if (!ts_names_count(a->saved))
-        return TS_OK;
     ts_status st = ts_family_names(family, &d->arch, &map);
     for (size_t i = 0; st == TS_OK && i < map.n_tensors; i++) {
-        if (ts_names_find(a->saved_files, map.tensor[i].hf_name) < 0)
+        const ts_st_tensor *base = base_of(a, map.tensor[i].hf_name);
+        if (base)
+            st = ts_weights_put_tensor(d, &map, &map.tensor[i], base);
+        if (base || ts_names_find(a->saved_files, map.tensor[i].hf_name) < 0)
             continue;
         snprintf(name, sizeof name, "base_model.model.%s", map.tensor[i].hf_name);
         const ts_st_tensor *t = ts_st_dir_find(a->dir, name);
@@ -218,11 +231,25 @@ static bool is_of_module(const ts_adapters *a, const ts_adapted *m, ts_adapter_k
     return is;
 }
 
+/* Whether the tensor is a module's own weight, which PEFT writes of output layers and embeddings. */
+static bool is_base(const ts_adapters *a, const char *tensor)
+{
+    char name[TS_ADAPTER_FILE_NAME];
+    for (size_t i = 0; i < a->n; i++) {
+        snprintf(name, sizeof name, "base_model.model.%s.base_layer.weight", a->module[i].name);
+        if (!strcmp(name, tensor))
+            return true;
+    }
+    return false;
+}
+
 /* Whether the tensor is one that a module has. */
 static bool is_known(const ts_adapters *a, const char *tensor)
 {
     static const char begin[] = "base_model.model.";
     if (a->tied && !strcmp(tensor, a->tied))
+        return true;
+    if (is_base(a, tensor))
         return true;
     if (!strncmp(tensor, begin, sizeof begin - 1) && ts_names_find(a->saved_files, tensor + sizeof begin - 1) >= 0)
         return true;
@@ -284,7 +311,7 @@ static ts_status begin(ts_adapters *a, ts_decoder *d, uint64_t seed)
 {
     for (size_t i = 0; i < d->params.n; i++)
         if (d->params.p[i]->id >= a->n_base)
-            TS_TRY(ts_param_begin(d->params.p[i], seed, 0));
+            TS_TRY(ts_param_begin(d->params.p[i], seed, 1)); /* of an embedding's: others are not normal */
     for (size_t i = 0; i < a->plan.n; i++)
         TS_TRY(begin_lengths(&a->plan.site[i], d));
     return TS_OK;
@@ -345,10 +372,12 @@ static ts_status add_run(ts_merger *m, const ts_adapter_site *s, int part, const
     char name[TS_DECLARED_NAME];
     if (rows <= 0)
         return TS_OK;
-    TS_TRY(ts_grow(&m->x, &m->room, (size_t)(r * s->in + rows * (r + 1)), sizeof *m->x));
-    float *a = m->x, *b = a + r * s->in, *length = b + rows * r;
+    TS_TRY(ts_grow(&m->x, &m->room, (size_t)(2 * r * s->in + rows * (r + 1)), sizeof *m->x));
+    float *a = m->x, *b = a + r * s->in, *length = b + rows * r, *turned = length + rows;
     ts_adapter_name(s, part, TS_ADAPTER_A, name);
-    TS_TRY(m->read(m->ctx, name, s->experts ? (run - s->part[part].run) * r * s->in : 0, r * s->in, a));
+    TS_TRY(m->read(m->ctx, name, s->experts ? (run - s->part[part].run) * r * s->in : 0, r * s->in, s->is_table ? turned : a));
+    for (int64_t i = 0; s->is_table && i < r * s->in; i++)
+        a[i % r * s->in + i / r] = turned[i];
     ts_adapter_name(s, part, TS_ADAPTER_B, name);
     TS_TRY(m->read(m->ctx, name, first * r, rows * r, b));
     ts_adapter_name(s, part, TS_ADAPTER_M, name);

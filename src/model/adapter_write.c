@@ -24,6 +24,12 @@ void ts_adapter_file_name(const ts_adapters *a, const ts_adapted *m, ts_adapter_
     const int64_t rank = ts_adapter_site_rows(s, s->part[m->part].rank);
     dim[0] = kind == TS_ADAPTER_A ? rank : m->out;
     dim[1] = kind == TS_ADAPTER_A ? s->in : kind == TS_ADAPTER_B ? rank : 0;
+    if (s->is_table) { /* the other way round */
+        const int64_t wide = kind == TS_ADAPTER_A ? s->in : m->out;
+        dim[0] = kind == TS_ADAPTER_A ? wide : rank, dim[1] = kind == TS_ADAPTER_A ? rank : wide;
+        snprintf(out, TS_ADAPTER_FILE_NAME, "base_model.model.%s.lora_embedding_%s", m->name, kind == TS_ADAPTER_A ? "B" : "A");
+        return;
+    }
     snprintf(out, TS_ADAPTER_FILE_NAME, "base_model.model.%s.%s%s", m->name, words[kind], kind == TS_ADAPTER_M ? "" : ".weight");
 }
 
@@ -112,7 +118,7 @@ static ts_status write_one(writing *w, const ts_adapted *m, ts_adapter_kind kind
         TS_TRY(w->values->read(w->values->ctx, name, 0, n, w->y));
         return put(w, w->y, n);
     }
-    if (w->a->plan.site[m->site].experts) {
+    if (w->a->plan.site[m->site].experts || w->a->plan.site[m->site].is_table) {
         TS_TRY(w->values->read(w->values->ctx, name, 0, n, w->x));
         ts_adapted_experts(m, &w->a->plan.site[m->site], true, w->x, w->y);
         return put(w, w->y, n);

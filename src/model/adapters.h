@@ -60,7 +60,8 @@ void ts_adapter_name(const ts_adapter_site *s, int part, ts_adapter_kind kind, c
 enum { TS_ADAPTER_FILE_NAME = 512 };
 void ts_adapter_file_name(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, char out[TS_ADAPTER_FILE_NAME],
                           int64_t dim[2]);
-/* B of experts' adapter, all of it, between our order [experts, out, rank] and files' [out, rank, experts]. */
+/* B of experts' adapter, all of it, between our order [experts, out, rank] and files' [out, rank, experts]; of an embedding's
+ * between [vocab, rank] and [rank, vocab]. */
 void ts_adapted_experts(const ts_adapted *m, const ts_adapter_site *s, bool to_file, const float *from, float *to);
 /* Folders of before transformers 5 have a module of each expert, of gate and up apart; of such a one's files.
  * The name of the i-th tensor that `m` had there; false: there are no more. */

@@ -1,6 +1,7 @@
 #include "model/decoder.h"
 
 #include "model/decoder_blocks.h"
+#include "nn/adapter.h"
 #include "nn/show.h"
 
 #include <math.h>
@@ -41,6 +42,14 @@ static ts_status declare_embedding(ts_decoder *d, const ts_declarer *all, int64_
     TS_TRY(ts_declare(&tables, "embedding.word_embeddings.weight", &table, &d->embedding));
     if (a->position == TS_POSITION_LEARNED)
         TS_TRY(ts_declare(&others, "embedding.position_embeddings.weight", &positions, &d->positions));
+    d->table = (ts_linear){ .in = a->hidden, .out = rows, .is_table = true, .w = d->embedding };
+    ts_declarer by_rows = others;
+    by_rows.group = others.group ? &d->vocabulary : NULL;
+    ts_linear_share(&by_rows, &d->table, TS_CUT_COLUMN, 1, 1);
+    d->table.group = d->table.cut ? by_rows.group : NULL;
+    const ts_declarer words = ts_declare_in(&by_rows, "embedding.word_embeddings");
+    if (all->adapting)
+        TS_TRY(all->adapting->meet(all->adapting, &words, &d->table));
     d->embed_norm = ts_decoder_norm(a, a->embed_norm);
     d->embed_norm.op.is_kept = true;
     TS_TRY(ts_norm_declare(&others, "embedding.norm", &d->embed_norm));
@@ -423,6 +432,7 @@ ts_status ts_decoder_embed(ts_decoder *d, ts_tape *tape, const ts_run *run, cons
                             .freezes = d->arch.pad_frozen && d->arch.pad >= 0,
                             .frozen = (int32_t)d->arch.pad };
     TS_TRY(ts_op_embed(tape, &o, x));
+    TS_TRY(ts_adapter_embed(tape, &d->table, &o, x));
     if (d->ngram.order)
         TS_TRY(ts_ngram_forward(tape, &d->ngram, run, run->state ? run->state[d->arch.n_layers] : NULL, ids, d->arch.eos,
                                 d->arch.n_eos, x));

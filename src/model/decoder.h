@@ -45,6 +45,7 @@ typedef struct ts_decoder {
     ts_param *reward[2]; /* rm_head: weight [1, hidden], bias [1]; NULL: there is none here */
     ts_param *labels;    /* likewise: weight [labels, hidden] */
     bool reward_begins;  /* it has random values, which no file gives it */
+    ts_linear table; /* the embedding as rows that are looked up, for who gives it an adapter */
     ts_linear head; /* its weight is the embedding when tied: of the last stage a copy */
     ts_block *block;       /* [blocks]: ts_arch_blocks(&arch), those that predict further tokens last */
     ts_mtp_layer *mtp;     /* [arch.mtp_layers] what stands around the latter */

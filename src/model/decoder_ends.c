@@ -1,6 +1,8 @@
 /* What stands behind a decoder's last layer: its output layer, or a head of rewards or labels. */
 #include "model/decoder.h"
 
+#include "nn/adapter.h"
+
 #include <string.h>
 
 /* Some rows, which every process has whole. */
@@ -29,8 +31,7 @@ ts_status ts_decoder_numbers(const ts_decoder *d, ts_tape *tape, ts_tensor *x, t
 
 ts_xent_op ts_decoder_head(const ts_decoder *d)
 {
-    TS_ASSERT(!d->head.adapter, "the loss multiplies with the output layer's weight alone");
-    return (ts_xent_op){ .w = d->head.w, .b = d->head.b, .vocab = d->arch.vocab,
+    return (ts_xent_op){ .lora = ts_adapter_lora(&d->head), .w = d->head.w, .b = d->head.b, .vocab = d->arch.vocab,
                          .group = d->group.comm, .first = ts_decoder_first_token(d, d->head.w),
                          .softcap = (float)d->arch.logit_softcap,
                          .logit_scale = (float)d->arch.logit_scale, .unit_rows = d->arch.unit_head };

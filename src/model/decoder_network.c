@@ -73,6 +73,7 @@ static ts_status make_run(ts_decoder *d, ts_tape *tape, const ts_network_call *c
                      .memory = memory,
                      .hidden_dropout = c->hidden_dropout,
                      .attention_dropout = c->attention_dropout,
+                     .adapter_dropout = c->adapter_dropout,
                      .embedding_noise = c->embedding_noise,
                      .whole = c->whole,
                      .seed = c->seed,
@@ -80,6 +81,7 @@ static ts_status make_run(ts_decoder *d, ts_tape *tape, const ts_network_call *c
                      .pass = c->pass,
                      .step = c->step,
                      .sample0 = c->sample0 };
+    tape->run = run;
     *out = run;
     return TS_OK;
 }

@@ -1,5 +1,7 @@
 #include "model/lora_options.h"
 
+#include <string.h>
+
 #define RUN(type, field, name, def, lo, hi, choices, help)                                         \
     TS_ROW_IS(TS_OPTION_DECIDES, type, ts_lora_options, field, name, def, lo, hi, choices, "adapters", help)
 
@@ -10,10 +12,14 @@ const ts_option ts_lora_option_rows[] = {
     RUN(LIST, targets, "lora-target-modules", NULL, 0, 0, NULL,
         "layers that get an adapter: Megatron's names (linear_qkv linear_proj linear_fc1 linear_fc2: one for all that a "
         "weight holds), or the names of the model's Hugging Face class (q_proj ..., all-linear: each its own)"),
+    RUN(LIST, whole, "lora-modules-to-save", NULL, 0, 0, NULL,
+        "modules that are trained whole beside an adapter that begins, by the names of the model's Hugging Face class (norm lm_head)"),
     RUN(FLAG, dora, "lora-dora", NULL, 0, 0, NULL,
         "train lengths of the weights' rows as well, and with the two matrices their directions (DoRA)"),
     RUN(REAL, plus, "lora-plus-ratio", "0", 0, 1e6, NULL,
         "B learns at so many times the rate of A (LoRA+), and lengths of DoRA too (0: at the same)"),
+    RUN(REAL, dropout, "lora-dropout", "0", 0, 0.999, NULL,
+        "of what an adapter reads so much is dropped in training, at random, and the rest multiplied with 1 / (1 - this)"),
     TS_ROW(FLAG, ts_lora_options, alone, "lora-ckpt-filter", NULL, 0, 0, NULL, "adapters",
            "checkpoints hold the adapter alone; the model's weights stay where --load has found them"),
     RUN(FLAG, rslora, "lora-rslora", NULL, 0, 0, NULL, "divide --lora-alpha by the root of the rank"),
@@ -37,6 +43,9 @@ ts_status ts_lora_options_check(const ts_lora_options *o, const ts_option_set *s
     if (o->r > 0 && !o->load && !o->targets.n)
         return ts_error(TS_ERR_USER, "--lora-r %lld: --lora-target-modules must say which layers get an adapter, such as "
                                      "linear_qkv linear_proj, or all-linear", (long long)o->r);
+    for (int64_t i = 0; i < o->targets.n; i++)
+        if (strchr(o->targets.v[i], ','))
+            return ts_error(TS_ERR_USER, "--lora-target-modules %s: names are separated by blanks, not by commas", o->targets.v[i]);
     if (o->nf4 && !ts_lora_on(o))
         return ts_error(TS_ERR_USER, "--qlora: weights in 4 bits are not trained themselves: give --lora-r or --lora-load");
     for (size_t i = 0; o->nf4 && i < sizeof of_values / sizeof *of_values; i++)
@@ -54,7 +63,8 @@ ts_status ts_lora_options_check(const ts_lora_options *o, const ts_option_set *s
 
 void ts_lora_options_warn(const ts_lora_options *o, const ts_option_set *set)
 {
-    static const char *const all[] = { "lora-alpha", "lora-target-modules", "lora-rslora", "lora-dora", "lora-plus-ratio" };
+    static const char *const all[] = { "lora-alpha", "lora-target-modules", "lora-rslora", "lora-dora", "lora-plus-ratio",
+                                      "lora-dropout", "lora-modules-to-save" };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         ts_option_warn_alone(set, all[i], ts_lora_on(o), "--lora-r");
 }

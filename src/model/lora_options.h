@@ -7,8 +7,9 @@ typedef struct ts_lora_options {
     const char *load; /* a PEFT folder, which decides everything; NULL: none */
     int64_t r;        /* 0: no new adapter is begun */
     double alpha;
-    ts_option_list targets;
+    ts_option_list targets, whole; /* that get an adapter; that are trained whole */
     bool rslora, dora;
+    double dropout;
     double plus; /* rate of B over that of A; 0: the same */
     bool alone;  /* checkpoints hold what is trained alone */
     const json_t *told; /* an adapter that a checkpoint describes (ts_adapters_tell); NULL: none */

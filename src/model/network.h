@@ -80,6 +80,7 @@ typedef struct ts_network_call {
     ts_recompute_plan recompute;
     /* Dropout: probabilities (0: none), and where in the run this is (nn/run.h). */
     float hidden_dropout, attention_dropout;
+    float adapter_dropout;
     float embedding_noise; /* this, and rows that a sequence has numbers for, as in nn/run.h */
     int64_t whole;
     uint64_t seed;

@@ -1,8 +1,10 @@
 #include "nn/adapter.h"
 
+#include "nn/run.h"
 #include "ops/group.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,11 +22,55 @@ static ts_status travel(ts_tape *tape, const ts_linear *l, ts_tensor **h)
     return (g->sequence ? ts_op_group_scatter : ts_op_group_sum)(tape, g->comm, *h, h);
 }
 
+static const ts_lora *lora_of(const ts_lora_op *o) { return (const void *)((const char *)o - offsetof(ts_lora, op)); }
+
+const ts_lora_op *ts_adapter_lora(const ts_linear *l)
+{
+    return ts_linear_is_adapted(l) ? &((const ts_lora *)(const void *)l->adapter)->op : NULL;
+}
+
+static bool drops(const ts_tape *tape) { return tape->run && tape->run->adapter_dropout > 0; }
+
+/* Dropout, with the numbers that elements have in the global batch; all parts of a layer read the same. */
+static ts_status read(const ts_lora_op *o, ts_tape *tape, ts_tensor *x, ts_tensor **y)
+{
+    const ts_lora *l = lora_of(o);
+    const ts_run *run = tape->run;
+    *y = x;
+    if (!drops(tape))
+        return TS_OK;
+    const int64_t all = run->B * run->S;
+    const bool is_whole = x->dim[0] == all;
+    if (run->slices > 1 || (!is_whole && x->dim[0] > all))
+        return ts_error(TS_ERR_USER, "--lora-dropout: %s reads other rows than its layer", o->part[0].a->name);
+    const ts_rng rng = ts_run_rng(run, TS_RNG_ADAPTER, l->number);
+    const ts_row_places rows = ts_run_numbers(run, is_whole ? 0 : run->row0);
+    if (l->of->cut != TS_CUT_ROW)
+        return ts_op_dropout(tape, x, run->adapter_dropout, &rng, &rows, y);
+    return ts_op_dropout_cols(tape, x, run->adapter_dropout, &rng, &rows, l->of->in, l->of->span, l->of->n_spans, y);
+}
+
+/* DoRA's y, the layer's result without the bias, is W x; what it makes longer is of what it reads, x less what is dropped:
+ * *rest = W (x - read), and y becomes W read. */
+static ts_status part_with(ts_tape *tape, const ts_lora *l, ts_tensor *read, ts_tensor **y, ts_tensor **rest)
+{
+    ts_tensor *of_read;
+    TS_TRY(ts_linear_product(tape, l->of, read, &of_read));
+    TS_TRY(ts_op_add(tape, *y, 1, of_read, -1, rest));
+    *y = of_read;
+    return TS_OK;
+}
+
 static ts_status add_lora(const ts_adapter *adapter, ts_tape *tape, ts_tensor *x, ts_tensor **y)
 {
     const ts_lora *l = (const void *)adapter;
-    ts_tensor *h, *z;
-    TS_TRY(ts_op_lora_down(tape, &l->op, x, &h));
+    ts_tensor *h, *z, *in, *rest = NULL;
+    TS_TRY(read(&l->op, tape, x, &in));
+    if (l->op.part[0].m && in != x)
+        TS_TRY(part_with(tape, l, in, y, &rest));
+    TS_TRY(ts_op_lora_down(tape, &l->op, in, &h));
+    if (in != x)
+        ts_tape_drop(tape, in);
     TS_TRY(travel(tape, l->of, &h));
     TS_TRY(ts_op_lora_up(tape, &l->op, h, *y, y));
     ts_tape_drop(tape, h);
@@ -33,6 +79,24 @@ static ts_status add_lora(const ts_adapter *adapter, ts_tape *tape, ts_tensor *x
     z = *y;
     TS_TRY(ts_op_lora_lengthen(tape, &l->op, l->of->w, l->of->b, l->of->group && l->of->cut == TS_CUT_ROW ? l->of->group->comm : NULL,
                                z, y));
+    ts_tape_drop(tape, z);
+    return rest ? ts_op_add(tape, *y, 1, rest, 1, y) : TS_OK;
+}
+
+ts_status ts_adapter_embed(ts_tape *tape, const ts_linear *table, const ts_embed_op *o, ts_tensor **x)
+{
+    const ts_lora_op *l = ts_adapter_lora(table);
+    ts_embed_op few = *o;
+    ts_tensor *h, *z;
+    if (!l)
+        return TS_OK;
+    few.table = l->part[0].b;
+    few.positions = NULL, few.pos = NULL;
+    few.scale = 1;
+    TS_TRY(ts_op_embed(tape, &few, &h));
+    TS_TRY(ts_op_linear(tape, h, l->part[0].a, NULL, &z));
+    ts_tape_drop(tape, h);
+    TS_TRY(ts_op_add(tape, *x, 1, z, o->scale * l->part[0].scale, x));
     ts_tape_drop(tape, z);
     return TS_OK;
 }
@@ -112,11 +176,14 @@ static ts_status declare_one(const ts_declarer *in, const char *which, const ts_
 
 static ts_status declare_a(const ts_declarer *in, const ts_linear *l, const ts_adapter_part *p, bool trains, ts_param **out)
 {
+    const bool is_output = l->is_table || !strcmp(in->prefix, "output_layer.");
     ts_param_spec a = { .place = ts_place_whole(p->rank, l->in), .start = TS_START_UNIFORM,
                         .value = 1 / sqrtf((float)l->in) };
+    if (l->is_table)
+        a.place = ts_place_whole(l->in, p->rank), a.start = TS_START_NORMAL;
     if (l->cut == TS_CUT_ROW)
         ts_place_cut(&a.place, 1, TS_AXIS_TENSOR, l->span, l->n_spans);
-    else
+    else if (!is_output) /* which the loss multiplies, and sums what comes back */
         a.parts.slots = l->cut ? ts_shares_rows(l->group) : l->parts.slots;
     return declare_one(in, "lora_A", p, &a, trains, out);
 }
@@ -155,6 +222,8 @@ static ts_status declare_site(const ts_adapter_plan *plan, const ts_declarer *in
     TS_ASSERT(!l->adapter && !here->of, "%s has an adapter already", s->linear);
     TS_ASSERT(s->in == l->in && s->out == l->out, "%s has other sizes than its adapter", s->linear);
     here->of = l;
+    here->number = s->id;
+    here->op.read = read;
     here->op.n = s->n;
     for (int i = 0; i < s->n; i++) {
         here->op.part[i].scale = s->part[i].scale;

@@ -7,6 +7,8 @@
  *   LAYER.lora_magnitude_vector.PART [rows]  (DoRA)
  * and have ids of their own, behind those of the model. A stack of experts' matrices has one part, of two stacks:
  *   PRODUCT.lora_A.default.weight [experts, rank, in]   PRODUCT.lora_B.default.weight [experts, rows, rank]
+ * An embedding has one part too, whose B is a table that is looked up and whose A stands as it is multiplied then:
+ *   embedding.word_embeddings.lora_A.PART.weight [hidden, rank]  embedding.word_embeddings.lora_B.PART.weight [vocab, rank]
  * Where processes share out the weight, they share out that side of
  * the two that has its length: B's rows of a weight that is cut by rows, A's columns of one that is cut by columns. */
 #ifndef TS_NN_ADAPTER_H
@@ -30,6 +32,7 @@ typedef struct ts_lora {
     ts_adapter adapter; /* first, so that its function finds the rest */
     const ts_linear *of;
     ts_lora_op op;
+    int64_t number; /* of its dropout */
     ts_lora_run *run[TS_LORA_PARTS]; /* its own */
 } ts_lora;
 
@@ -37,6 +40,7 @@ typedef struct ts_adapter_site {
     char *linear; /* the layer's name: "decoder.layers.0.self_attention.linear_qkv" */
     int64_t in, out, id; /* of the whole (of one expert's matrix); the first of its parameters' ids */
     int64_t experts; /* 0: a linear layer's */
+    bool is_table;
     bool dora;
     int n;
     ts_adapter_part part[TS_LORA_PARTS];
@@ -47,6 +51,7 @@ typedef struct ts_adapter_site {
 typedef struct ts_adapter_plan {
     ts_adapting adapting; /* first, so that its function finds the rest */
     bool off;      /* layers give what they give without */
+    float dropout; /* of what the parts read, in training */
     bool decoupled; /* B and lengths have a rate of their own */
     bool training; /* else their values are held in fp32 and have no gradients */
     ts_names *linears; /* of the sites, in their order */
@@ -63,6 +68,10 @@ ts_status ts_adapter_plan_site(ts_adapter_plan *p, const char *linear, int64_t i
 static inline int64_t ts_adapter_site_rows(const ts_adapter_site *s, int64_t rows) { return s->experts ? s->experts * rows : rows; }
 /* How many parameters the site has. */
 static inline int64_t ts_adapter_site_params(const ts_adapter_site *s) { return (s->dora ? 3 : 2) * s->n; }
+/* What a layer's adapter multiplies, for who does it himself; NULL: it has none, or it is off. */
+const ts_lora_op *ts_adapter_lora(const ts_linear *l);
+/* What the adapter of a table adds to *x, rows that `o` has looked up there; nothing where it has none. */
+ts_status ts_adapter_embed(ts_tape *tape, const ts_linear *table, const ts_embed_op *o, ts_tensor **x) TS_NODISCARD;
 /* How many all sites have. */
 int64_t ts_adapter_plan_params(const ts_adapter_plan *p);
 /* Numbers the parameters from `id` on: once all sites have their parts. */

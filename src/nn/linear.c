@@ -105,14 +105,15 @@ ts_status ts_linear_declare(const ts_declarer *d, const char *name, ts_linear *l
     return d->adapting ? d->adapting->meet(d->adapting, &in, l) : TS_OK;
 }
 
+/* The bias that a product adds. */
 static ts_param *bias_of(const ts_linear *l) { return ts_linear_is_adapted(l) && l->adapter->adds_bias ? NULL : l->b; }
 
 /* What the group does with a product: its columns stay apart, or its parts are summed. */
-static ts_status shared(ts_tape *tape, const ts_linear *l, ts_tensor *x, ts_tensor **y)
+static ts_status shared(ts_tape *tape, const ts_linear *l, ts_param *b, ts_tensor *x, ts_tensor **y)
 {
     const ts_tensor_group *g = l->group;
     const bool column = l->cut == TS_CUT_COLUMN, in_parts = l->in_parts.gather > 1 || l->in_parts.sum > 1;
-    ts_linear_op o = { .w = l->w, .b = bias_of(l), .elsewhere = !column && g->comm->rank > 0,
+    ts_linear_op o = { .w = l->w, .b = b, .elsewhere = !column && g->comm->rank > 0,
                        .gather_parts = l->in_parts.gather, .sum_parts = l->in_parts.sum };
     if (column)
         o.group = g->comm, o.gathers = g->sequence;
@@ -137,10 +138,16 @@ static ts_status shared_both_ways(ts_tape *tape, const ts_linear *l, ts_tensor *
     return ts_op_linear_2d(tape, &o, x, y);
 }
 
+ts_status ts_linear_product(ts_tape *tape, const ts_linear *l, ts_tensor *x, ts_tensor **y)
+{
+    TS_ASSERT(!l->group || !l->group->x, "%s is cut both ways", l->w->name);
+    return l->group ? shared(tape, l, NULL, x, y) : ts_op_linear(tape, x, l->w, NULL, y);
+}
+
 ts_status ts_linear_forward(ts_tape *tape, const ts_linear *l, ts_tensor *x, ts_tensor **y)
 {
     TS_TRY(!l->group     ? ts_op_linear(tape, x, l->w, bias_of(l), y)
            : l->group->x ? shared_both_ways(tape, l, x, y)
-                         : shared(tape, l, x, y));
+                         : shared(tape, l, bias_of(l), x, y));
     return ts_linear_is_adapted(l) ? l->adapter->add(l->adapter, tape, x, y) : TS_OK;
 }

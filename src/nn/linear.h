@@ -32,6 +32,7 @@ typedef struct ts_linear {
     ts_product_parts in_parts; /* of the group's those for it */
     bool has_bias;
     bool tied;                 /* w is another module's, which declares it: whoever ties them sets it */
+    bool is_table;             /* rows of it are looked up: an embedding, for who gives it an adapter */
     bool decoupled;            /* see ts_param */
     ts_start start;            /* of the weight */
     ts_param *w, *b;           /* [out, in], [out] or NULL */
@@ -54,6 +55,8 @@ ts_param_spec ts_filter_spec(const ts_place *columns, int64_t taps);
 ts_status ts_linear_declare(const ts_declarer *d, const char *name, ts_linear *l) TS_NODISCARD;
 ts_status ts_linear_forward(ts_tape *tape, const ts_linear *l, ts_tensor *x,
                             ts_tensor **y) TS_NODISCARD;
+/* Without adapter and bias. */
+ts_status ts_linear_product(ts_tape *tape, const ts_linear *l, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
 static inline bool ts_linear_is_adapted(const ts_linear *l) { return l->adapter && !(l->adapter->off && *l->adapter->off); }
 /* Whether anything in it has a gradient. */
 static inline bool ts_linear_trains(const ts_linear *l)

@@ -37,7 +37,8 @@ typedef struct ts_layer_memory {
     unsigned swap;  /* what they keep waits in the second memory; with `whole` the first bit: the input */
 } ts_layer_memory;
 
-typedef struct ts_run {
+typedef struct ts_run ts_run;
+struct ts_run {
     int64_t B, S; /* S: rows of a sequence that are here */
     const ts_spread *spread; /* processes that share out each sequence; NULL: its rows are all here */
     /* more than 1: of each sequence the slice-th of so many parts of S rows is here, in what follows attention */
@@ -55,6 +56,7 @@ typedef struct ts_run {
     ts_context context;
     /* Dropout: probabilities (0: none) and where in the run this is. */
     float hidden_dropout, attention_dropout;
+    float adapter_dropout; /* of what adapters read */
     float embedding_noise; /* Jain et al., arXiv 2310.05914: alpha; 0: none */
     int64_t whole;         /* rows that a sequence has numbers for, of which these may be the first; 0: its own */
     uint64_t seed;
@@ -86,7 +88,7 @@ typedef struct ts_run {
     const int32_t *q_start, *q_len;
     const ts_kv_pages *pages; /* of keys and values, which lie in pages and not in slots; NULL: they do not */
     bool any_cut; /* attention's rows come to the same bits however prompts are cut into passes */
-} ts_run;
+};
 
 /* Whether anything that comes to layers [first, last) beside the stream wants a gradient: what joins
  * behind them, a second sequence, embeddings. */

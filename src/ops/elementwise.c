@@ -232,6 +232,76 @@ ts_status ts_op_dropout(ts_tape *tape, ts_tensor *x, float p, const ts_rng *rng,
     return TS_OK;
 }
 
+typedef struct cols_attr {
+    dropout_attr of;
+    int64_t whole;
+    ts_place_span span[TS_PLACE_SPANS];
+    int n_spans;
+} cols_attr;
+
+/* Columns between rows as x has them and whole ones. */
+static void move_cols(ts_tape *tape, const cols_attr *n, int64_t rows, int64_t cols, char *few, char *all, ts_dtype t, bool back)
+{
+    int64_t at = 0;
+    for (int i = 0; i < n->n_spans; at += n->span[i++].n) {
+        char *here = few + (size_t)at * ts_dtype_size(t), *there = all + (size_t)n->span[i].begin * ts_dtype_size(t);
+        const double count = (double)(rows * n->span[i].n);
+        const ts_copy_cols_args a = { .cols = n->span[i].n, .x_row = back ? n->whole : cols, .y_row = back ? cols : n->whole,
+                                      .dtype = t, .x = back ? there : here, .y = back ? here : there };
+        ts_launch_copy_cols(tape->dev, &a, rows, (ts_cost){ 0, 2 * count * (double)ts_dtype_size(t), t });
+    }
+}
+
+/* Rows become whole ones for a while, some at a time: their other columns are not read. */
+static ts_status drop_cols(ts_tape *tape, const cols_attr *n, const ts_tensor *x, const ts_tensor *y)
+{
+    enum { AT_ONCE = 1 << 18 };
+    const int64_t T = x->dim[0], cols = x->dim[1], most = AT_ONCE / n->whole > 0 ? AT_ONCE / n->whole : 1, step = most < T ? most : T;
+    dropout_attr some = n->of;
+    ts_tensor *all;
+    TS_TRY(ts_tape_new(tape, x->dtype, step, n->whole, &all));
+    for (int64_t at = 0; at < T; at += step) {
+        const int64_t rows = step < T - at ? step : T - at;
+        const size_t before = (size_t)(at * cols) * ts_dtype_size(x->dtype);
+        const ts_tensor part = { .dtype = all->dtype, .rank = 2, .dim = { rows, n->whole }, .storage = all->storage, .offset = all->offset };
+        move_cols(tape, n, rows, cols, (char *)ts_tensor_data(x) + before, ts_tensor_data(all), x->dtype, false);
+        some.rows.row0 = n->of.rows.row0 + at;
+        launch_dropout(tape, &some, false, &part, &part);
+        move_cols(tape, n, rows, cols, (char *)ts_tensor_data(y) + before, ts_tensor_data(all), x->dtype, true);
+    }
+    ts_tape_drop(tape, all);
+    return TS_OK;
+}
+
+static ts_status cols_backward(ts_tape *tape, ts_record *r)
+{
+    ts_tensor *dy = r->out[0]->grad, *dx;
+    TS_TRY(ts_tape_new(tape, dy->dtype, dy->dim[0], dy->dim[1], &dx));
+    TS_TRY(drop_cols(tape, r->attr, dy, dx));
+    return ts_tape_accumulate(tape, r->in[0], dx);
+}
+
+static const ts_op cols_op = { .name = "dropout_cols", .backward = cols_backward };
+
+ts_status ts_op_dropout_cols(ts_tape *tape, ts_tensor *x, float p, const ts_rng *rng, const ts_row_places *rows, int64_t whole,
+                             const ts_place_span *span, int n_spans, ts_tensor **y)
+{
+    cols_attr n = { .of = { p, *rng, *rows }, .whole = whole, .n_spans = n_spans };
+    ts_record *r;
+    for (int i = 0; i < n_spans; i++)
+        n.span[i] = span[i];
+    TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], y));
+    TS_TRY(drop_cols(tape, &n, x, *y));
+    if (!tape->recording || !x->wants_grad)
+        return TS_OK;
+    TS_TRY(ts_tape_record(tape, &cols_op, sizeof n, &r));
+    *(cols_attr *)r->attr = n;
+    r->in[0] = x;
+    r->out[0] = *y;
+    (*y)->wants_grad = true;
+    return TS_OK;
+}
+
 static ts_status noise_backward(ts_tape *tape, ts_record *r)
 {
     return ts_tape_accumulate(tape, r->in[0], r->out[0]->grad);

@@ -29,10 +29,13 @@ typedef struct ts_lora_part {
 } ts_lora_part;
 
 enum { TS_LORA_PARTS = TS_RECORD_PARAMS };
-typedef struct ts_lora_op {
+typedef struct ts_lora_op ts_lora_op;
+struct ts_lora_op {
     ts_lora_part part[TS_LORA_PARTS];
     int n;
-} ts_lora_op;
+    /* What the parts read of x, before the first product: some of it, in training; NULL: all. */
+    ts_status (*read)(const ts_lora_op *o, ts_tape *tape, ts_tensor *x, ts_tensor **y);
+};
 int64_t ts_lora_rank(const ts_lora_op *o); /* of all parts together */
 
 /* x [T, in]; *h [T, rank], of x's type. */

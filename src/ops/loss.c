@@ -1,5 +1,6 @@
 #include "ops/gemm.h"
 #include "ops/group.h"
+#include "ops/lora.h"
 #include "ops/ops.h"
 #include "ops/rows.h"
 #include "ops/unit_rows.h"
@@ -34,6 +35,8 @@ typedef struct xent {
     const ts_xent_op *o;
     ts_dtype dtype;    /* of x and of gradients */
     int64_t chunk;     /* rows of logits */
+    const ts_tensor *h; /* x A^T of an adapter, [T, rank]; NULL: there is none */
+    ts_tensor *up;     /* its B, in dtype */
     ts_tensor *logits; /* then their gradient in the compute type, each row at its logits' */
     ts_unit_rows unit;
     numbers numbers;   /* of a cut vocabulary */
@@ -46,6 +49,8 @@ typedef struct rows {
     int64_t n;
     const void *x;
     void *dx; /* NULL: not wanted */
+    const void *h; /* and its gradient, likewise */
+    void *dh;
     const int32_t *labels;
     const float *weight; /* NULL: 1 */
     float *loss;
@@ -77,6 +82,27 @@ static void free_numbers(xent *k)
     ts_free(&k->numbers.lowest);
 }
 
+/* B of the adapter as it is multiplied. */
+static ts_status make_up(ts_tape *tape, const ts_xent_op *o, ts_dtype dtype, ts_tensor **up)
+{
+    const ts_param *b = o->lora->part[0].b;
+    const double n = (double)ts_param_count(b);
+    TS_TRY(ts_param_need(b));
+    TS_TRY(ts_tape_new(tape, dtype, b->dim[0], b->dim[1], up));
+    ts_launch_copy(tape->dev, &(ts_elementwise_args){ .x_dtype = b->dtype, .y_dtype = dtype, .x = b->value, .y = ts_tensor_data(*up) },
+                   ts_param_count(b), (ts_cost){ n, n * (double)(ts_dtype_size(b->dtype) + ts_dtype_size(dtype)), dtype });
+    return TS_OK;
+}
+
+/* logits [n, rows of B] + h B^T. */
+static void add_up(ts_tape *tape, const ts_tensor *up, const void *h, int64_t n, float *logits, int64_t ld)
+{
+    const ts_gemm_args a = { .form = TS_GEMM_NT, .m = n, .n = up->dim[0], .k = up->dim[1], .dtype = up->dtype, .a = h,
+                             .lda = up->dim[1], .b = ts_tensor_data(up), .ldb = up->dim[1], .c = logits, .ldc = ld,
+                             .c_dtype = TS_DTYPE_F32, .add = logits };
+    ts_launch_gemm(tape->dev, &a, 0, ts_gemm_cost(a.m, a.n, a.k, a.dtype, a.c_dtype));
+}
+
 static ts_status make_buffers(xent *k)
 {
     enum { LINE = 16 }; /* rows begin at cache lines */
@@ -84,16 +110,21 @@ static ts_status make_buffers(xent *k)
     k->ld_d = k->ld * (int64_t)(sizeof(float) / ts_dtype_size(k->dtype));
     if (is_cut(k))
         TS_TRY(make_numbers(k));
+    if (k->h)
+        TS_TRY(make_up(k->tape, k->o, k->dtype, &k->up));
     TS_TRY(ts_unit_rows_begin(k->tape, k->o, k->grads, &k->unit));
     return ts_tape_new(k->tape, TS_DTYPE_F32, k->chunk, k->ld, &k->logits);
 }
 
+/* up, h: of an adapter, NULL: there is none. */
 static ts_status some_logits(ts_tape *tape, const ts_xent_op *o, const ts_unit_rows *unit, ts_dtype dtype,
-                             const void *x, int64_t n_rows, float *logits, int64_t ld)
+                             const void *x, const ts_tensor *up, const void *h, int64_t n_rows, float *logits, int64_t ld)
 {
     TS_TRY(ts_param_need(o->b));
     TS_TRY(ts_gemm_forward(tape, o->w, ts_param_vector(o->b), dtype, x, n_rows, TS_DTYPE_F32,
                            logits, ld));
+    if (up)
+        add_up(tape, up, h, n_rows, logits, ld);
     ts_unit_rows_times(unit, TS_DTYPE_F32, logits, n_rows, ld);
     if (o->logit_scale != 1) {
         const int64_t n = n_rows * ld; /* with what lies between rows */
@@ -106,6 +137,24 @@ static ts_status some_logits(ts_tape *tape, const ts_xent_op *o, const ts_unit_r
                                         .alpha = o->logit_scale };
         ts_launch_add(tape->dev, &a, n, (ts_cost){ (double)n, 8.0 * (double)n, TS_DTYPE_F32 });
     }
+    return TS_OK;
+}
+
+/* dh = d B, and B's gradient += d^T h. */
+static ts_status adapter_gradients(const xent *k, const rows *r, const void *d)
+{
+    ts_param *b = k->o->lora->part[0].b;
+    const int64_t rank = k->up->dim[1], V = k->up->dim[0];
+    ts_gemm_args a = { .form = TS_GEMM_NN, .m = r->n, .n = rank, .k = V, .dtype = k->dtype, .a = d, .lda = k->ld_d,
+                       .b = ts_tensor_data(k->up), .ldb = rank, .c = r->dh, .ldc = rank, .c_dtype = k->dtype };
+    if (r->dh)
+        ts_launch_gemm(k->tape->dev, &a, 0, ts_gemm_cost(a.m, a.n, a.k, a.dtype, a.c_dtype));
+    if (!ts_param_has_grad(b))
+        return TS_OK;
+    TS_TRY(ts_param_need_grad(b));
+    a = (ts_gemm_args){ .form = TS_GEMM_TN, .m = V, .n = rank, .k = r->n, .dtype = k->dtype, .a = d, .lda = k->ld_d, .b = r->h,
+                        .ldb = rank, .c = b->grad, .ldc = rank, .c_dtype = TS_DTYPE_F32, .accumulate = !ts_param_grad_begin(b) };
+    ts_launch_gemm(k->tape->dev, &a, 0, ts_gemm_cost(a.m, a.n, a.k, a.dtype, a.c_dtype));
     return TS_OK;
 }
 
@@ -127,6 +176,8 @@ static ts_status chunk_gradients(const xent *k, const rows *r)
     ts_unit_rows_times(&k->unit, k->dtype, d, r->n, k->ld_d);
     if (r->dx)
         TS_TRY(ts_gemm_input_grad(k->tape, o->w, k->dtype, d, k->ld_d, r->n, r->dx));
+    if (k->up)
+        TS_TRY(adapter_gradients(k, r, d));
     TS_TRY(ts_param_need_grad(o->w));
     TS_TRY(ts_param_need_grad(o->b));
     if (o->w->grad)
@@ -194,11 +245,9 @@ static ts_status cut_losses(const xent *k, ts_loss_args *a, int64_t n)
 /* The gradient of x over all columns. In the compute type, as the products leave it: the gradients
  * of logits that they summed were rounded to it one by one, so that rounding a few partial sums
  * adds less than is there already, and fp32 would be twice the bytes. */
-static ts_status sum_dx(const xent *k, void *dx, int64_t n)
+static ts_status sum_dx(const xent *k, void *dx, int64_t n, int64_t cols)
 {
-    if (!dx || !is_cut(k))
-        return TS_OK;
-    return ts_group_sum(k->tape, k->o->group, dx, n * k->o->w->dim[1], k->dtype);
+    return dx && is_cut(k) ? ts_group_sum(k->tape, k->o->group, dx, n * cols, k->dtype) : TS_OK;
 }
 
 /* ---- chunks ---- */
@@ -207,7 +256,7 @@ static ts_status run_chunk(const xent *k, const rows *r)
 {
     const int64_t cols = k->o->w->dim[0];
     float *logits = ts_tensor_data(k->logits);
-    TS_TRY(some_logits(k->tape, k->o, &k->unit, k->dtype, r->x, r->n, logits, k->ld));
+    TS_TRY(some_logits(k->tape, k->o, &k->unit, k->dtype, r->x, k->up, r->h, r->n, logits, k->ld));
     ts_loss_args a = { .cols = cols,
                        .ld = k->ld,
                        .logits = logits,
@@ -231,7 +280,7 @@ static ts_status run_chunk(const xent *k, const rows *r)
 
 /* Where a call's results go, and what weighs its gradient; NULL: not wanted. */
 typedef struct results {
-    const ts_tensor *dx, *loss, *argmax, *weight;
+    const ts_tensor *dx, *dh, *loss, *argmax, *weight;
 } results;
 
 static void *row_or_null(const ts_tensor *t, int64_t row) { return t ? row_at(t, row) : NULL; }
@@ -245,13 +294,16 @@ static ts_status run_all(xent *k, const ts_tensor *x, const results *to)
         const rows r = { .n = T - row < k->chunk ? T - row : k->chunk,
                          .x = row_at(x, row),
                          .dx = row_or_null(to->dx, row),
+                         .h = row_or_null(k->h, row),
+                         .dh = row_or_null(to->dh, row),
                          .labels = row_at(k->o->labels, row),
                          .weight = row_or_null(to->weight, row),
                          .loss = row_or_null(to->loss, row),
                          .argmax = row_or_null(to->argmax, row) };
         TS_TRY(run_chunk(k, &r));
     }
-    return sum_dx(k, row_or_null(to->dx, 0), T);
+    TS_TRY(sum_dx(k, row_or_null(to->dh, 0), T, to->dh ? to->dh->dim[1] : 0));
+    return sum_dx(k, row_or_null(to->dx, 0), T, x->dim[1]);
 }
 
 /* ---- rows that count ---- */
@@ -276,8 +328,12 @@ static ts_status run_chosen(xent *k, const ts_tensor *x, const results *to)
 {
     const ts_chosen_rows *c = k->o->chosen;
     ts_tape *tape = k->tape;
-    ts_tensor *few, *dx = NULL, *loss = NULL, *weight = NULL;
+    ts_tensor *few, *few_h = NULL, *dx = NULL, *dh = NULL, *loss = NULL, *weight = NULL;
     TS_TRY(make_buffers(k));
+    if (k->h)
+        TS_TRY(ts_tape_new(tape, k->dtype, k->chunk, k->h->dim[1], &few_h));
+    if (to->dh)
+        TS_TRY(ts_rows_below_zero(tape, k->dtype, c->n, k->h->dim[1], &dh));
     TS_TRY(ts_tape_new(tape, k->dtype, k->chunk, x->dim[1], &few));
     if (to->dx)
         TS_TRY(ts_rows_below_zero(tape, k->dtype, c->n, x->dim[1], &dx));
@@ -291,17 +347,24 @@ static ts_status run_chosen(xent *k, const ts_tensor *x, const results *to)
         const rows r = { .n = c->n - i < k->chunk ? c->n - i : k->chunk,
                          .x = row_at(few, 0),
                          .dx = row_or_null(dx, 1 + i),
+                         .h = row_or_null(few_h, 0),
+                         .dh = row_or_null(dh, 1 + i),
                          .labels = row_at(c->labels, i),
                          .weight = row_or_null(weight, i),
                          .loss = row_or_null(loss, 1 + i) };
         ts_rows_move(tape, x, row_at(c->at, i), r.n, row_at(few, 0));
+        if (k->h)
+            ts_rows_move(tape, k->h, row_at(c->at, i), r.n, row_at(few_h, 0));
         TS_TRY(run_chunk(k, &r));
     }
-    TS_TRY(sum_dx(k, row_or_null(dx, 1), c->n));
+    TS_TRY(sum_dx(k, row_or_null(dx, 1), c->n, x->dim[1]));
+    TS_TRY(sum_dx(k, row_or_null(dh, 1), c->n, dh ? dh->dim[1] : 0));
     if (loss)
         ts_rows_move(tape, loss, ts_tensor_data(c->back), x->dim[0], ts_tensor_data(to->loss));
     if (dx)
         ts_rows_move(tape, dx, ts_tensor_data(c->back), x->dim[0], ts_tensor_data(to->dx));
+    if (dh)
+        ts_rows_move(tape, dh, ts_tensor_data(c->back), x->dim[0], ts_tensor_data(to->dh));
     return TS_OK;
 }
 
@@ -331,6 +394,7 @@ static ts_status run(xent *k, const ts_tensor *x, const results *to)
     if (n == 0) {
         zero(k->tape, to->loss);
         zero(k->tape, to->dx);
+        zero(k->tape, to->dh);
         return TS_OK;
     }
     TS_TRY(ts_tape_push(k->tape));
@@ -352,16 +416,21 @@ typedef struct xent_attr {
 static ts_status xent_backward(ts_tape *tape, ts_record *r)
 {
     const xent_attr *a = r->attr;
-    ts_tensor *x = r->in[0], *dx = NULL;
-    xent k = { .tape = tape, .o = &a->o, .dtype = x->dtype, .grads = true };
+    ts_tensor *x = r->in[0], *h = r->in[1], *dx = NULL, *dh = NULL;
+    xent k = { .tape = tape, .o = &a->o, .dtype = x->dtype, .h = h, .grads = true };
     void *data;
     TS_TRY(ts_tape_need(tape, x, &data));
+    if (h && h->wants_grad)
+        TS_TRY(ts_tape_new(tape, h->dtype, h->dim[0], h->dim[1], &dh));
     if (x->wants_grad)
         TS_TRY(ts_tape_new(tape, x->dtype, x->dim[0], x->dim[1], &dx));
     const results to = { .dx = dx,
+                         .dh = dh,
                          .loss = a->o.late ? r->out[0] : NULL,
                          .weight = r->out[0]->grad };
     TS_TRY(run(&k, x, &to));
+    if (dh)
+        TS_TRY(ts_tape_accumulate(tape, h, dh));
     return dx ? ts_tape_accumulate(tape, x, dx) : TS_OK;
 }
 
@@ -373,7 +442,7 @@ static const ts_op xent_op = { .name = "linear_xent", .backward = xent_backward 
  * made once. Kept is as much as x. */
 static bool is_frozen(const ts_xent_op *o, const ts_tensor *x)
 {
-    return !o->late && !o->unit_rows && x->wants_grad && !ts_param_has_grad(o->w) && !ts_param_has_grad(o->b);
+    return !o->late && !o->unit_rows && !o->lora && x->wants_grad && !ts_param_has_grad(o->w) && !ts_param_has_grad(o->b);
 }
 
 static ts_status frozen_backward(ts_tape *tape, ts_record *r)
@@ -405,7 +474,7 @@ static ts_status run_frozen(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts
     return TS_OK;
 }
 
-static ts_status record(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts_tensor *loss)
+static ts_status record(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts_tensor *h, ts_tensor *loss)
 {
     ts_record *r;
     TS_TRY(ts_tape_record(tape, &xent_op, sizeof(xent_attr), &r));
@@ -419,6 +488,11 @@ static ts_status record(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts_ten
     r->out[0] = loss;
     loss->wants_grad = true;
     ts_record_save(tape, r, x);
+    r->in[1] = h;
+    if (h)
+        ts_record_save(tape, r, h);
+    if (h)
+        TS_TRY(ts_record_param(tape, r, 2, o->lora->part[0].b));
     if (o->late) /* its values come with the backward */
         ts_record_save(tape, r, loss);
     TS_TRY(ts_record_param(tape, r, 0, o->w));
@@ -429,8 +503,14 @@ ts_status ts_op_linear_xent(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts
                             ts_tensor **argmax)
 {
     const int64_t T = x->dim[0];
-    const bool records = tape->recording && (x->wants_grad || ts_param_has_grad(o->w) || ts_param_has_grad(o->b));
-    xent k = { .tape = tape, .o = o, .dtype = x->dtype };
+    ts_tensor *h = NULL;
+    if (o->lora) {
+        TS_TRY(o->lora->read(o->lora, tape, x, &h));
+        TS_TRY(ts_op_lora_down(tape, o->lora, h, &h));
+    }
+    const bool records = tape->recording && (x->wants_grad || ts_param_has_grad(o->w) || ts_param_has_grad(o->b) ||
+                                             (h && (h->wants_grad || ts_param_has_grad(o->lora->part[0].b))));
+    xent k = { .tape = tape, .o = o, .dtype = x->dtype, .h = h };
     TS_ASSERT(x->dim[1] == o->w->dim[1], "linear_xent: rows of %lld times %s", (long long)x->dim[1],
               o->w->name);
     TS_ASSERT(!is_cut(&k) || o->vocab > 0, "linear_xent: how large is the vocabulary of %s?",
@@ -444,16 +524,22 @@ ts_status ts_op_linear_xent(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts
         const results to = { .loss = *loss, .argmax = argmax ? *argmax : NULL };
         TS_TRY(run(&k, x, &to));
     }
-    return records ? record(tape, o, x, *loss) : TS_OK;
+    return records ? record(tape, o, x, h, *loss) : TS_OK;
 }
 
 ts_status ts_op_logits(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts_tensor **logits)
 {
     const int64_t T = x->dim[0], cols = o->w->dim[0];
     ts_unit_rows unit;
+    ts_tensor *h = NULL, *up = NULL;
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, T, cols, logits));
     TS_TRY(ts_unit_rows_begin(tape, o, false, &unit));
-    TS_TRY(some_logits(tape, o, &unit, x->dtype, ts_tensor_data(x), T, ts_tensor_data(*logits), cols));
+    if (o->lora) {
+        TS_TRY(ts_op_lora_down(tape, o->lora, x, &h));
+        TS_TRY(make_up(tape, o, x->dtype, &up));
+    }
+    TS_TRY(some_logits(tape, o, &unit, x->dtype, ts_tensor_data(x), up, h ? ts_tensor_data(h) : NULL, T, ts_tensor_data(*logits),
+                       cols));
     if (o->softcap > 0) {
         const ts_loss_args a = {
             .cols = cols, .ld = cols, .logits = ts_tensor_data(*logits), .softcap = o->softcap

@@ -191,6 +191,10 @@ typedef struct ts_row_places {
 ts_status ts_op_dropout(ts_tape *tape, ts_tensor *x, float p, const ts_rng *rng,
                         const ts_row_places *rows, ts_tensor **y) TS_NODISCARD;
 
+/* The same of columns of such rows that are `whole` long: x has these, one span after another. */
+ts_status ts_op_dropout_cols(ts_tape *tape, ts_tensor *x, float p, const ts_rng *rng, const ts_row_places *rows, int64_t whole,
+                             const ts_place_span *span, int n_spans, ts_tensor **y) TS_NODISCARD;
+
 /* y = x + numbers from [-amount, amount), likewise. */
 ts_status ts_op_noise(ts_tape *tape, ts_tensor *x, float amount, const ts_rng *rng, const ts_row_places *rows,
                       ts_tensor **y) TS_NODISCARD;
@@ -252,6 +256,9 @@ typedef struct ts_xent_op {
     const ts_tensor *labels;  /* int32 [T] in the whole vocabulary, -1: ignore */
     const ts_chosen_rows *chosen; /* others have label -1 and take no products; NULL: all rows do */
     bool late;
+    /* An adapter of w, of one part that has all its rows (ops/lora.h): x W^T + (x (scale A)^T) B^T; NULL: none. Not with
+     * unit_rows. It lasts as long as the tape's records */
+    const struct ts_lora_op *lora;
 } ts_xent_op;
 /* loss: fp32 [T], 0 where the label is -1. argmax: int32 [T] of all rows, there at once; may be
  * NULL (not wanted). */

@@ -79,6 +79,7 @@ void ts_tape_reset(ts_tape *tape)
     ts_arena_reset(&tape->arena);
     tape->recording = true;
     tape->waits = false;
+    tape->run = NULL;
 }
 
 void ts_tape_destroy(ts_tape **tape)
@@ -512,6 +513,7 @@ ts_status ts_tape_run_late(ts_tape *tape) { return run_all(tape, &tape->late); }
 typedef struct segment_attr {
     ts_segment_fn *fn;
     void *ctx;
+    const struct ts_run *run;
 } segment_attr;
 
 /* What the segment began with: the bytes that were kept (a norm's output may have been dropped and is
@@ -536,6 +538,7 @@ static ts_status segment_backward(ts_tape *tape, ts_record *r)
     TS_TRY(input_again(tape, r, &in));
     in->wants_grad = r->in[0]->wants_grad;
     tape->recording = true;
+    tape->run = a->run;
     tape->dev->again++;
     ts_status st = a->fn(tape, a->ctx, in, &out);
     tape->dev->again--;
@@ -570,7 +573,7 @@ ts_status ts_tape_segment(ts_tape *tape, ts_segment_fn *fn, const void *ctx, siz
     if (recording) {
         ts_record *r;
         TS_TRY(ts_tape_record(tape, &segment_op, sizeof(segment_attr), &r));
-        *(segment_attr *)r->attr = (segment_attr){ fn, copy };
+        *(segment_attr *)r->attr = (segment_attr){ fn, copy, tape->run };
         r->in[0] = in;
         r->out[0] = y;
         y->wants_grad = true;

@@ -101,6 +101,9 @@ struct ts_tape {
     const ts_viewer *viewer; /* borrowed; NULL: nobody looks. Whoever begins a pass sets it, and the next */
     bool recording;
     bool makes_late;     /* the next records are late */
+    /* The run that the pass is of (nn/run.h), for who is given the tape alone: whoever begins a pass sets it, and segments
+     * run again with theirs. Borrowed, as long as records; NULL: nobody has */
+    const struct ts_run *run;
     bool waits;          /* what the next records keep is to wait in the second memory */
     ts_arena arena;
     ts_uses uses;        /* what gradients are still to come */

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "model/adapters.h"
 #include "parallel/context.h"
 #include "train/layout.h"
 #include "train/job_samples.h"
@@ -364,6 +365,8 @@ static ts_objective *make_objective(ts_job *j)
                          j->o->data.reset_attention_mask || (tunes && j->o->tuning.padding_side == TS_PADDING_LEFT),
                          j->spread.comm ? &j->spread : NULL);
     j->objective.has_labels = tunes;
+    if (j->model.adapters)
+        j->objective.adapter_dropout = j->model.adapters->plan.dropout;
     j->objective.embedding_noise = (float)j->o->tuning.noise_alpha;
     j->objective.base.by_micro = tunes && !j->o->tuning.per_token_loss;
     const ts_lm_teacher teacher = ts_job_teacher(j);

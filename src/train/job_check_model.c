@@ -45,6 +45,10 @@ static ts_status check_adapter(const ts_job *j, bool with_data)
 {
     const ts_lora_options *o = &j->o->lora;
     const ts_adapters *a = j->model.adapters;
+    const bool distils = j->o->distill.qad_teacher || j->o->distill.kd_teacher;
+    if (distils && a && ts_names_find(a->plan.linears, "output_layer") >= 0)
+        return ts_error(TS_ERR_USER, "the output layer has an adapter, which the loss against a teacher does not read: leave lm_head "
+                                     "out of --lora-target-modules");
     if (o->save_peft && !a)
         return ts_error(TS_ERR_USER, "--save-peft %s: there is no adapter: give --lora-r or --lora-load", o->save_peft);
     if (o->save_peft && !a->n)

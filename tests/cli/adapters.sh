@@ -107,6 +107,8 @@ refuse() {
 refuse "there are q_proj k_proj v_proj o_proj" --lora-r 2 --lora-target-modules nothing
 refuse "give names of one kind" --lora-r 2 --lora-target-modules q_proj linear_proj
 refuse "must say which layers" --lora-r 2
+# shellcheck disable=SC2086
+expect 2 "the output layer is the embedding" "$T" pretrain $common --load tests/golden/families/gemma2 --lora-r 2 --lora-target-modules lm_head
 refuse "there is no adapter" --save-peft "$D/peft"
 refuse "no adapter_config.json" --lora-load "$D"
 refuse "whose r is 4" --lora-load $adapter --lora-r 8
@@ -123,9 +125,8 @@ bent 's/"q_proj"/"v_proj"/' "fits nothing in the model"
 mkdir "$D/bent-rest"
 cp "$D"/bent/* "$D/bent-rest"
 bent 's/"r": 4/"r": 5/' "has shape [4"
-bent 's/"lora_dropout": 0.0/"lora_dropout": 0.1/' "lora_dropout is 0.1"
+bent 's/"lora_dropout": 0.0/"lora_dropout": 1.5/' "lora_dropout is 1.5"
 bent 's/"lora_bias": false/"lora_bias": true/' "lora_bias is set"
-bent 's/"down_proj"/"lm_head"/' "has no adapter here"
 for begin in pissa_niter_4 OLoRA corda loftq lora_ga; do
     bent "s/\"init_lora_weights\": true/\"init_lora_weights\": \"$begin\"/" "init_lora_weights is $begin"
 done

@@ -42,4 +42,6 @@ cp $old/before/adapter_model.safetensors "$D/half"
 sed 's/"w3"/"q_proj"/' $old/before/adapter_config.json >"$D/half/adapter_config.json"
 expect 2 "name both, or neither" "$T" convert --load-dir $mixtral --lora-load "$D/half" --save-dir "$D/no"
 absent "$D/no"
+# shellcheck disable=SC2086
+expect 2 "adapters of parameters (experts) have none" "$T" pretrain $common --lora-r 2 --lora-target-modules linear_fc1 --lora-dropout 0.1
 finish

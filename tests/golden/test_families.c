@@ -404,7 +404,7 @@ static void gather_adapter(const golden *g, const ts_adapted *m, ts_adapter_kind
         return;
     }
     const ts_adapter_site *s = &g->model.adapters->plan.site[m->site];
-    if (s->experts) {
+    if (s->experts || s->is_table) {
         ts_adapted_experts(m, s, true, from, out);
         return;
     }
@@ -446,6 +446,12 @@ static void check_adapter_gradients(golden *g)
     ts_name_map_deinit(&map);
 }
 
+/* Whether the adapter of an embedding changes the output layer too once they are one: it is that in this model. */
+static bool changes_head(const golden *g)
+{
+    return g->model.decoder->arch.tied && ts_adapter_lora(&g->model.decoder->table);
+}
+
 /* What is written is what was read; and with the model in one, it computes the same. */
 static void check_adapter_saved(golden *g)
 {
@@ -457,21 +463,27 @@ static void check_adapter_saved(golden *g)
     const ts_weights_save_options o = { .dtype = TS_ST_F32 };
     const ts_model_use use = { .dev = g->dev, .compute = TS_DTYPE_F32, .training = true };
     ts_st_dir *before = NULL, *after = NULL;
+    int64_t bases = 0;
     temp_make(&t);
     OK(ts_adapters_write(g->model.adapters, &values, NULL, temp_path(&t, "adapter"), "--save-peft"));
     OK(ts_st_dir_open(g->path, "adapter_model", &before));
     OK(ts_st_dir_open(temp_path(&t, "adapter"), "adapter_model", &after));
-    assert_int_equal(ts_st_dir_count(before), ts_st_dir_count(after));
-    for (int64_t i = 0; i < ts_st_dir_count(after); i++) {
-        const ts_st_tensor *x = ts_st_dir_at(before, i), *y = ts_st_dir_at(after, i);
-        assert_string_equal(x->name, y->name);
+    for (int64_t i = 0; i < ts_st_dir_count(before); i++) {
+        const ts_st_tensor *x = ts_st_dir_at(before, i), *y = ts_st_dir_find(after, x->name);
+        if (strstr(x->name, ".base_layer.weight")) { /* the model's own, which is not written again */
+            bases++;
+            continue;
+        }
+        assert_non_null(y);
         assert_true(x->rank == y->rank && x->size == y->size && !memcmp(x->shape, y->shape, (size_t)x->rank * sizeof *x->shape));
         assert_memory_equal(x->data, y->data, x->size);
     }
+    assert_int_equal(ts_st_dir_count(before), ts_st_dir_count(after) + bases);
     both.read = ts_merger_read, both.ctx = &merger;
     OK(ts_weights_write(&both, temp_path(&t, "merged"), "--save-hf", &o));
     OK(ts_model_load(temp_path(&t, "merged"), &use, &merged.model));
-    check_logits(&merged);
+    if (!changes_head(g))
+        check_logits(&merged);
     ts_model_deinit(&merged.model);
     ts_merger_deinit(&merger);
     ts_st_dir_destroy(&before);

@@ -264,7 +264,7 @@ static ts_status teach(const ts_lm_objective *o, ts_tape *tape, const ts_network
     ts_network_call call = *student;
     call.first = 0, call.last = n->layers;
     call.recompute = (ts_recompute_plan){ 0 };
-    call.hidden_dropout = call.attention_dropout = call.embedding_noise = 0;
+    call.hidden_dropout = call.attention_dropout = call.adapter_dropout = call.embedding_noise = 0;
     call.balance = 0;
     call.behind = NULL, call.beside = NULL, call.hands_on = NULL;
     tape->recording = false;
@@ -350,6 +350,7 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
                                    .recompute = o->recompute,
                                    .hidden_dropout = m->evaluates ? 0 : o->hidden_dropout,
                                    .attention_dropout = m->evaluates ? 0 : o->attention_dropout,
+                                   .adapter_dropout = m->evaluates ? 0 : o->adapter_dropout,
                                    .embedding_noise = m->evaluates ? 0 : o->embedding_noise,
                                    .whole = o->seq_length,
                                    .goes_on = !ends,

@@ -13,6 +13,7 @@ typedef struct ts_lm_objective {
     int64_t seq_length; /* of whole sequences */
     ts_recompute_plan recompute;
     float hidden_dropout, attention_dropout; /* in training */
+    float adapter_dropout;                   /* likewise */
     float embedding_noise;                   /* likewise, as in nn/run.h */
     uint64_t seed;                           /* of their random numbers */
     bool has_segments; /* the data has them: told here, since a planned batch has no values */

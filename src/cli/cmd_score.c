@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "io/jsonl.h"
 #include "io/st_write.h"
+#include "text/one_token.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -12,6 +13,8 @@ typedef struct score_options {
     const char *input, *output, *logits, *record, *replay;
     int on_bad_record, pooling;
     bool head, embeddings, unit;
+    ts_option_list reward_tokens;
+    const char *placeholder;
 } score_options;
 
 #define ROW(type, field, name, def, help)                                                          \
@@ -25,6 +28,10 @@ static const ts_option score_rows[] = {
     ROW(FLAG, head, "head", NULL,
         "of a model with a head of labels: what it tells of each line from the last token, a label or labels with probabilities, "
         "or numbers"),
+    ROW(LIST, reward_tokens, "reward-tokens", NULL,
+        "with --reward: of a language model, the reward is the probability of the first of these words among them (one: among all)"),
+    ROW(TEXT, placeholder, "placeholder-token", NULL,
+        "with --reward-tokens: a reward behind each of these tokens, of which the smallest is the text's, not behind the last one"),
     ROW(FLAG, embeddings, "embeddings", NULL, "the vector of each line, pooled and normalized as modules.json in --load says"),
     TS_ROW(CHOICE, score_options, pooling, "pooling-mode", "last", 0, 0, TS_CHOICES(TS_POOLINGS), "score",
            "with --embeddings: whose vector it is, the last token's, the mean of all or the first one's, whatever --load says"),
@@ -52,6 +59,8 @@ typedef struct scorer {
     size_t cap_l, cap_g;
     ts_str line;
     ts_sentence how; /* with --embeddings */
+    int32_t *word;   /* with --reward-tokens: [o.reward_tokens.n] */
+    int32_t mark;    /* behind which they are told; -1: behind the last token */
     int64_t bad_line; /* the first with a score that is not a number; 0: none */
 } scorer;
 
@@ -292,6 +301,50 @@ static ts_status score_reward(scorer *s, ts_jsonl *in, const int32_t *ids, int64
     return reward_line(s, ids, n, reward);
 }
 
+/* How likely the first of the words is, among them or, alone, among all: z [vocab]. */
+static double word_reward(const scorer *s, const float *z)
+{
+    const int64_t n = s->o.reward_tokens.n, vocab = s->lm.model.decoder->arch.vocab, of = n > 1 ? n : vocab;
+    const double first = (double)z[s->word[0]];
+    double sum = 0;
+    for (int64_t k = 0; k < of; k++)
+        sum += exp((double)z[n > 1 ? s->word[k] : k] - first);
+    return 1 / sum;
+}
+
+/* Of a language model that judges: rewards behind each mark, or the last token. */
+static ts_status score_judged(scorer *s, ts_jsonl *in, const int32_t *ids, int64_t n)
+{
+    const int64_t vocab = s->lm.model.decoder->arch.vocab;
+    float *z;
+    double *rewards = NULL, least = 2;
+    int64_t told = 0;
+    TS_TRY(ts_alloc(&z, (size_t)(n * vocab), sizeof *z));
+    ts_status st = ts_alloc(&rewards, (size_t)n, sizeof *rewards);
+    if (st == TS_OK)
+        st = ts_lm_logits(&s->lm, ids, (size_t)n, z);
+    for (int64_t i = 0; st == TS_OK && i < n; i++)
+        if (s->mark < 0 ? i == n - 1 : ids[i] == s->mark) {
+            rewards[told] = word_reward(s, z + i * vocab);
+            least = fmin(least, rewards[told++]);
+        }
+    if (st == TS_OK && !told)
+        st = ts_jsonl_error(in, "there is no token %s (--placeholder-token)", s->o.placeholder);
+    if (st == TS_OK) {
+        look_for_nan(s, in->line, rewards, told);
+        st = begin_line(&s->line, ids, n);
+    }
+    if (st == TS_OK && s->mark >= 0)
+        st = put_reals(&s->line, "rewards", rewards, told);
+    if (st == TS_OK)
+        st = ts_str_puts(&s->line, ", \"reward\": ");
+    if (st == TS_OK)
+        st = ts_str_json_real(&s->line, least, 9);
+    ts_free(&rewards);
+    ts_free(&z);
+    return st == TS_OK ? ts_str_puts(&s->line, "}") : st;
+}
+
 static ts_status score_line(scorer *s, ts_jsonl *in, const json_t *line, ts_output *out)
 {
     int32_t *ids = NULL;
@@ -301,6 +354,7 @@ static ts_status score_line(scorer *s, ts_jsonl *in, const json_t *line, ts_outp
     if (st == TS_OK)
         st = s->o.head         ? score_labels(s, in, ids, n)
              : s->o.embeddings ? score_vector(s, in, ids, n)
+             : s->word         ? score_judged(s, in, ids, n)
              : s->lm.o.reward  ? score_reward(s, in, ids, n)
                                : score_words(s, in, ids, n, first);
     if (st == TS_OK)
@@ -358,6 +412,33 @@ static ts_status check_vectors(scorer *s, const ts_option_set *set)
     return TS_OK;
 }
 
+/* The words of a language model that judges; before it is opened, and behind that. */
+static ts_status check_words(scorer *s)
+{
+    if (s->o.reward_tokens.n && !s->lm.o.reward)
+        return ts_error(TS_ERR_USER, "--reward-tokens goes with --reward");
+    if (s->o.placeholder && !s->o.reward_tokens.n)
+        return ts_error(TS_ERR_USER, "--placeholder-token goes with --reward-tokens");
+    if (s->o.reward_tokens.n)
+        s->lm.o.reward = false; /* it has no head of its own for that */
+    return TS_OK;
+}
+
+static ts_status find_words(scorer *s)
+{
+    const ts_option_list *words = &s->o.reward_tokens;
+    const int64_t vocab = s->lm.model.decoder->arch.vocab;
+    s->mark = -1;
+    if (!words->n)
+        return TS_OK;
+    TS_TRY(ts_lm_find_tokenizer(&s->lm));
+    const ts_tokenizer *tok = s->lm.has_tok ? s->lm.tok.tok : NULL;
+    TS_TRY(ts_alloc(&s->word, (size_t)words->n, sizeof *s->word));
+    for (int64_t i = 0; i < words->n; i++)
+        TS_TRY(ts_one_token(tok, "reward-tokens", words->v[i], vocab, &s->word[i]));
+    return s->o.placeholder ? ts_one_token(tok, "placeholder-token", s->o.placeholder, vocab, &s->mark) : TS_OK;
+}
+
 static ts_status open_all(scorer *s, const ts_option_set *set)
 {
     if (!s->lm.rt.load || !s->o.input)
@@ -382,8 +463,10 @@ static ts_status open_all(scorer *s, const ts_option_set *set)
     if (s->o.head && (s->o.logits || s->o.record || s->o.replay))
         return ts_error(TS_ERR_USER, "--head tells labels: leave --logits, --moe-routing-record and --moe-routing-replay out");
     TS_TRY(check_vectors(s, set));
+    TS_TRY(check_words(s));
     s->lm.o.classes = s->o.head;
     TS_TRY(ts_lm_begin(&s->lm));
+    TS_TRY(find_words(s));
     return s->o.record || s->o.replay ? ts_lm_routing(&s->lm, s->o.record, s->o.replay) : TS_OK;
 }
 
@@ -392,6 +475,7 @@ static void close_all(scorer *s)
     ts_lm_end(&s->lm);
     ts_free(&s->logprobs);
     ts_free(&s->greedy);
+    ts_free(&s->word);
     ts_str_deinit(&s->line);
 }
 

@@ -113,6 +113,24 @@ static void mark_documents(const ts_tuning_source *s, const sequence *q, int64_t
     }
 }
 
+/* What the model is to say behind token i. */
+static ts_status label_of(const ts_tuning_source *s, const sequence *q, int64_t i, int32_t *out)
+{
+    const ts_steps *steps = s->t.steps;
+    *out = !steps && i + 1 < q->n ? q->labels[i + 1] : TS_ROW_NO_LABEL;
+    if (*out < 0 && *out != TS_ROW_NO_LABEL)
+        return ts_error(TS_ERR_USER, "a label is %d: expected a token, or %d for none", (int)*out, TS_ROW_NO_LABEL);
+    if (!steps || q->ids[i] != steps->mark || q->labels[i] < 0)
+        return TS_OK;
+    for (int32_t k = 0; k < steps->n; k++)
+        if (q->labels[i] == steps->tokens[k]) {
+            *out = k;
+            return TS_OK;
+        }
+    return ts_error(TS_ERR_USER, "token %lld: the label of a step is %d, which is none of --reward-tokens", (long long)i,
+                    (int)q->labels[i]);
+}
+
 static ts_status put(const ts_tuning_source *s, const sequence *q, const ts_batch *b, int64_t row)
 {
     const int64_t S = s->need.seq_length, begin = s->t.pads_left ? S - q->n : 0;
@@ -122,9 +140,9 @@ static ts_status put(const ts_tuning_source *s, const sequence *q, const ts_batc
     for (int64_t k = 0; k < S; k++) {
         const int64_t i = k - begin;
         const bool inside = i >= 0 && i < q->n;
-        const int32_t label = labels && inside && i + 1 < q->n ? q->labels[i + 1] : TS_ROW_NO_LABEL;
-        if (label < 0 && label != TS_ROW_NO_LABEL)
-            return ts_error(TS_ERR_USER, "a label is %d: expected a token, or %d for none", (int)label, TS_ROW_NO_LABEL);
+        int32_t label = TS_ROW_NO_LABEL;
+        if (labels && inside)
+            TS_TRY(label_of(s, q, i, &label));
         tokens[k] = inside ? q->ids[i] : pad;
         if (labels) {
             labels[k] = label;
@@ -411,8 +429,8 @@ static bool has_label(const ts_tuning_source *s, const ts_row *r)
 {
     const int64_t S = s->need.seq_length;
     for (int64_t k = 0; k < ts_rows_each(s->t.kind); k++)
-        for (int64_t i = 1; i < r->n[2 * k + 1] && i < S; i++)
-            if (r->v[2 * k + 1][i] >= 0)
+        for (int64_t i = s->t.steps ? 0 : 1; i < r->n[2 * k + 1] && i < S; i++)
+            if (r->v[2 * k + 1][i] >= 0 && (!s->t.steps || r->v[2 * k][i] == s->t.steps->mark))
                 return true;
     return false;
 }

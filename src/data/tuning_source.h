@@ -7,6 +7,13 @@
 #include "data/rows.h"
 #include "data/source.h"
 
+/* Steps of texts that are judged: behind each stands `mark`, whose label, at the same place, is one of these tokens. */
+typedef struct ts_steps {
+    int32_t mark;
+    const int32_t *tokens; /* [n] */
+    int64_t n;
+} ts_steps;
+
 typedef struct ts_tuning_data {
     ts_rows_kind kind;
     bool shuffles;
@@ -19,6 +26,7 @@ typedef struct ts_tuning_data {
     int64_t piece;     /* documents are cut into pieces of so many tokens; 0: they are not */
     int64_t global;    /* samples of a global batch */
     ts_texts texts;    /* of rows of that kind */
+    const ts_steps *steps; /* rows have labels of steps, which become numbers of their tokens; borrowed. NULL: of what follows */
     /* conversations and texts: how they are written; borrowed while the source is made */
     const ts_chat_options *chat;
     const ts_text_options *text;

@@ -110,24 +110,25 @@ ts_status ts_op_direct(ts_tape *tape, ts_tensor *x, int64_t cols, bool unit, ts_
 static void multiply(ts_tape *tape, ts_gemm_form form, int64_t m, int64_t n, int64_t k, const ts_tensor *a, const ts_tensor *b,
                      const ts_tensor *c)
 {
-    const ts_gemm_args g = { .form = form, .m = m, .n = n, .k = k, .dtype = TS_DTYPE_F32, .a = ts_tensor_data(a),
+    const ts_gemm_args g = { .form = form, .m = m, .n = n, .k = k, .dtype = a->dtype, .a = ts_tensor_data(a),
                              .b = ts_tensor_data(b), .lda = a->dim[1], .ldb = b->dim[1], .ldc = c->dim[1],
-                             .c_dtype = TS_DTYPE_F32, .c = ts_tensor_data(c) };
-    ts_launch_gemm(tape->dev, &g, m, ts_gemm_cost(m, n, k, TS_DTYPE_F32, TS_DTYPE_F32));
+                             .c_dtype = c->dtype, .c = ts_tensor_data(c) };
+    ts_launch_gemm(tape->dev, &g, m, ts_gemm_cost(m, n, k, a->dtype, c->dtype));
 }
 
 static ts_status dots_backward(ts_tape *tape, ts_record *r)
 {
-    ts_tensor *a = r->in[0], *b = r->in[1], *dz = r->out[0]->grad, *d;
+    ts_tensor *a = r->in[0], *b = r->in[1], *dz, *d;
     const int64_t A = a->dim[0], B = b->dim[0], D = a->dim[1];
+    TS_TRY(ts_op_cast(tape, r->out[0]->grad, a->dtype, &dz)); /* nothing is recorded in a backward pass */
     if (a->wants_grad) {
-        TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, A, D, &d));
+        TS_TRY(ts_tape_new(tape, a->dtype, A, D, &d));
         multiply(tape, TS_GEMM_NN, A, D, B, dz, b, d);
         TS_TRY(ts_tape_accumulate(tape, a, d));
     }
     if (!b->wants_grad)
         return TS_OK;
-    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, B, D, &d));
+    TS_TRY(ts_tape_new(tape, b->dtype, B, D, &d));
     multiply(tape, TS_GEMM_TN, B, D, A, dz, a, d);
     return ts_tape_accumulate(tape, b, d);
 }
@@ -137,7 +138,7 @@ static const ts_op dots_op = { .name = "dots", .backward = dots_backward };
 ts_status ts_op_dots(ts_tape *tape, ts_tensor *a, ts_tensor *b, ts_tensor **z)
 {
     ts_record *r;
-    TS_ASSERT(a->dtype == TS_DTYPE_F32 && b->dtype == TS_DTYPE_F32 && a->dim[1] == b->dim[1], "dots: rows of %lld and of %lld",
+    TS_ASSERT(a->dtype == b->dtype && a->dim[1] == b->dim[1], "dots: rows of %lld and of %lld",
               (long long)a->dim[1], (long long)b->dim[1]);
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, a->dim[0], b->dim[0], z));
     multiply(tape, TS_GEMM_NT, a->dim[0], b->dim[0], a->dim[1], a, b, *z);
@@ -165,19 +166,18 @@ static ts_status told_backward(ts_tape *tape, ts_record *r)
 
 static const ts_op told_op = { .name = "told", .backward = told_backward };
 
-ts_status ts_op_told(ts_tape *tape, ts_told_form form, double scale, ts_tensor *z, int64_t cols, const ts_tensor *t,
-                     ts_tensor **loss, ts_tensor **hit)
+ts_status ts_op_told(ts_tape *tape, const ts_told_op *o, ts_tensor *z, ts_tensor **loss, ts_tensor **hit)
 {
-    const int64_t n = ts_tensor_count(z) / cols;
+    const bool chooses = ts_told_chooses(o->form);
+    const int64_t n = ts_tensor_count(z) / o->cols;
     ts_tensor *slope;
     ts_record *r;
-    TS_ASSERT(z->dtype == TS_DTYPE_F32 && n * cols == ts_tensor_count(z) &&
-                  ts_tensor_count(t) == (ts_told_chooses(form) ? n : n * cols),
-              "told: %lld numbers for %lld rows of %lld", (long long)ts_tensor_count(t), (long long)n, (long long)cols);
+    TS_ASSERT(z->dtype == TS_DTYPE_F32 && n * o->cols == ts_tensor_count(z) && ts_tensor_count(o->t) == (chooses ? n : n * o->cols),
+              "told: %lld numbers for %lld rows of %lld", (long long)ts_tensor_count(o->t), (long long)n, (long long)o->cols);
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, n, 0, loss));
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, n, 0, hit));
-    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, n, cols, &slope));
-    const ts_told_args a = { .form = form, .cols = cols, .scale = scale, .z = ts_tensor_data(z), .t = ts_tensor_data(t),
+    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, n, o->cols, &slope));
+    const ts_told_args a = { .form = o->form, .cols = o->cols, .scale = o->scale, .z = ts_tensor_data(z), .t = ts_tensor_data(o->t),
                              .loss = ts_tensor_data(*loss), .hit = ts_tensor_data(*hit), .slope = ts_tensor_data(slope) };
     ts_launch_told_losses(tape->dev, &a, n, cost_of(z, 20, 2));
     if (!tape->recording || !z->wants_grad)

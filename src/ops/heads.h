@@ -29,11 +29,15 @@ ts_status ts_op_pool(ts_tape *tape, ts_tensor *x, const ts_tensor *weights, int6
 /* y [T, cols]: the first columns of x, fp32, with `unit` as vectors of length one. */
 ts_status ts_op_direct(ts_tape *tape, ts_tensor *x, int64_t cols, bool unit, ts_tensor **y) TS_NODISCARD;
 
-/* z [rows of a, rows of b]: inner products of rows, fp32. */
+/* z [rows of a, rows of b]: inner products of rows of one type, in fp32. */
 ts_status ts_op_dots(ts_tape *tape, ts_tensor *a, ts_tensor *b, ts_tensor **z) TS_NODISCARD;
 
-/* loss, and hit (of which no gradient comes back): fp32 [n]; z fp32 counts as n rows of `cols`, t fp32 is as the form has
- * it. */
-ts_status ts_op_told(ts_tape *tape, ts_told_form form, double scale, ts_tensor *z, int64_t cols, const ts_tensor *t,
-                     ts_tensor **loss, ts_tensor **hit) TS_NODISCARD;
+typedef struct ts_told_op {
+    ts_told_form form;
+    double scale;       /* see ts_told_args */
+    int64_t cols;       /* z counts as rows of so many */
+    const ts_tensor *t; /* fp32 [rows] of forms that choose, negative where nothing is told, else [rows, cols] */
+} ts_told_op;
+/* loss, and hit (of which no gradient comes back): fp32 [rows]; z fp32. */
+ts_status ts_op_told(ts_tape *tape, const ts_told_op *o, ts_tensor *z, ts_tensor **loss, ts_tensor **hit) TS_NODISCARD;
 #endif

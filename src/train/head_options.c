@@ -28,6 +28,9 @@ const ts_option ts_head_option_rows[] = {
     RUN(NOFLAG, unit, "no-normalize-embeddings", NULL, 0, 0, NULL, "--stage embed: vectors as they are, not of length one"),
     RUN(LIST, dims, "matryoshka-dims", NULL, 0, 0, NULL,
         "--stage embed: the first so many numbers of a vector are trained as vectors of their own too, such as 64 128 256"),
+    RUN(TEXT, placeholder, "placeholder-token", "ки", 0, 0, NULL, "--stage prm: the token behind each step, where its label stands"),
+    RUN(LIST, reward_tokens, "reward-tokens", NULL, 0, 0, NULL,
+        "--stage prm: the tokens that a step is judged by, the best one first (+ -); nothing else could be said there"),
     RUN(FLAG, gathers, "gather-across-devices", NULL, 0, 0, NULL,
         "--stage embed: a query's text is told from those of all data-parallel processes' micro-batches, not of its own alone"),
 };
@@ -35,11 +38,13 @@ const size_t ts_head_option_count = sizeof ts_head_option_rows / sizeof *ts_head
 
 const ts_option ts_head_later_rows[] = {
     TS_LATER("num-labels", 1, NULL, TS_SUBJECT_TUNING),
+    TS_LATER("placeholder-token", 1, NULL, TS_SUBJECT_TUNING),
+    TS_LATER("reward-tokens", TS_OPTION_MANY, NULL, TS_SUBJECT_TUNING),
 };
 const size_t ts_head_later_count = sizeof ts_head_later_rows / sizeof *ts_head_later_rows;
 
 enum { CLASSES = 1 << TS_STAGE_CLASSES, REGRESSION = 1 << TS_STAGE_REGRESSION, EMBED = 1 << TS_STAGE_EMBED,
-       RERANK = 1 << TS_STAGE_RERANK };
+       RERANK = 1 << TS_STAGE_RERANK, PROCESS = 1 << TS_STAGE_PROCESS };
 
 /* Which stages read an option, and how the reader would type them. */
 static const struct {
@@ -56,6 +61,8 @@ static const struct {
     { "no-normalize-embeddings", EMBED, "--stage embed" },
     { "matryoshka-dims", EMBED, "--stage embed" },
     { "gather-across-devices", EMBED, "--stage embed" },
+    { "placeholder-token", PROCESS, "--stage prm" },
+    { "reward-tokens", PROCESS, "--stage prm" },
 };
 
 void ts_head_options_warn(int stage, const ts_option_set *set)
@@ -94,6 +101,8 @@ ts_status ts_head_options_check(const ts_head_options *o, int stage, const ts_op
                                          [TS_STAGE_RERANK] = "rerank" };
     if (ts_option_is_on(set, "num-labels") && !(readers[0].stages >> stage & 1))
         return ts_error(TS_ERR_USER, "--num-labels goes with %s", readers[0].partner);
+    if (stage == TS_STAGE_PROCESS && o->reward_tokens.n == 1)
+        return ts_error(TS_ERR_USER, "--reward-tokens: a step is judged by two tokens or more");
     if (!ts_head_on(stage))
         return TS_OK;
     TS_TRY(check_texts(words[stage], set));
@@ -101,6 +110,12 @@ ts_status ts_head_options_check(const ts_head_options *o, int stage, const ts_op
         return ts_error(TS_ERR_USER, "--rerank-loss %s compares a text that belongs to the query with others: give --num-negatives",
                         o->rank_loss == TS_RANK_LISTWISE ? "listwise" : "pairwise");
     return check_labels(o, stage, set);
+}
+
+ts_option_list ts_head_reward_tokens(const ts_head_options *o)
+{
+    static const char *const usual[] = { "+", "-" };
+    return o->reward_tokens.n ? o->reward_tokens : (ts_option_list){ .v = (const char **)(uintptr_t)usual, .n = 2 };
 }
 
 int64_t ts_head_labels(const ts_head_options *o, int stage)

@@ -17,6 +17,8 @@ typedef struct ts_head_options {
     int64_t negatives;
     double temperature;
     bool unit, gathers;
+    const char *placeholder; /* of --stage prm, as the next */
+    ts_option_list reward_tokens;
     ts_option_list dims; /* lengths of vectors that are trained for as well */
 } ts_head_options;
 extern const ts_option ts_head_option_rows[];
@@ -34,6 +36,8 @@ void ts_head_options_warn(int stage, const ts_option_set *set);
 /* The head that the stage's model has: its labels (0: none) and what they tell. */
 int64_t ts_head_labels(const ts_head_options *o, int stage);
 ts_problem ts_head_problem(const ts_head_options *o, int stage);
+/* Words that a step is judged by. */
+ts_option_list ts_head_reward_tokens(const ts_head_options *o);
 /* Texts of a sample, and what is told of them. */
 ts_texts ts_head_texts(const ts_head_options *o, int stage);
 /* dims: those of the options, which were parsed (ts_head_dims); kept while the rules are. */

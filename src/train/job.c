@@ -257,7 +257,7 @@ static ts_status open_data(ts_job *j, const ts_job_tokens *k)
         need.n_train = 0;
     if (!ts_tuning_on(&j->o->tuning))
         return ts_data_source_create(&j->o->data, &need, &j->source);
-    return ts_job_open_samples(j->o, &j->text, &j->model, j->ramp.full, &need, &j->samples);
+    return ts_job_open_samples(j->o, &j->text, &j->model, j->ramp.full, ts_job_steps(j), &need, &j->samples);
 }
 
 const ts_dataset *ts_job_data(const ts_job *j, ts_data_part part)
@@ -378,7 +378,7 @@ static ts_objective *make_objective(ts_job *j)
         j->objective.recompute = (ts_recompute_plan){ 0 };
     return ts_prefer_on(j->o->tuning.stage) ? ts_job_compare(j)
            : ts_head_on(j->o->tuning.stage) ? ts_job_pool(j)
-                                            : &j->objective.base;
+                                            : ts_job_restrict(j);
 }
 
 /* While the batch grows the schedule takes each of its sizes. */
@@ -557,7 +557,7 @@ void ts_job_close(ts_job *j)
     ts_model_deinit(&j->reference);
     ts_free(&j->kept.logps);
     ts_free(&j->reference_folder);
-    ts_free(&j->dims);
+    ts_free(&j->dims), ts_free(&j->step_tokens);
     ts_stages_deinit(&j->stages);
     ts_free(&j->layers);
     ts_placement_deinit(&j->placement);

@@ -42,6 +42,8 @@ typedef struct ts_job {
     ts_pooled_objective pooled; /* of a stage that tells something of whole texts, over `objective` */
     int64_t *dims, n_dims;      /* lengths of its vectors, if it compares these */
     ts_kept_file *tops;         /* what is kept of a teacher; NULL: nothing */
+    ts_steps steps;             /* that are judged; n 0: none */
+    int32_t *step_tokens;
     ts_trainer *trainer;
     ts_timeline timeline; /* of the device and of all communicators */
     ts_routes *routes;    /* choices of experts that are recorded or replayed; NULL: neither */
@@ -86,6 +88,10 @@ ts_status ts_job_open_reference(ts_job *j, const ts_checkpoint *ck, const ts_mod
 ts_objective *ts_job_compare(ts_job *j);
 /* Likewise of one that tells something of whole texts (job_pooled.c). */
 ts_objective *ts_job_pool(ts_job *j);
+/* That of the language model, where steps are judged among their tokens alone. */
+ts_objective *ts_job_restrict(ts_job *j);
+/* NULL: none are judged. */
+static inline const ts_steps *ts_job_steps(const ts_job *j) { return j->steps.n ? &j->steps : NULL; }
 /* Whether the model has what such a stage asks of it, once it is there. */
 ts_status ts_job_check_heads(ts_job *j) TS_NODISCARD;
 /* How its vectors are made goes beside what is saved. */

@@ -2,6 +2,8 @@
 #include "train/job.h"
 
 #include "model/sentence.h"
+#include "text/one_token.h"
+#include "train/model_files.h"
 
 static ts_status check_labels(const ts_job *j)
 {
@@ -13,9 +15,58 @@ static ts_status check_labels(const ts_job *j)
     return TS_OK;
 }
 
+/* ---- steps ---- */
+
+/* Tokens of the mark and the labels, by the run's tokenizer or the model's. */
+static ts_status find_tokens(ts_job *j, const ts_tokenizer *tok)
+{
+    const ts_option_list words = ts_head_reward_tokens(&j->o->head);
+    const int64_t vocab = j->model.decoder->arch.vocab;
+    TS_TRY(ts_one_token(tok, "placeholder-token", j->o->head.placeholder, vocab, &j->steps.mark));
+    TS_TRY(ts_alloc(&j->step_tokens, (size_t)words.n, sizeof *j->step_tokens));
+    for (int64_t i = 0; i < words.n; i++)
+        TS_TRY(ts_one_token(tok, "reward-tokens", words.v[i], vocab, &j->step_tokens[i]));
+    j->steps.tokens = j->step_tokens, j->steps.n = words.n;
+    return TS_OK;
+}
+
+static ts_status open_steps(ts_job *j)
+{
+    const ts_arch *a = &j->model.decoder->arch;
+    ts_text_options text = j->o->text;
+    ts_text_tokenizer tok = { 0 };
+    ts_option_set *set = NULL;
+    bool found = true;
+    if (j->teacher.decoder || a->bias_head || a->unit_head || a->logit_softcap > 0)
+        return ts_error(TS_ERR_USER, j->teacher.decoder ? "--stage prm: a teacher tells all words, not labels of steps: leave it out"
+                                                        : "--stage prm: this model's output layer has a bias, a cap, or rows of "
+                                                          "length one, which words chosen among some do not go through here");
+    ts_status st = ts_text_options_given(&text) ? TS_OK : ts_model_tokenizer(&j->model, &text, &set, &found);
+    if (st == TS_OK && found)
+        st = ts_text_tokenizer_open(&text, &tok);
+    found = found && st == TS_OK;
+    if (st == TS_OK)
+        st = find_tokens(j, found ? tok.tok : NULL);
+    if (found)
+        ts_text_tokenizer_close(&tok);
+    ts_option_set_destroy(&set);
+    return st;
+}
+
+ts_objective *ts_job_restrict(ts_job *j)
+{
+    if (j->steps.n)
+        ts_lm_objective_restrict(&j->objective, j->steps.tokens, j->steps.n);
+    return &j->objective.base;
+}
+
+/* ---- heads and vectors ---- */
+
 ts_status ts_job_check_heads(ts_job *j)
 {
     TS_TRY(check_labels(j));
+    if (j->o->tuning.stage == TS_STAGE_PROCESS)
+        return open_steps(j);
     if (!ts_head_on(j->o->tuning.stage))
         return TS_OK;
     if (j->teacher.decoder)

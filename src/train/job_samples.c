@@ -3,9 +3,10 @@
 #include "train/model_files.h"
 
 ts_status ts_job_open_samples(const ts_job_options *o, const ts_text_options *of_job, const ts_model *m,
-                              int64_t global, const ts_data_need *need, ts_tuning_source **out)
+                              int64_t global, const ts_steps *steps, const ts_data_need *need, ts_tuning_source **out)
 {
     ts_tuning_data t = ts_job_tuning_data(o, global);
+    t.steps = steps;
     ts_text_options text = *of_job;
     ts_option_set *set = NULL;
     bool found = true;

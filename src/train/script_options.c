@@ -130,8 +130,6 @@ const ts_option ts_train_script_rows[] = {
 
     /* other ways of training */
     TS_LATER("template", 1, "empty", SFT),
-    TS_LATER("placeholder-token", 1, NULL, SFT),
-    TS_LATER("reward-tokens", TS_OPTION_MANY, NULL, SFT),
     TS_LATER("reward-model", 1, NULL, SFT),
     TS_LATER("rollout-batch-size", 1, NULL, SFT),
     TS_LATER("dataset-additional-keys", TS_OPTION_MANY, NULL, SFT),

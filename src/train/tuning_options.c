@@ -76,13 +76,6 @@ static ts_status check_text(const ts_option_set *set)
     return TS_OK;
 }
 
-static ts_status check_stage(int stage)
-{
-    return stage != TS_STAGE_PROCESS ? TS_OK
-                                     : ts_error(TS_ERR_USER, "--stage prm: this build has no rewards of single steps; --stage rm "
-                                                             "trains one of whole answers");
-}
-
 int64_t ts_tuning_multiple(const ts_tuning_options *o, bool varies, int64_t each)
 {
     int64_t n = each;
@@ -102,7 +95,6 @@ ts_status ts_tuning_options_check(const ts_tuning_options *o, const ts_option_se
 {
     if (!ts_tuning_on(o))
         return check_text(set);
-    TS_TRY(check_stage(o->stage));
     TS_TRY(ts_option_exclude(set, "is-instruction-dataset", "is-pairwise-dataset"));
     TS_TRY(ts_option_exclude(set, "cut-max-seqlen", "no-cut-token"));
     TS_TRY(ts_option_exclude(set, "no-shuffle", "full-shuffle-instruction-dataset"));

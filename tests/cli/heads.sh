@@ -100,6 +100,16 @@ if have_mpi; then
     alike two one 1
 fi
 
+# a language model that judges: the probability of a word among some, behind each mark
+score all.jsonl --reward --load "$G/families/llama" --reward-tokens 7 9
+score other.jsonl --reward --load "$G/families/llama" --reward-tokens 9 7
+score marks.jsonl --reward --load "$G/families/llama" --reward-tokens 7 9 --placeholder-token 3
+checks=$((checks + 2))
+reward() { sed -n '1s/.*"reward": \([0-9.e-]*\)}.*/\1/p' "$D/$1"; }
+near 1 "$(awk -v a="$(reward all.jsonl)" -v b="$(reward other.jsonl)" 'BEGIN { print a + b }')" "two words"
+grep -q '"rewards": \[[0-9.]*\], "reward": ' "$D/marks.jsonl" || wrong "$(head -n 1 "$D/marks.jsonl")"
+expect 2 "--reward-tokens goes with --reward" "$T" score --load "$G/families/llama" --input "$D/ids.jsonl" --reward-tokens 7
+expect 2 "there is no token 78" "$T" score --reward --load "$G/families/llama" --input "$D/ids.jsonl" --reward-tokens 7 --placeholder-token 78
 expect 2 "a head tells at least one number" tune --stage cls --num-labels 0
 expect 2 "all texts would have the one label" tune --stage cls --num-labels 1
 expect 2 "--problem-type goes with --stage cls" tune --stage reg --problem-type multi_label_classification

@@ -95,5 +95,4 @@ expect 2 "verdicts_packed_chosen_input_ids_document.idx" tune --train-iters 1 --
 expect 2 "has no token with a label in its first 2" tune --train-iters 3 --seq-length 2
 expect 2 "is-pairwise-dataset" tune --train-iters 1 --is-instruction-dataset
 expect 0 "--simpo-beta has no effect without --stage simpo" tune --train-iters 1 --simpo-beta 2
-expect 2 "--stage prm" tune --train-iters 1 --stage prm
 finish

@@ -183,9 +183,27 @@ static void classes_are_transformers_s(void **state)
     temp_remove(&t);
 }
 
+/* Steps within texts against tests/golden/steps.json (scripts/golden_steps.py). */
+static void judged_steps_are_torch_s(void **state)
+{
+    json_t *root = NULL;
+    const json_t *c;
+    temp t;
+    size_t i;
+    (void)state;
+    temp_make(&t);
+    OK(ts_json_read("tests/golden/steps.json", &root));
+    json_array_foreach(json_object_get(root, "cases"), i, c)
+        train(json_object_get(root, "common"), c, t.dir);
+    assert_int_equal(i, 2);
+    json_decref(root);
+    temp_remove(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(order_is_numpy_s), cmocka_unit_test(parts_are_mindspeed_s),
-                                        cmocka_unit_test(steps_are_torch_s), cmocka_unit_test(classes_are_transformers_s) };
+                                        cmocka_unit_test(steps_are_torch_s), cmocka_unit_test(classes_are_transformers_s),
+                                        cmocka_unit_test(judged_steps_are_torch_s) };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,5 +1,6 @@
 #include "train/objective/lm.h"
 
+#include "ops/heads.h"
 #include "train/recompute.h"
 
 #include <stdio.h>
@@ -10,6 +11,7 @@ typedef struct lm_labels {
     ts_chosen_rows chosen;
     bool some; /* not all rows are chosen */
     ts_kept_tops kept; /* of a teacher; k 0: nothing */
+    ts_tensor *numbers; /* of labels that are told among some words: them, fp32 */
 } lm_labels;
 
 /* A micro-batch on the device. */
@@ -190,6 +192,15 @@ static int64_t rows_that_see(const ts_lm_objective *o, const ts_micro_batch *m, 
     return m->rows * count;
 }
 
+/* label [n], and as much room behind; NULL: nothing is computed. */
+static ts_status upload_numbers(ts_tape *tape, const int32_t *label, int64_t n, lm_labels *b)
+{
+    float *number = label ? (float *)(uintptr_t)(label + n) : NULL;
+    for (int64_t i = 0; number && i < n; i++)
+        number[i] = (float)label[i];
+    return ts_tape_upload(tape, TS_DTYPE_F32, number, n, &b->numbers);
+}
+
 /* What the losses are taken of. */
 static ts_status upload_told(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m, int32_t *buffer,
                              lm_batch *b)
@@ -205,6 +216,8 @@ static ts_status upload_told(const ts_lm_objective *o, ts_tape *tape, const ts_m
             TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, buffer, n, &b->ahead[k - 1]));
         if (buffer)
             labels(m, &here, length, ahead, buffer);
+        if (o->n_among)
+            TS_TRY(upload_numbers(tape, buffer, n, &b->told[k]));
         TS_TRY(upload_labels(tape, buffer, n, rows_that_see(o, m, ahead), o->has_labels, o->base.spread,
                              &b->told[k]));
     }
@@ -290,6 +303,20 @@ static ts_status find_tops(const ts_lm_objective *o, ts_tape *tape, const lm_lab
     return TS_OK;
 }
 
+/* Of the rows of the output layer that are these tokens'. */
+static ts_status losses_among(const ts_lm_objective *o, ts_tape *tape, const lm_labels *b, ts_tensor *hidden, ts_tensor **losses,
+                              ts_tensor **hit)
+{
+    const ts_xent_op x = o->network.kind->head(o->network.self);
+    ts_tensor *ids, *rows, *z;
+    TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, tape->dev->computes ? o->among : NULL, o->n_among, &ids));
+    const ts_embed_op e = { .table = x.w, .group = x.group, .first = x.first, .ids = ids, .scale = 1, .dtype = hidden->dtype };
+    TS_TRY(ts_op_embed(tape, &e, &rows));
+    TS_TRY(ts_op_dots(tape, hidden, rows, &z));
+    const ts_told_op t = { TS_TOLD_CHOICE, (double)x.logit_scale, o->n_among, b->numbers };
+    return ts_op_told(tape, &t, z, losses, hit);
+}
+
 /* taught: the teacher's, or NULL; hard: for cross-entropy beside the loss against it, or NULL. */
 static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m, const lm_labels *b,
                            ts_tensor *hidden, ts_tensor *taught, const char *part, ts_tensor **losses, ts_tensor **hard)
@@ -368,8 +395,12 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
     if (looks)
         return find_tops(o, tape, &b->told[0], taught, out);
     TS_TRY(o->network.kind->forward(o->network.self, tape, &call, &x));
-    if (ends && !o->leaves)
+    if (ends && o->n_among) {
+        TS_TRY(losses_among(o, tape, &b->told[0], x, &x, &hard));
+        hard = m->evaluates ? NULL : hard;
+    } else if (ends && !o->leaves) {
         TS_TRY(losses_of(o, tape, m, &b->told[0], x, taught, "loss", &x, learns && !m->evaluates ? &hard : NULL));
+    }
     ts_pass(out, x);
     for (int i = 0; i < more.n; i++)
         ts_pass(out, more.tensor[i]);
@@ -492,4 +523,12 @@ void ts_lm_objective_teach(ts_lm_objective *o, const ts_lm_teacher *teacher)
         return;
     TS_ASSERT(o->base.n_side < TS_SIDE_LOSSES, "%d losses beside the first", o->base.n_side);
     o->base.side[o->base.n_side++] = (ts_side_loss){ .name = "cross entropy" };
+}
+
+void ts_lm_objective_restrict(ts_lm_objective *o, const int32_t *tokens, int64_t n)
+{
+    o->among = tokens, o->n_among = n;
+    o->network.predicts = 0; /* further tokens are not trained for */
+    o->base.n_side = 1;
+    o->base.side[0] = (ts_side_loss){ .name = "accuracy" };
 }

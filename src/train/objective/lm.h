@@ -22,6 +22,8 @@ typedef struct ts_lm_objective {
     ts_lm_teacher teacher;
     bool at_once; /* losses have their values behind the forward pass already, at the price of making logits twice */
     bool leaves;  /* the last part gives what the network does, [rows, width], and takes no losses */
+    const int32_t *among; /* [n_among] labels are numbers of these tokens, and nothing else could be said; borrowed */
+    int64_t n_among;      /* 0: anything could */
     int64_t rows_shared; /* processes that share out the rows of what is passed: 0 is 1 */
 } ts_lm_objective;
 
@@ -34,6 +36,9 @@ void ts_lm_objective_teach(ts_lm_objective *o, const ts_lm_teacher *teacher);
 /* The teacher, whose tokens are to be kept, looks at each batch and writes what it finds, of samples of which nothing is
  * kept yet ("sample" is a field of the batch then); or not any more: what was kept is learned, and it is let go. */
 void ts_lm_objective_look(ts_lm_objective *o, bool looks);
+/* From now on each label is one of these tokens, by its number among them, and so is what is said; how often it is the
+ * likeliest is told beside the loss. */
+void ts_lm_objective_restrict(ts_lm_objective *o, const int32_t *tokens, int64_t n);
 /* Cuts it into parts: the layers of each, which are borrowed. */
 void ts_lm_objective_cut(ts_lm_objective *o, const ts_layer_range *layers, int64_t parts,
                          int64_t rows_shared);

@@ -41,14 +41,13 @@ static ts_status pool(const ts_pooled_objective *o, ts_tape *tape, const ts_micr
 /* ---- what is told ---- */
 
 /* What the batch says of each row; or of samples' rows that the first alone is the right one. */
-static void fill_told(const ts_pooled_objective *o, const ts_micro_batch *m, int64_t each, float *out)
+static void fill_told(const ts_pooled_objective *o, const ts_micro_batch *m, int64_t n, int64_t each, float *out)
 {
-    const bool chooses = ts_told_chooses(o->rules.form);
-    for (int64_t r = 0; o->rules.numbers && r < m->rows; r++)
-        for (int64_t i = 0; i < each; i++)
-            *out++ = ts_batch_floats(m->batch, "numbers", m->row + r)[i];
-    for (int64_t i = 0; !o->rules.numbers && i < m->rows / o->rules.each * each; i++)
-        *out++ = !chooses && i % o->rules.each == 0;
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t i = 0; i < each; i++) {
+            const float *said = o->rules.numbers ? ts_batch_floats(m->batch, "numbers", m->row + r) : NULL;
+            *out++ = said ? said[i] : !ts_told_chooses(o->rules.form) && i == 0;
+        }
 }
 
 static ts_status tell_numbers(const ts_pooled_objective *o, ts_tape *tape, const ts_micro_batch *m, ts_tensor *v, ts_tensor **loss,
@@ -63,11 +62,11 @@ static ts_status tell_numbers(const ts_pooled_objective *o, ts_tape *tape, const
     if (tape->dev->computes)
         TS_TRY(ts_alloc(&told, (size_t)(n * each), sizeof *told));
     if (told)
-        fill_told(o, m, each, told);
+        fill_told(o, m, n, each, told);
     const ts_status st = ts_tape_upload(tape, TS_DTYPE_F32, told, n * each, &t);
     ts_free(&told);
     TS_TRY(st);
-    return ts_op_told(tape, o->rules.form, o->rules.scale, z, cols, t, loss, hit);
+    return ts_op_told(tape, &(ts_told_op){ o->rules.form, o->rules.scale, cols, t }, z, loss, hit);
 }
 
 /* Rows of v: of each sample the first alone, or the others; *out fp32. */
@@ -123,7 +122,7 @@ static ts_status tell_matches(const ts_pooled_objective *o, ts_tape *tape, const
         TS_TRY(ts_op_direct(tape, queries, rules->dims[i], rules->unit, &a));
         TS_TRY(ts_op_direct(tape, others, rules->dims[i], rules->unit, &b));
         TS_TRY(ts_op_dots(tape, a, b, &z));
-        TS_TRY(ts_op_told(tape, rules->form, rules->scale, z, z->dim[1], t, &one, &is_hit));
+        TS_TRY(ts_op_told(tape, &(ts_told_op){ rules->form, rules->scale, z->dim[1], t }, z, &one, &is_hit));
         if (i == 0)
             *loss = one, *hit = is_hit;
         else

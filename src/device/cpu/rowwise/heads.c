@@ -1,6 +1,7 @@
 #include "device/cpu/rowwise/rowwise.h"
 
 #include <math.h>
+#include <string.h>
 
 static double sigma(double x) { return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x)); }
 
@@ -82,6 +83,11 @@ static void losses(const void *args, int64_t begin, int64_t end)
     for (int64_t i = begin; i < end; i++) {
         const told r = { a->z + i * a->cols, a->t + i * (chooses ? 1 : a->cols), a->slope + i * a->cols, a->cols, a->scale };
         const int64_t k = chooses ? (int64_t)r.t[0] : 0;
+        if (k < 0) { /* nothing is to be told of it */
+            a->loss[i] = a->hit[i] = 0;
+            memset(r.slope, 0, (size_t)a->cols * sizeof *r.slope);
+            continue;
+        }
         const double most = chooses ? best(&r) : 0;
         a->hit[i] = chooses && at(&r, k) >= most;
         a->loss[i] = (float)(a->form == TS_TOLD_CHOICE   ? choice(&r, k, most)

@@ -31,7 +31,6 @@ typedef struct job {
     unsigned char **bytes;    /* [threads] */
     _Atomic int failed;       /* errno of the first write that failed */
     _Atomic int64_t not_finite; /* 1 + the output that has such a value */
-    _Atomic size_t done;
 } job;
 
 static ts_status add_pieces(job *j, size_t i)
@@ -70,9 +69,8 @@ static void write_pieces(void *ctx, int64_t begin, int64_t end, int thread)
     job *j = ctx;
     for (int64_t i = begin; i < end && !j->failed && !j->not_finite; i++) {
         write_piece(j, &j->v[i], thread);
-        const size_t done = ++j->done;
         if (!thread)
-            ts_convert_progress(done, j->n);
+            ts_convert_progress(j->v[i].out + 1, j->plan->n);
     }
 }
 

@@ -56,6 +56,16 @@ ok "$T" convert --load-dir "$D/trained" --outfile "$D/trained.gguf" --outtype f3
 ok "$T" score --load "$D/ck.gguf" --input "$D/ids.jsonl" --output "$D/a"
 ok "$T" score --load "$D/trained.gguf" --input "$D/ids.jsonl" --output "$D/b"
 same "$D/a" "$D/b"
+# weights of few bits in folders: as what they stand for
+for m in gpt_oss-mxfp4 deepseek_v4-fp8; do
+    expect 0 '"largest_difference": 0,' "$T" convert --load-dir $families/$m --save-dir "$D/$m" --params-dtype fp32 --check --json
+    expect 0 "tensors" "$T" convert --load-dir $families/$m --save-dir "$D/$m-16" --qlora-save-dequantize
+    ! grep -q quantization_config "$D/$m-16/config.json" || wrong "$m: still said to be quantised"
+done
+expect 0 "tensors" "$T" convert --load-dir $families/llama-nf4 --outfile "$D/nf4.gguf" --outtype f32
+ok "$T" score --load "$D/nf4.gguf" --input "$D/ids.jsonl" --output "$D/a"
+ok "$T" score --load $families/llama-nf4 --input "$D/ids.jsonl" --output "$D/b"
+same "$D/a" "$D/b"
 peft=tests/golden/adapters/patterns
 base=$families/llama
 ok "$T" convert --load-dir $base --lora-load $peft --save-dir "$D/both"

@@ -24,6 +24,17 @@ def gguf_text(s):
     return struct.pack("<Q", len(s)) + s.encode()
 
 
+def requests():
+    ask = [{"role": "user", "content": "The fox?"}]
+    tools = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}}}]
+    put("serve", "chat", {"messages": ask, "max_tokens": 5, "seed": 1, "stream": True, "logprobs": True, "top_logprobs": 2})
+    put("serve", "tools", {"messages": ask, "tools": tools, "tool_choice": "required",
+                           "answer": '<tool_call>{"name": "add", "arguments": {"a": 1}}</tool_call>'})
+    put("serve", "completion", {"prompt": ["a", "b"], "echo": True, "n": 2, "stop": ["x"], "logit_bias": {"5": -1}, "answer": "abc"})
+    put("serve", "response", {"input": "a", "instructions": "b", "stream": True, "answer": '{"a": 1}',
+                              "text": {"format": {"type": "json_schema", "schema": {"type": "object"}}}})
+
+
 def binary_files():
     for f in (golden / "io").glob("*.safetensors"):
         put("safetensors", f.stem, f.read_bytes())
@@ -260,6 +271,7 @@ if len(sys.argv) == 3:
     real_files(Path(sys.argv[1]))
 else:
     binary_files()
+    requests()
     lines_of_text()
     records()
     templates()

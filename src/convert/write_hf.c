@@ -21,7 +21,8 @@ typedef struct copy {
     float *values;
     char *bytes;
     bool scaled; /* FP8 and MXFP4 become values */
-    const ts_st_tensor **adapted; /* [modules of the adapter] the weight of each; NULL: nothing is merged */
+    ts_name_map map;
+    const ts_st_tensor **adapted; /* [map.n_tensors] those to which the adapter adds; NULL: nothing is merged */
 } copy;
 
 static bool is_real(ts_st_dtype t)
@@ -72,12 +73,14 @@ static ts_status put_nf4(const copy *c, const ts_st_tensor *t) { return ts_conve
 static ts_status find_adapted(copy *c)
 {
     const ts_adapters *a = c->m->adapters;
-    char name[TS_FAMILY_NAME];
     if (!a)
         return TS_OK;
-    TS_TRY(ts_alloc(&c->adapted, a->n + 1, sizeof *c->adapted));
-    for (size_t k = 0; k < a->n; k++) {
-        snprintf(name, sizeof name, "%s.weight", a->module[k].name);
+    TS_TRY(ts_family_names(c->m->source.family, c->m->source.arch, &c->map));
+    TS_TRY(ts_alloc(&c->adapted, c->map.n_tensors, sizeof *c->adapted));
+    for (size_t k = 0; k < c->map.n_tensors; k++) {
+        const char *name = c->map.tensor[k].hf_name;
+        if (!ts_adapters_change(a, &c->map, &c->map.tensor[k]))
+            continue;
         const ts_st_tensor *t = ts_weights_find(c->m->source.family, c->m->source.arch, c->m->tensors, name);
         if (!t || !is_real(t->dtype))
             return ts_error(TS_ERR_USER, "%s: tensor %s, to which --lora-load adds, %s", c->m->path, name,
@@ -89,11 +92,11 @@ static ts_status find_adapted(copy *c)
     return TS_OK;
 }
 
-static const ts_adapted *adapted_of(const copy *c, const ts_st_tensor *t)
+static const ts_name_tensor *adapted_of(const copy *c, const ts_st_tensor *t)
 {
-    for (size_t k = 0; c->adapted && k < c->m->adapters->n; k++)
+    for (size_t k = 0; c->adapted && k < c->map.n_tensors; k++)
         if (c->adapted[k] == t)
-            return &c->m->adapters->module[k];
+            return &c->map.tensor[k];
     return NULL;
 }
 
@@ -105,7 +108,7 @@ static ts_status put_merged(const copy *c, const ts_st_tensor *t)
     TS_TRY(ts_alloc(&w, (size_t)t->elements, sizeof *w));
     ts_status st = ts_st_read_f32(t, 0, t->elements, w);
     if (st == TS_OK)
-        st = ts_adapters_merge(c->m->adapters, adapted_of(c, t), w);
+        st = ts_adapters_merge(c->m->adapters, &c->map, adapted_of(c, t), w);
     for (int64_t at = 0; st == TS_OK && at < t->elements; at += PIECE) {
         const int64_t n = t->elements - at < PIECE ? t->elements - at : PIECE;
         ts_st_from_f32(type, w + at, n, c->bytes);
@@ -203,7 +206,7 @@ static ts_status put_scaled(const copy *c, const ts_st_tensor *t)
 static bool is_second(const copy *c, const ts_st_tensor *t)
 {
     const ts_weights_source *s = &c->m->source;
-    if (!s->arch || !t->size || !ts_family_ignores(s->family, s->arch, t->name))
+    if (!s->arch || !t->size || !t->data || !ts_family_ignores(s->family, s->arch, t->name))
         return false;
     for (int64_t i = 0; i < ts_st_dir_count(c->m->tensors); i++) {
         const ts_st_tensor *other = ts_st_dir_at(c->m->tensors, i);
@@ -287,6 +290,7 @@ static ts_status copy_folder(void *ctx, const char *folder)
     if (st == TS_OK)
         st = copy_tensors(c, folder);
     ts_free(&c->adapted);
+    ts_name_map_deinit(&c->map);
     ts_st_dir_writer_destroy(&c->w);
     ts_free(&c->values);
     ts_free(&c->bytes);
@@ -396,7 +400,7 @@ static ts_status write_folder(const ts_convert_options *o, ts_convert_model *m)
                         o->nf4 ? "qlora-nf4" : "qlora-save-dequantize", m->path);
     TS_TRY(check_source(m));
     const ts_weights_save_options w = { .dtype = ts_convert_dtype(o, m->dtype),
-                                        .max_shard_bytes = c.shard_bytes };
+                                        .max_shard_bytes = c.shard_bytes, .keeps_types = o->dtype == TS_SAVE_HF_AUTO };
     return write_source(o, m, &w);
 }
 
@@ -423,7 +427,7 @@ static ts_status describe(const ts_convert_options *o, ts_convert_result *r)
     return st;
 }
 
-static ts_status check_place(const ts_convert_options *o)
+ts_status ts_convert_check_folder(const ts_convert_options *o)
 {
     if (!o->save_dir)
         return ts_error(TS_ERR_USER, "--save-dir is missing");
@@ -439,4 +443,4 @@ static ts_status write_hf(const ts_convert_options *o, ts_convert_model *m, ts_c
     return describe(o, r);
 }
 
-const ts_convert_writer ts_convert_hf_writer = { "hf", check_place, write_hf };
+const ts_convert_writer ts_convert_hf_writer = { "hf", ts_convert_check_folder, write_hf };

@@ -7,6 +7,7 @@ typedef struct active {
     const ts_gen_line *line;
     ts_gen_text text;
     ts_seen seen;
+    int32_t state; /* of the grammar, where there is one */
 } active;
 
 typedef struct generator {
@@ -21,6 +22,7 @@ typedef struct generator {
     ts_prompt *prompts;      /* [slots] of the lines that begin */
     int32_t *last;           /* [slots] their newest tokens */
     ts_sampler sampler;
+    int32_t grammar_start;
     int64_t new_tokens;
 } generator;
 
@@ -75,14 +77,6 @@ static void drop(active *a)
     a->line = NULL;
 }
 
-static bool is_eos(const ts_gen_config *c, int32_t id)
-{
-    for (int i = 0; i < c->sampling.n_eos; i++)
-        if (c->sampling.eos[i] == id)
-            return true;
-    return false;
-}
-
 /* The next token of a slot; *ended says whether it was the last. */
 static ts_status take_token(generator *g, int64_t slot, const float *logits, bool *ended)
 {
@@ -90,6 +84,7 @@ static ts_status take_token(generator *g, int64_t slot, const float *logits, boo
     ts_gen_text *t = &a->text;
     const ts_place_in_line place = { a->line->number, (int64_t)t->n };
     int32_t id;
+    TS_TRY(ts_constraint_before(g->c->constraint, a->state, &g->sampler.allowed, &g->sampler.may_end));
     TS_TRY(ts_sampler_next(&g->sampler, logits, &a->seen, place, &id));
     TS_TRY(ts_grow(&t->ids, &t->cap_ids, t->n + 1, sizeof *t->ids));
     if (g->c->logprobs) {
@@ -101,7 +96,8 @@ static ts_status take_token(generator *g, int64_t slot, const float *logits, boo
     g->new_tokens++;
     if (g->c->sampling.repetition_penalty != 1)
         TS_TRY(ts_seen_add(&a->seen, g->arch->vocab, &id, 1));
-    t->is_stopped = is_eos(g->c, id);
+    t->is_stopped = ts_sampling_ends(&g->c->sampling, id);
+    TS_TRY(ts_constraint_after(g->c->constraint, &a->state, id, &t->is_stopped));
     if (g->hooks->token) {
         bool stop = false;
         TS_TRY(g->hooks->token(g->hooks->ctx, a->line, t, &stop));
@@ -159,7 +155,7 @@ static ts_status begin_lines(generator *g)
             const ts_gen_line *l = &g->lines[g->next + i];
             enum { MODEST = 512 };
             const int64_t likely = l->prompt.n + (l->max_new < MODEST ? l->max_new : MODEST);
-            g->at[first + i] = (active){ .line = l };
+            g->at[first + i] = (active){ .line = l, .state = g->grammar_start };
             longest = likely > longest ? likely : longest;
             g->n_active++;
             if (g->c->sampling.repetition_penalty != 1)
@@ -228,7 +224,8 @@ ts_status ts_generate(ts_engine *e, const ts_arch *a, const ts_gen_config *c,
                       const ts_gen_line *lines, int64_t n, const ts_gen_hooks *hooks)
 {
     generator g = { .e = e, .arch = a, .c = c, .hooks = hooks, .lines = lines, .n = n,
-                    .slots = ts_engine_slots(e) };
+                    .slots = ts_engine_slots(e),
+                    .grammar_start = c->constraint ? ts_grammar_start(ts_constraint_grammar(c->constraint)) : 0 };
     if (c->num_beams > 1)
         return run_beams(&g);
     ts_status st;

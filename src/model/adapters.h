@@ -15,11 +15,12 @@ typedef struct ts_adapted_rows {
 /* A module of a Hugging Face class that has an adapter. */
 typedef struct ts_adapted {
     char *name; /* "model.layers.0.self_attn.q_proj" */
+    char *parameter; /* "gate_up_proj": it is a parameter of that module, of all experts, whose name in files then is of
+                        PEFT's nested modules; NULL: it is a module */
     size_t site; /* of the plan, and which of its parts: several modules may share one */
     int part;
-    bool transposed; /* its weight stands so in files */
     int64_t out;
-    ts_adapted_rows *rows; /* [n_rows] */
+    ts_adapted_rows *rows; /* [n_rows]; of experts those of each */
     size_t n_rows;
 } ts_adapted;
 
@@ -35,6 +36,7 @@ typedef struct ts_adapters {
     size_t n, cap;
     ts_names *saved; /* parameters of the model that are trained whole (modules_to_save), and of the files */
     ts_names *saved_files;
+    char *tied; /* the output layer's weight, that is the embedding's, under its name in files; NULL: they are not trained as one */
 } ts_adapters;
 
 /* What the options say of the (checked) description, all but values. family NULL: the model has no Hugging Face names.
@@ -58,6 +60,13 @@ void ts_adapter_name(const ts_adapter_site *s, int part, ts_adapter_kind kind, c
 enum { TS_ADAPTER_FILE_NAME = 512 };
 void ts_adapter_file_name(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, char out[TS_ADAPTER_FILE_NAME],
                           int64_t dim[2]);
+/* B of experts' adapter, all of it, between our order [experts, out, rank] and files' [out, rank, experts]. */
+void ts_adapted_experts(const ts_adapted *m, const ts_adapter_site *s, bool to_file, const float *from, float *to);
+/* Folders of before transformers 5 have a module of each expert, of gate and up apart; of such a one's files.
+ * The name of the i-th tensor that `m` had there; false: there are no more. */
+bool ts_adapted_old_name(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, int64_t i, char out[TS_ADAPTER_FILE_NAME]);
+/* All of such an adapter's A or B in our order: each half has a half of the rank of its own. */
+ts_status ts_adapted_old_read(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, float *to) TS_NODISCARD;
 static inline int ts_adapter_kinds(const ts_adapter_site *s) { return s->dora ? TS_ADAPTER_KINDS : TS_ADAPTER_M; }
 
 /* Adds the names of the plan's parameters behind those of the model, in the order of their ids. */
@@ -78,8 +87,9 @@ void ts_merger_deinit(ts_merger *m);
 ts_status ts_adapters_check_rest(const ts_adapters *a) TS_NODISCARD;
 /* Of a folder that was opened and not filled in. Elements of one of the plan's parameters, whole rows; *found: it has that. */
 ts_status ts_adapters_read(const ts_adapters *a, const char *param, int64_t at, int64_t n, float *to, bool *found) TS_NODISCARD;
-/* The weight of a module as its own file has it, all of it, with what the adapter adds. */
-ts_status ts_adapters_merge(const ts_adapters *a, const ts_adapted *m, float *w) TS_NODISCARD;
+/* Whether an adapter adds to a tensor as files of the model have it; and its values, all of them, with that. */
+bool ts_adapters_change(const ts_adapters *a, const ts_name_map *map, const ts_name_tensor *t);
+ts_status ts_adapters_merge(const ts_adapters *a, const ts_name_map *map, const ts_name_tensor *t, float *w) TS_NODISCARD;
 
 /* Writes the folder, to the side and renamed; base: the name of the model that it belongs to, or NULL. */
 struct ts_weights_source;

@@ -2,8 +2,11 @@
 
 #include "base/file.h"
 #include "io/gguf/gguf.h"
+#include "model/adapter_config.h"
 #include "model/adapters.h"
+#include "model/folder.h"
 #include "model/weights_scaled.h"
+#include "text/hf_files.h"
 
 #include <math.h>
 
@@ -13,6 +16,8 @@ static ts_status allocate(ts_decoder *d, const ts_model_use *use, ts_dtype value
         ts_decoder_use_int8(d, use->int8_head);
     if (use->narrow && ts_narrow_options_on(use->narrow))
         TS_TRY(ts_decoder_use_narrow(d, use->narrow, use->rows));
+    if (use->vectors && d->head.w && !d->arch.tied && !use->lora)
+        ts_param_hold(d->head.w, TS_HELD_FROZEN, d->compute, TS_QUANT_NONE);
     if (use->training && use->freeze.n)
         TS_TRY(ts_decoder_freeze(d, use->freeze.v, use->freeze.n));
     if (use->training && use->steps_whole)
@@ -62,11 +67,21 @@ ts_status ts_model_use_decoder(const ts_arch *arch, const ts_model_use *use, ts_
     return allocate(m->decoder, use, value);
 }
 
-ts_status ts_model_begin_reward(ts_decoder *d, const ts_model_use *use, bool is_there, const char *from)
+ts_status ts_model_check_words(const ts_model_use *use, bool rewards, const char *from)
 {
+    return !rewards || use->reward || !use->inference
+               ? TS_OK
+               : ts_error(TS_ERR_USER, "%s has a head of rewards (rm_head) and no output layer: it tells no words, and `tessera score "
+                                       "--reward` tells the reward of a text", from);
+}
+
+ts_status ts_model_begin_reward(ts_model *m, const ts_model_use *use, bool is_there, const char *from)
+{
+    ts_decoder *d = m->decoder;
+    const bool brought = m->adapters && m->adapters->folder && ts_names_find(m->adapters->saved, "rm_head.weight") >= 0;
     if (!use->reward || is_there)
         return TS_OK;
-    if (!use->loosely)
+    if (!use->loosely && !brought)
         return ts_error(TS_ERR_USER, "--load %s: there is no head of rewards (tensors rm_head.weight and rm_head.bias)%s", from,
                         use->training ? "; --load-checkpoint-loosely begins with random values" : "");
     d->reward_begins = true;
@@ -85,22 +100,80 @@ static ts_dtype value_type(const ts_model_use *use, ts_st_dtype file)
     return file == TS_ST_F32 ? use->compute : file == TS_ST_BF16 ? TS_DTYPE_BF16 : TS_DTYPE_F16;
 }
 
+/* What an adapter brings a head for. */
+static ts_status find_labels(const ts_model_use *use, const ts_arch *a, int64_t *labels, ts_problem *problem)
+{
+    *labels = use->labels, *problem = use->problem;
+    if (use->labels || a->labels || use->reward || !use->lora || !use->lora->load)
+        return TS_OK;
+    *problem = TS_PROBLEM_SINGLE;
+    TS_TRY(ts_adapters_find_labels(use->lora->load, labels));
+    if (*labels == 1) /* as where a config says nothing */
+        *problem = TS_PROBLEM_REGRESSION;
+    return TS_OK;
+}
+
 static ts_status take_labels(const ts_model_use *use, const char *from, ts_arch *a, ts_model *m)
 {
-    if (!use->labels || a->labels == use->labels)
+    int64_t labels;
+    ts_problem problem;
+    TS_TRY(find_labels(use, a, &labels, &problem));
+    if (!labels)
         return TS_OK;
-    if (a->labels)
-        return ts_error(TS_ERR_USER, "--num-labels %lld: %s has a head of %lld classes", (long long)use->labels, from,
+    if (a->labels && a->labels != labels)
+        return ts_error(TS_ERR_USER, "--num-labels %lld: %s has a head of %lld labels", (long long)labels, from,
                         (long long)a->labels);
-    ts_arch_take_labels(a, use->labels);
+    ts_arch_take_labels(a, labels, problem);
+    if (a->pad < 0 && a->n_eos) /* as the config says from now on */
+        a->pad = a->eos[0];
     return ts_family_write_labels(m->family, a, m->config);
+}
+
+/* A new head, or one that an adapter brings. */
+static bool may_begin(const ts_model_use *use, const ts_model *m)
+{
+    return use->labels || (m->adapters && ts_names_find(m->adapters->saved, "output_layer.weight") >= 0);
 }
 
 /* A head that no file has begins with random values. */
 static ts_status begin_head(ts_decoder *d, const ts_model_use *use)
 {
     d->head_begins = true;
-    return use->dev->computes && d->ends ? ts_param_begin(d->head.w, use->seed, (float)d->arch.init_std) : TS_OK;
+    return use->dev->computes && d->labels ? ts_param_begin(d->labels, use->seed, (float)d->arch.init_std) : TS_OK;
+}
+
+/* An adapter whose embedding was trained whole with more rows than the model has needs as many here; it is of its own
+ * tokenizer then. */
+static ts_status grow(const ts_model_use *use, const char *folder, ts_arch *a, ts_st_dir *dir, ts_model *m, ts_new_rows **rows)
+{
+    const char *adapter = use->lora ? use->lora->load : NULL;
+    ts_new_rows_want of_adapter = { .multiple = 1, .from = -1, .init = TS_NEW_ROWS_MEAN };
+    const ts_new_rows_want *w = use->rows_wanted;
+    if (adapter)
+        TS_TRY(ts_new_rows_of_adapter(adapter, m->family, &of_adapter.ids));
+    if (of_adapter.ids > a->vocab) {
+        w = &of_adapter;
+        if (ts_hf_files_have_tokenizer(adapter))
+            TS_TRY(ts_strdup(adapter, &m->tokens_folder));
+    }
+    const int64_t had = a->vocab;
+    if (w)
+        TS_TRY(ts_new_rows_put(w, m->family, folder, use->dev->computes, a, m->config, dir, rows));
+    m->rows_grown = a->vocab > had ? had : 0;
+    return TS_OK;
+}
+
+static ts_status use_grown(const ts_arch *a, const ts_model_use *use, ts_model *m)
+{
+    const bool learns = m->rows_grown || (use->rows_wanted && use->rows_wanted->adds);
+    ts_model_use with = *use;
+    ts_lora_options lora = { 0 };
+    if (use->lora && learns) {
+        lora = *use->lora;
+        lora.tokens = true;
+        with.lora = &lora;
+    }
+    return ts_model_use_decoder(a, &with, value_type(use, m->file_dtype), m);
 }
 
 static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
@@ -109,8 +182,9 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
     static const char *const packed[] = { "quantization_config", "expert_dtype" };
     ts_arch a;
     ts_st_dir *dir = NULL;
+    ts_new_rows *rows = NULL;
     ts_arch_init(&a);
-    ts_status st = ts_family_read_folder(folder, &m->family, &a, &m->config);
+    ts_status st = ts_folder_read(folder, &m->family, &a, &m->config);
     if (st == TS_OK)
         st = ts_strdup(folder, &m->folder);
     if (st == TS_OK)
@@ -118,11 +192,13 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
     if (st == TS_OK && use->lora && (use->lora->nf4 || use->lora->alone))
         st = ts_strdup(folder, &m->nf4_base);
     if (st == TS_OK && use->lora && use->lora->nf4) /* apart, since what was read of a mapping stays in memory with it */
-        st = ts_st_dir_open(folder, NULL, &m->mapped);
+        st = ts_folder_open(folder, &m->mapped);
     if (st == TS_OK)
-        st = ts_st_dir_open(folder, NULL, &dir);
+        st = ts_folder_open(folder, &dir);
     for (size_t i = 0; st == TS_OK && i < sizeof packed / sizeof *packed; i++)
         json_object_del(m->config, packed[i]);
+    if (st == TS_OK)
+        st = ts_model_check_words(use, ts_st_dir_find(dir, "rm_head.weight"), folder);
     if (st == TS_OK)
         st = ts_weights_settle_tie(m->family, dir, folder, &a, m->config);
     if (st == TS_OK)
@@ -132,15 +208,17 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
         st = ts_weights_want_mtp(folder, use->training ? use->mtp_layers : 0, &a, m->config);
     if (st == TS_OK)
         st = ts_weights_settle_names(m->family, dir, &a);
+    if (st == TS_OK)
+        st = grow(use, folder, &a, dir, m, &rows);
     if (st == TS_OK) {
         ts_weights_settle_experts(dir, &a);
         m->file_dtype = ts_weights_dtype(dir);
-        st = ts_model_use_decoder(&a, use, value_type(use, m->file_dtype), m);
+        st = use_grown(&a, use, m);
     }
-    if (st == TS_OK && use->labels && !ts_st_dir_find(dir, "score.weight"))
+    if (st == TS_OK && a.labels && !ts_st_dir_find(dir, "score.weight") && may_begin(use, m))
         st = begin_head(m->decoder, use);
     if (st == TS_OK)
-        st = ts_model_begin_reward(m->decoder, use, ts_st_dir_find(dir, "rm_head.weight"), folder);
+        st = ts_model_begin_reward(m, use, ts_st_dir_find(dir, "rm_head.weight"), folder);
     if (st == TS_OK && use->dev->computes)
         st = ts_weights_load(m->decoder, m->family, dir, folder, mtp_layers);
     if (st == TS_OK && m->mapped)
@@ -148,19 +226,12 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
     if (st == TS_OK && m->adapters)
         st = ts_adapters_fill(m->adapters, m->decoder, m->family, use->seed);
     ts_st_dir_destroy(&dir);
+    ts_new_rows_destroy(&rows);
     ts_arch_deinit(&a);
     return st;
 }
 
-bool ts_model_is_hf(const char *folder)
-{
-    ts_str path = { 0 };
-    if (ts_gguf_is(folder))
-        return true;
-    const bool yes = ts_path_join(&path, folder, "config.json") == TS_OK && ts_path_exists(path.s);
-    ts_str_deinit(&path);
-    return yes;
-}
+bool ts_model_is_hf(const char *folder) { return ts_folder_is(folder); }
 
 ts_status ts_model_load(const char *folder, const ts_model_use *use, ts_model *out)
 {
@@ -268,7 +339,7 @@ static ts_status look_in_folder(const ts_model *m, const char *folder, ts_str *w
     ts_st_dir *dir = NULL;
     ts_status st = ts_family_names(m->family, a, &map);
     if (st == TS_OK)
-        st = ts_st_dir_open(folder, NULL, &dir);
+        st = ts_folder_open(folder, &dir);
     for (size_t i = 0; st == TS_OK && !why->len && i < map.n_tensors; i++) {
         const ts_st_tensor *t = ts_weights_find(m->family, a, dir, map.tensor[i].hf_name);
         st = t && ts_scaled_is(dir, t) ? tell_not_finite_code(dir, t, &map.tensor[i], why) : tell_not_finite(t, why);

@@ -28,6 +28,7 @@ static ts_status check_place(const ts_job *j, const char *folder, const char *op
 static ts_status check_folder(ts_job *j, const char *folder, const char *option, bool with_data)
 {
     TS_TRY(check_place(j, folder, option, with_data));
+    TS_TRY(ts_new_rows_check(&j->o->rows, &j->model.hf_files, j->model.decoder->arch.vocab, option, folder));
     const ts_weights_source s = ts_model_source(&j->model);
     char why[512];
     const ts_status st = ts_weights_check(&s);
@@ -120,29 +121,8 @@ static ts_status check_slices(const ts_job *j)
     return TS_OK;
 }
 
-/* A head of classes is trained by the stage that does so, and whole. */
-static ts_status check_classes(const ts_job *j)
-{
-    const ts_arch *a = &j->model.decoder->arch;
-    const int64_t tp = j->mesh->size[TS_MESH_TP];
-    if (!a->labels)
-        return TS_OK;
-    if (j->o->tuning.stage != TS_STAGE_CLASSES)
-        return ts_error(TS_ERR_USER, "the model has a head of %lld classes in place of words: `tessera posttrain` "
-                                     "trains it (stage cls)", (long long)a->labels);
-    if (j->model.adapters)
-        return ts_error(TS_ERR_USER, "--stage cls: beside adapters the head of classes would stay as it is: give one or the other");
-    if (j->teacher.decoder)
-        return ts_error(TS_ERR_USER, "--stage cls: a teacher tells words, not classes: leave it out");
-    if (a->labels % tp)
-        return ts_error(TS_ERR_USER, "--num-labels %lld: --tensor-model-parallel-size %lld must divide it, since its processes share "
-                                     "out the head's rows", (long long)a->labels, (long long)tp);
-    return TS_OK;
-}
-
 ts_status ts_job_check_model(const ts_job *j)
 {
-    TS_TRY(check_classes(j));
     TS_TRY(check_slices(j));
     const ts_decoder *d = j->model.decoder;
     for (int64_t i = 0; j->spread.comm && i < ts_arch_blocks(&d->arch); i++) {

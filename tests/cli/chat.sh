@@ -60,4 +60,63 @@ printf 'one\ntwo\n' | chat --history-turns 0 >"$D/said"
 echo "$(answer "$(say two)")" | sed 's/^"//; s/"$//' >"$D/want"
 sed -n 2p "$D/said" >"$D/got"
 same "$D/want" "$D/got"
+
+# answers that fit: whatever the draws are, side by side or one by one
+for i in 1 2 3 4 5 6; do echo "{\"text\": \"the $i\"}"; done >"$D/texts.jsonl"
+fitting() { "$T" infer --load "$D/model" --do-sample --seed 7 --input "$D/texts.jsonl" --max-new-tokens 200 --json "$@" 2>"$D/err" ||
+    wrong "$(cat "$D/err")"; }
+fitting --regex '[a-c]{2,4}-é?\d' >"$D/got"
+is "answers that match" 6 "$(grep -c '"text": "[abc][abc][abc]\{0,2\}-é\{0,1\}[0-9]", "finish_reason": "stop"' "$D/got")"
+fitting --regex '[a-c]{2,4}-é?\d' --batch-size 1 >"$D/want"
+same "$D/want" "$D/got"
+checks=$((checks + 1))
+[ "$(sort -u "$D/got" | wc -l)" -gt 3 ] || wrong "the same answer to all"
+fitting --grammar 'root ::= "<" [xyz]{3} ">"' >"$D/got"
+is "answers of the grammar" 6 "$(grep -c '"text": "<[xyz][xyz][xyz]>", "finish_reason": "stop"' "$D/got")"
+echo '{"type": "object", "properties": {"n": {"type": "integer", "minimum": 5, "maximum": 17}, "of": {"enum": ["a", "b"]}}, "required": ["n", "of"]}' \
+    >"$D/schema.json"
+fitting --json-schema-file "$D/schema.json" >"$D/got"
+is "answers of the schema" 6 "$(grep -c '"text": "{\(\\n\|\\t\| \)*\\"n\\":\(\\n\|\\t\| \)*\(1[0-7]\|[5-9]\),\(\\n\|\\t\| \)*\\"of\\":\(\\n\|\\t\| \)*\\"[ab]\\"\(\\n\|\\t\| \)*}", "finish_reason": "stop"' "$D/got")"
+id=$("$T" infer --load "$D/model" --greedy --max-new-tokens 3 --prompt one --json 2>/dev/null | sed 's/.*"ids": \[\([0-9]*\).*/\1/')
+token=$(tr ',{}' '\n\n\n' <"$D/model/tokenizer.json" | sed -n "s/^ *\"\(.*\)\": *$id\$/\1/p" | head -n 1)
+expect 0 "\"ids\": [$id], " "$T" infer --load "$D/model" --greedy --max-new-tokens 3 --prompt one --json --add-eos-token "$token"
+expect 2 "the tokenizer has no such token" "$T" infer --load "$D/model" --prompt a --add-eos-token "no token"
+expect 2 "give one" "$T" infer --load "$D/model" --prompt a --regex a --grammar 'root ::= "a"'
+expect 2 "there is no rule x" "$T" infer --load "$D/model" --prompt a --grammar 'root ::= x'
+expect 2 "do not go with --num-beams" "$T" infer --load "$D/model" --prompt a --regex a --num-beams 2
+echo '{"not": {}}' >"$D/bad-schema.json"
+expect 2 "schema.json: \"not\": this word" "$T" infer --load "$D/model" --prompt a --json-schema-file "$D/bad-schema.json"
+
+# guesses: the same answers to the bit, whoever guesses and however much
+"$T" pretrain --mock-data --num-layers 1 --hidden-size 32 --ffn-hidden-size 64 --num-attention-heads 4 --position-embedding-type rope \
+    --normalization RMSNorm --swiglu --disable-bias-linear --max-position-embeddings 512 --tokenizer-type NullTokenizer --vocab-size 511 \
+    --make-vocab-size-divisible-by 1 --seq-length 64 --micro-batch-size 1 --global-batch-size 1 --train-iters 1 --lr 1e-3 --eval-iters 0 \
+    --init-method-std 0.3 --save-hf "$D/small" >"$D/err" 2>&1 || wrong "$(cat "$D/err")"
+for i in 1 2 3 4 5; do echo "{\"text\": \"the fox the fox $i the fox\"}"; done >"$D/texts.jsonl"
+guessing() { # guessing WHAT MODE OPTIONS...
+    what=$1 mode=$2
+    shift 2
+    # shellcheck disable=SC2086
+    "$T" infer --load "$D/model" $mode --input "$D/texts.jsonl" --max-new-tokens 60 --logprobs --json "$@" >"$D/$what" 2>"$D/err" ||
+        wrong "$(cat "$D/err")"
+    grep -q "guesses were right" "$D/err" || wrong "nothing was guessed: $*"
+}
+for mode in "--greedy --repetition-penalty 0.9" "--do-sample --seed 3 --temperature 0.3 --repetition-penalty 0.9"; do
+    guessing want "$mode" --prompt-lookup-num-tokens 1 --batch-size 1
+    guessing got "$mode" --prompt-lookup-num-tokens 7 --max-matching-ngram-size 1
+    same "$D/want" "$D/got"
+    guessing got "$mode" --draft-model "$D/small" --num-speculative-tokens 3
+    same "$D/want" "$D/got"
+    guessing got "$mode" --draft-model "$D/model"
+    same "$D/want" "$D/got"
+    # shellcheck disable=SC2086
+    "$T" infer --load "$D/model" $mode --input "$D/texts.jsonl" --max-new-tokens 60 --json 2>/dev/null | sed 's/, "text.*//' >"$D/plain"
+    sed 's/, "text.*//' "$D/want" >"$D/got"
+    same "$D/plain" "$D/got"
+done
+guessing got "--greedy" --draft-model "$D/model"
+checks=$((checks + 1))
+grep -q "right: [4-6]\.[0-9]* tokens a step" "$D/err" || wrong "its own guesses are wrong: $(cat "$D/err")"
+expect 2 "both guess" "$T" infer --load "$D/model" --prompt a --prompt-lookup-num-tokens 3 --draft-model "$D/small"
+expect 2 "do not go with --num-beams" "$T" infer --load "$D/model" --prompt a --prompt-lookup-num-tokens 3 --num-beams 2
 finish

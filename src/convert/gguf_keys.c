@@ -106,7 +106,7 @@ static ts_status put_scaling(ts_gguf_plan *p, const ts_rope_config *r)
     case TS_ROPE_YARN: return put_yarn(p, r);
     case TS_ROPE_LONGROPE: return put_longrope(p, r);
     case TS_ROPE_LLAMA3:
-        if (p->model->pairs)
+        if (p->model->pairs) /* those that llama.cpp's converter makes as Llama's */
             return add_llama3(p, r);
         return ts_error(TS_ERR_USER, "%s: its rotary embedding is scaled as Llama 3's, which GGUF files of the architecture %s "
                         "cannot say", p->m->path, p->model->arch);
@@ -147,13 +147,23 @@ static ts_status put_windows(ts_gguf_plan *p)
 {
     const ts_arch *a = p->a;
     const ts_rope_config *near = rope_of(a, true), *far = rope_of(a, false);
-    if (window_of(a))
+    if (window_of(a) && ts_gguf_says_window(p->model))
         TS_TRY(count(p, "attention.sliding_window", window_of(a)));
     if (near && far && near != far)
         TS_TRY(real(p, "rope.freq_base_swa", near->theta));
     if (a->attn_softcap != 0)
         TS_TRY(real(p, "attn_logit_softcapping", a->attn_softcap));
     return a->logit_softcap != 0 ? real(p, "final_logit_softcapping", a->logit_softcap) : TS_OK;
+}
+
+/* Granite's multipliers: of logits what they are divided by. */
+static ts_status put_scales(ts_gguf_plan *p)
+{
+    const ts_arch *a = p->a;
+    TS_TRY(real(p, "attention.scale", a->attn_scale));
+    TS_TRY(real(p, "embedding_scale", a->embed_scale));
+    TS_TRY(real(p, "residual_scale", a->residual_scale));
+    return real(p, "logit_scale", 1 / a->logit_scale);
 }
 
 static bool is(const ts_gguf_plan *p, const char *arch) { return !strcmp(p->model->arch, arch); }
@@ -163,7 +173,7 @@ static ts_status put_rope(ts_gguf_plan *p)
     const ts_rope_config *r = rope_of(p->a, false) ? rope_of(p->a, false) : rope_of(p->a, true);
     if (!r)
         return TS_OK;
-    if (is(p, "llama") || is(p, "phi3"))
+    if (p->model->pairs || is(p, "phi3") || r->dim != p->a->head_dim)
         TS_TRY(count(p, "rope.dimension_count", r->dim));
     if (is(p, "phi3")) {
         TS_TRY(count(p, "rope.scaling.original_context_length",
@@ -199,5 +209,11 @@ ts_status ts_gguf_plan_keys(ts_gguf_plan *p)
     TS_TRY(put_sizes(p));
     TS_TRY(put_experts(p));
     TS_TRY(put_windows(p));
+    if (is(p, "granite"))
+        TS_TRY(put_scales(p));
+    if (is(p, "command-r")) {
+        TS_TRY(real(p, "logit_scale", p->a->logit_scale));
+        TS_TRY(text(p, "rope.scaling.type", "none"));
+    }
     return put_rope(p);
 }

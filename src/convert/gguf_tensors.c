@@ -143,6 +143,9 @@ static ts_status add_plain(ts_gguf_plan *p, const ts_gguf_name *row, int64_t lay
     char name[NAME];
     ts_gguf_out *out;
     name_of(row, layer, end, name);
+    if (!strcmp(end, ".bias") && !layer && !ts_gguf_has_bias(p->model, row))
+        ts_log(TS_LOG_WARN, "%s: llama.cpp does not load files of the architecture %s with tensors like %s", p->m->path,
+               p->model->arch, name);
     TS_TRY(add_out(p, name, t->rank, t->shape, 1, &out));
     if (p->model->pairs && heads) {
         out->pair_rows = t->shape[0] / heads;

@@ -41,7 +41,7 @@ const ts_option ts_convert_rows[] = {
     ROW(FLAG, nf4, "qlora-nf4", NULL, 0, 0, NULL,
         "weights of the layers' linear layers in 4 bits (NF4 with double quantisation), as bitsandbytes has them"),
     ROW(FLAG, unpacked, "qlora-save-dequantize", NULL, 0, 0, NULL,
-        "weights that bitsandbytes has in 4 or 8 bits as the values that they stand for"),
+        "weights that bitsandbytes has in 4 or 8 bits, or that are in FP8 or MXFP4 (with --params-dtype those always), as the values that they stand for"),
     ROW(FLAG, check, "check", NULL, 0, 0, NULL,
         "load both forms, compare their logits and say the largest difference"),
     ROW(INT, threads, "threads", "0", 0, 4096, NULL, "threads of --check, and of GGUF files that are written (0: all cores)"),

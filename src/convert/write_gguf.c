@@ -1,6 +1,7 @@
 /* GGUF files. Pieces of some rows are read, put into their type and written by several threads side by side, so what is in
  * memory is a piece of each. */
 #include "convert/gguf.h"
+#include "convert/scaled.h"
 
 #include "base/file.h"
 #include "base/log.h"
@@ -31,7 +32,6 @@ typedef struct job {
     unsigned char **bytes;    /* [threads] */
     _Atomic int failed;       /* errno of the first write that failed */
     _Atomic int64_t not_finite; /* 1 + the output that has such a value */
-    _Atomic size_t done;
 } job;
 
 static ts_status add_pieces(job *j, size_t i)
@@ -70,9 +70,8 @@ static void write_pieces(void *ctx, int64_t begin, int64_t end, int thread)
     job *j = ctx;
     for (int64_t i = begin; i < end && !j->failed && !j->not_finite; i++) {
         write_piece(j, &j->v[i], thread);
-        const size_t done = ++j->done;
         if (!thread)
-            ts_convert_progress(done, j->n);
+            ts_convert_progress(j->v[i].out + 1, j->plan->n);
     }
 }
 
@@ -243,7 +242,15 @@ static ts_status write_tensors_of(const ts_convert_options *o, ts_convert_model 
     return st;
 }
 
-/* What has no tensors of Hugging Face's, or others than its own (an adapter's sum), becomes such a folder first, beside the
+/* Weights in a form of few bits that is another than GGUF's. */
+static bool is_packed(const ts_convert_model *m)
+{
+    const json_t *q = json_object_get(m->config, "quantization_config");
+    const char *method = json_string_value(json_object_get(q, "quant_method"));
+    return ts_convert_is_scaled(m) || (method && !strcmp(method, "bitsandbytes"));
+}
+
+/* What has no tensors of Hugging Face's, or others than its own (an adapter's sum, values of few bits), becomes such a folder first, beside the
  * file and of the same name as what was read. */
 static ts_status write_through_folder(const ts_convert_options *o, ts_convert_model *m, ts_convert_result *r)
 {
@@ -259,6 +266,7 @@ static ts_status write_through_folder(const ts_convert_options *o, ts_convert_mo
     to_folder.outfile = NULL;
     to_folder.outtype = TS_GGUF_TYPE_AUTO;
     to_folder.save_type = TS_CONVERT_SAVE_HF;
+    to_folder.unpacked = m->tensors && is_packed(m);
     to_folder.save_dir = from_folder.load_dir = ts_str_text(&path);
     if (o->outtype != TS_GGUF_TYPE_AUTO)
         to_folder.dtype = TS_SAVE_HF_F32; /* rounded once */
@@ -277,7 +285,7 @@ static ts_status write_through_folder(const ts_convert_options *o, ts_convert_mo
 
 static ts_status write_gguf(const ts_convert_options *o, ts_convert_model *m, ts_convert_result *r)
 {
-    return !m->tensors || m->adapters ? write_through_folder(o, m, r) : write_tensors_of(o, m, r);
+    return !m->tensors || m->adapters || is_packed(m) ? write_through_folder(o, m, r) : write_tensors_of(o, m, r);
 }
 
 /* Before anything is read. */

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "convert/nf4.h"
+#include "convert/scaled.h"
 #include "model/weights_bnb.h"
 #include "train/model_files.h"
 
@@ -19,6 +20,7 @@ typedef struct copy {
     int64_t next;        /* the number that the writer has for the next tensor */
     float *values;
     char *bytes;
+    bool scaled; /* FP8 and MXFP4 become values */
     ts_name_map map;
     const ts_st_tensor **adapted; /* [map.n_tensors] those to which the adapter adds; NULL: nothing is merged */
 } copy;
@@ -186,6 +188,19 @@ static ts_status put_values(const copy *c, const ts_st_tensor *t)
     return st;
 }
 
+/* Of FP8 and MXFP4: the type that is asked for, else bf16, which such models had. */
+static ts_st_dtype type_of_scaled(const copy *c) { return ts_convert_dtype(c->o, TS_ST_BF16); }
+
+static ts_status add_scaled(const copy *c, const ts_st_tensor *t)
+{
+    return ts_convert_scaled_add(c->m, t, type_of_scaled(c), c->w);
+}
+
+static ts_status put_scaled(const copy *c, const ts_st_tensor *t)
+{
+    return ts_convert_scaled_put(c->m, t, type_of_scaled(c), c->w, c->next);
+}
+
 /* The output layer of a tied model that files hold as what it is, the embedding's own bytes (files of torch): it is not
  * written twice. */
 static bool is_second(const copy *c, const ts_st_tensor *t)
@@ -205,10 +220,13 @@ static const way *way_of(const copy *c, const ts_st_tensor *t)
 {
     static const way same = { add_same, put_same, 1 }, nf4 = { add_nf4, put_nf4, TS_NF4_PARTS },
                      values = { add_values, put_values, 1 }, merged = { add_same, put_merged, 1 },
-                     saved = { add_same, put_saved, 1 }, none = { 0 };
+                     saved = { add_same, put_saved, 1 }, scaled = { add_scaled, put_scaled, 1 }, none = { 0 };
+    const ts_scaled_way form = c->scaled ? ts_convert_scaled_way(c->m, t) : TS_SCALED_SAME;
     char stem[TS_FAMILY_NAME];
     if (is_second(c, t))
         return &none;
+    if (form != TS_SCALED_SAME)
+        return form == TS_SCALED_SIDE_OF ? &none : &scaled;
     if (adapted_of(c, t))
         return &merged;
     if (saved_of(c, t))
@@ -255,10 +273,12 @@ static ts_status write_config(const copy *c, const char *folder)
         st = ts_convert_nf4_config(c->m, c->nf4, &config);
     else if (!(config = json_deep_copy(c->m->config)))
         st = ts_error(TS_ERR_NOMEM, "out of memory while writing config.json");
-    if (st == TS_OK && c->o->unpacked)
+    if (st == TS_OK && (c->o->unpacked || c->scaled))
         json_object_del(config, "quantization_config");
+    if (st == TS_OK && c->scaled)
+        json_object_del(config, "expert_dtype");
     if (st == TS_OK)
-        st = ts_weights_save_config(config, folder, ts_convert_dtype(c->o, c->m->dtype));
+        st = ts_weights_save_config(config, folder, c->scaled ? type_of_scaled(c) : ts_convert_dtype(c->o, c->m->dtype));
     json_decref(config);
     return st;
 }
@@ -285,8 +305,8 @@ static ts_status check_copy(const copy *c)
     const json_t *q = json_object_get(c->m->config, "quantization_config");
     const char *method = json_string_value(json_object_get(q, "quant_method"));
     const bool quantised = q && !json_is_null(q), by_bnb = method && !strcmp(method, "bitsandbytes");
-    if (o->unpacked && !by_bnb)
-        return ts_error(TS_ERR_USER, "--qlora-save-dequantize: %s has no weights that bitsandbytes quantised "
+    if (o->unpacked && !by_bnb && !ts_convert_is_scaled(c->m))
+        return ts_error(TS_ERR_USER, "--qlora-save-dequantize: %s has no weights that bitsandbytes quantised, nor ones in FP8 or MXFP4 "
                         "(quantization_config in config.json)", c->m->path);
     if (o->nf4 && (quantised || o->unpacked))
         return ts_error(TS_ERR_USER, "--qlora-nf4: the weights of %s are quantised (quantization_config in config.json): %s",
@@ -296,7 +316,7 @@ static ts_status check_copy(const copy *c)
     if (o->nf4 && o->dtype != TS_SAVE_HF_AUTO)
         return ts_error(TS_ERR_USER, "--qlora-nf4 quantises weights of the type that they have: leave out --params-dtype, or "
                         "convert in two steps");
-    if (quantised && !o->unpacked && o->dtype != TS_SAVE_HF_AUTO)
+    if (quantised && !o->unpacked && !c->scaled && o->dtype != TS_SAVE_HF_AUTO)
         return ts_error(TS_ERR_USER,
                         "%s: the weights are quantised (quantization_config in config.json), so "
                         "their type cannot be changed: leave out --params-dtype%s",
@@ -327,6 +347,7 @@ static ts_status check_source(const ts_convert_model *m)
 static ts_status write_copy(copy *c)
 {
     ts_names *nf4 = NULL;
+    c->scaled = ts_convert_is_scaled(c->m) && (c->o->unpacked || c->o->dtype != TS_SAVE_HF_AUTO);
     TS_TRY(check_copy(c));
     ts_status st = c->o->nf4 ? ts_convert_nf4_names(c->m, &nf4) : TS_OK;
     c->nf4 = nf4;

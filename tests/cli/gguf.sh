@@ -37,11 +37,12 @@ expect 0 '"In 1995, the fox."' cat "$D/back"
 
 # written: the same logits from the file as from what it is made of; the same file from that file
 families=tests/golden/families
-for m in qwen3_moe llama-bias-llama3 gemma; do
+for m in qwen3_moe llama-bias-llama3 gemma olmo2 olmoe granite arcee seed_oss ernie4_5 glm4 cohere; do
     expect 0 '"largest_difference": 0,' "$T" convert --load-dir $families/$m --outfile "$D/$m.gguf" --outtype f32 --check --json
     expect 0 "tensors" "$T" convert --load-dir "$D/$m.gguf" --outfile "$D/again" --outtype f32
     same "$D/$m.gguf" "$D/again"
 done
+expect 0 "GGUF files cannot say all that the model is: window" "$T" convert --load-dir $families/starcoder2 --outfile "$D/star.gguf"
 # few bits, of blocks that fit or smaller ones; what comes back is what the file has
 expect 0 "qwen2, 26 tensors" "$T" convert --load-dir $families/qwen2 --outfile "$D/few.gguf" --outtype q4_k_m
 ok "$T" score --load "$D/few.gguf" --input "$D/ids.jsonl" --output "$D/a"
@@ -54,6 +55,16 @@ ok "$T" convert --load-dir "$D/ck" --outfile "$D/ck.gguf" --outtype f32
 ok "$T" convert --load-dir "$D/trained" --outfile "$D/trained.gguf" --outtype f32
 ok "$T" score --load "$D/ck.gguf" --input "$D/ids.jsonl" --output "$D/a"
 ok "$T" score --load "$D/trained.gguf" --input "$D/ids.jsonl" --output "$D/b"
+same "$D/a" "$D/b"
+# weights of few bits in folders: as what they stand for
+for m in gpt_oss-mxfp4 deepseek_v4-fp8; do
+    expect 0 '"largest_difference": 0,' "$T" convert --load-dir $families/$m --save-dir "$D/$m" --params-dtype fp32 --check --json
+    expect 0 "tensors" "$T" convert --load-dir $families/$m --save-dir "$D/$m-16" --qlora-save-dequantize
+    ! grep -q quantization_config "$D/$m-16/config.json" || wrong "$m: still said to be quantised"
+done
+expect 0 "tensors" "$T" convert --load-dir $families/llama-nf4 --outfile "$D/nf4.gguf" --outtype f32
+ok "$T" score --load "$D/nf4.gguf" --input "$D/ids.jsonl" --output "$D/a"
+ok "$T" score --load $families/llama-nf4 --input "$D/ids.jsonl" --output "$D/b"
 same "$D/a" "$D/b"
 peft=tests/golden/adapters/patterns
 base=$families/llama

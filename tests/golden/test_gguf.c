@@ -56,7 +56,8 @@ static void same_model_keys(const ts_gguf *got, const ts_gguf *want)
         "attention.head_count_kv", "attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon", "attention.key_length",
         "attention.value_length", "attention.sliding_window", "attn_logit_softcapping", "final_logit_softcapping",
         "rope.dimension_count", "rope.freq_base", "rope.freq_base_swa", "rope.scaling.type", "rope.scaling.factor",
-        "rope.scaling.attn_factor", "rope.scaling.original_context_length", "expert_count", "expert_used_count",
+        "rope.scaling.attn_factor", "rope.scaling.original_context_length", "attention.scale", "embedding_scale", "residual_scale",
+        "logit_scale", "expert_count", "expert_used_count",
         "expert_feed_forward_length", "expert_shared_feed_forward_length",
     };
     static const char *const general[] = { "general.architecture", "general.type", "general.file_type", "general.quantization_version", NULL };
@@ -73,7 +74,8 @@ static void same_model_keys(const ts_gguf *got, const ts_gguf *want)
 static void writes_what_the_converter_does(void **state)
 {
     static const char *const names[] = { "gemma", "gemma2", "gemma3", "llama-bias-llama3", "mixtral", "phi3-longrope", "phi4-mini", "qwen2",
-                                         "qwen3_moe" };
+                                         "qwen3_moe", "olmo2", "olmoe", "granite", "arcee", "seed_oss", "ernie4_5", "glm4", "cohere",
+                                         "starcoder2" };
     temp t;
     (void)state;
     temp_make(&t);

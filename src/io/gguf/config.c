@@ -32,7 +32,6 @@ static const ts_gguf_key common[] = {
     { "block_count", "num_hidden_layers", false, false },
     { "feed_forward_length", "intermediate_size", false, false },
     { "attention.head_count", "num_attention_heads", false, false },
-    { "attention.layer_norm_rms_epsilon", "rms_norm_eps", true, false },
     { 0 },
 };
 
@@ -62,6 +61,13 @@ static ts_status put_keys(const ts_gguf *g, const ts_gguf_model *m, const ts_ggu
     for (; row && row->gguf; row++)
         TS_TRY(put_key(g, m, row, o));
     return TS_OK;
+}
+
+static ts_status put_epsilon(const ts_gguf *g, const ts_gguf_model *m, json_t *o)
+{
+    static const ts_gguf_key rms = { "attention.layer_norm_rms_epsilon", "rms_norm_eps", true, false };
+    const ts_gguf_key layer = { "attention.layer_norm_epsilon", m->layer_norm, true, false };
+    return put_key(g, m, m->layer_norm ? &layer : &rms, o);
 }
 
 /* Keys and values of one size; without a key of their own, heads share the width. */
@@ -141,6 +147,7 @@ static ts_status put_all(const ts_gguf *g, json_t *o)
     TS_TRY(put_fixed(g, m, o));
     TS_TRY(put_keys(g, m, common, o));
     TS_TRY(put_keys(g, m, m->keys, o));
+    TS_TRY(put_epsilon(g, m, o));
     TS_TRY(put_heads(g, m, o));
     TS_TRY(put_vocabulary(g, o));
     TS_TRY(put_ids(g, o));

@@ -281,7 +281,8 @@ void ts_encode_q2_k(const float *x, unsigned char *b)
     }
     const float most = largest(scale, 16), most_least = largest(least, 16);
     for (int g = 0; g < 16; g++) {
-        const int s = most > 0 ? nearest(15 / most * scale[g]) : 0, l = most_least > 0 ? nearest(15 / most_least * least[g]) : 0;
+        const int s = most > 0 ? held(nearest(15 / most * scale[g]), 0, 15) : 0;
+        const int l = most_least > 0 ? held(nearest(15 / most_least * least[g]), 0, 15) : 0;
         b[g] = (unsigned char)(s | l << 4);
     }
     const float d = put_half(b + 80, most > 0 ? most / 15 : 0), m = put_half(b + 82, most_least > 0 ? most_least / 15 : 0);

@@ -61,6 +61,43 @@ static const ts_gguf_name qwen_experts[] = {
     { 0 },
 };
 
+static const ts_gguf_name seed_oss[] = {
+    { "post_attention_norm", LAYER "post_attention_layernorm", TS_GGUF_PART_NORM },
+    { 0 },
+};
+
+static const ts_gguf_name glm4[] = {
+    { "post_attention_norm", LAYER "post_self_attn_layernorm", TS_GGUF_PART_NORM },
+    { "post_ffw_norm", LAYER "post_mlp_layernorm", TS_GGUF_PART_NORM },
+    { "ffn_up", LAYER "mlp.gate_up_proj", TS_GGUF_PART_ALL },
+    { 0 },
+};
+
+static const ts_gguf_key cohere_keys[] = {
+    { "logit_scale", "logit_scale", true, false },
+    { 0 },
+};
+
+static const ts_gguf_name starcoder2[] = {
+    { "ffn_up", LAYER "mlp.c_fc", TS_GGUF_PART_ALL },
+    { "ffn_down", LAYER "mlp.c_proj", TS_GGUF_PART_ALL },
+    { 0 },
+};
+
+static const ts_gguf_key granite_keys[] = {
+    { "attention.scale", "attention_multiplier", true, true },
+    { "embedding_scale", "embedding_multiplier", true, true },
+    { "residual_scale", "residual_multiplier", true, true },
+    { "logit_scale", "logits_scaling", true, true },
+    { 0 },
+};
+
+static const ts_gguf_key olmoe_keys[] = {
+    { "expert_count", "num_experts", false, false },
+    { "expert_used_count", "num_experts_per_tok", false, false },
+    { 0 },
+};
+
 static const ts_gguf_key mixtral_keys[] = {
     { "expert_count", "num_local_experts", false, false },
     { "expert_used_count", "num_experts_per_tok", false, false },
@@ -109,6 +146,26 @@ static ts_status llama_biases(const ts_gguf *g, const ts_gguf_model *m, json_t *
     return ts_gguf_put(o, "mlp_bias", json_boolean(ts_gguf_tensor_find(g, "blk.0.ffn_up.bias")));
 }
 
+/* Seed-OSS says so of the output projection, too; StarCoder 2 and Ernie of all layers at once. */
+static ts_status seed_biases(const ts_gguf *g, const ts_gguf_model *m, json_t *o)
+{
+    TS_TRY(ts_gguf_put(o, "attention_out_bias", json_boolean(ts_gguf_tensor_find(g, "blk.0.attn_output.bias"))));
+    return llama_biases(g, m, o);
+}
+
+static ts_status use_bias(const ts_gguf *g, const ts_gguf_model *m, json_t *o)
+{
+    (void)m;
+    return ts_gguf_put(o, "use_bias", json_boolean(ts_gguf_tensor_find(g, "blk.0.attn_q.bias")));
+}
+
+static ts_status cohere_norms(const ts_gguf *g, const ts_gguf_model *m, json_t *o)
+{
+    (void)m;
+    TS_TRY(ts_gguf_put(o, "attention_bias", json_boolean(ts_gguf_tensor_find(g, "blk.0.attn_q.bias"))));
+    return ts_gguf_put(o, "use_qk_norm", json_boolean(ts_gguf_tensor_find(g, "blk.0.attn_q_norm.weight")));
+}
+
 static const ts_gguf_model models[] = {
     { .arch = "llama", .model_type = "mixtral", .architecture = "MixtralForCausalLM", .names = mixtral,
       .keys = mixtral_keys, .with_experts = true, .pairs = true, .fixed = "{\"sliding_window\": null}" },
@@ -130,6 +187,25 @@ static const ts_gguf_model models[] = {
       .keys = gemma_keys, .says_head_dim = true, .norm_offset = 1, .more = gemma_scale,
       .fixed = "{\"rope_local_base_freq\": 10000.0, \"sliding_window_pattern\": 6}" },
     { .arch = "phi3", .model_type = "phi3", .architecture = "Phi3ForCausalLM", .names = fused, .keys = window_keys },
+    { .arch = "olmo2", .model_type = "olmo2", .architecture = "Olmo2ForCausalLM", .names = norms_around },
+    { .arch = "olmoe", .model_type = "olmoe", .architecture = "OlmoeForCausalLM", .names = qwen_experts, .keys = olmoe_keys,
+      .fixed = "{\"norm_topk_prob\": false}" },
+    { .arch = "granite", .model_type = "granite", .architecture = "GraniteForCausalLM", .keys = granite_keys, .pairs = true,
+      .more = llama_biases },
+    { .arch = "arcee", .model_type = "arcee", .architecture = "ArceeForCausalLM", .pairs = true, .more = llama_biases,
+      .no_bias = "attn_output ffn_up ffn_down",
+      .fixed = "{\"hidden_act\": \"relu2\"}" },
+    { .arch = "seed_oss", .model_type = "seed_oss", .architecture = "SeedOssForCausalLM", .names = seed_oss, .says_head_dim = true,
+      .no_bias = "attn_output ffn_gate ffn_up ffn_down", .more = seed_biases },
+    { .arch = "ernie4_5", .model_type = "ernie4_5", .architecture = "Ernie4_5ForCausalLM", .says_head_dim = true,
+      .no_bias = "ffn_gate ffn_up ffn_down", .more = use_bias },
+    { .arch = "glm4", .model_type = "glm4", .architecture = "Glm4ForCausalLM", .names = glm4, .says_head_dim = true,
+      .more = llama_biases },
+    { .arch = "command-r", .model_type = "cohere", .architecture = "CohereForCausalLM", .keys = cohere_keys,
+      .layer_norm = "layer_norm_eps", .more = cohere_norms },
+    { .arch = "starcoder2", .model_type = "starcoder2", .architecture = "Starcoder2ForCausalLM", .names = starcoder2,
+      .layer_norm = "norm_epsilon", .more = use_bias,
+      .fixed = "{\"hidden_act\": \"gelu_pytorch_tanh\", \"sliding_window\": null}" },
 };
 enum { N_MODELS = sizeof models / sizeof *models };
 
@@ -211,6 +287,16 @@ static bool has_word(const char *words, const char *word)
     const size_t n = strlen(word);
     for (const char *at = words; at && (at = strstr(at, word)); at += n)
         if ((at == words || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
+            return true;
+    return false;
+}
+
+bool ts_gguf_has_bias(const ts_gguf_model *m, const ts_gguf_name *row) { return !has_word(m->no_bias, row->gguf); }
+
+bool ts_gguf_says_window(const ts_gguf_model *m)
+{
+    for (const ts_gguf_key *row = m->keys; row && row->gguf; row++)
+        if (!strcmp(row->gguf, "attention.sliding_window"))
             return true;
     return false;
 }

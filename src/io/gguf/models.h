@@ -39,6 +39,8 @@ struct ts_gguf_model {
     bool pairs;        /* rows of queries and keys: of each head one of the first half and one of the second in turn */
     bool says_head_dim; /* always, not only where it is not hidden_size / heads */
     float norm_offset;
+    const char *layer_norm; /* config.json's key of the norms' epsilon, of models with layer norms; NULL: root mean squares */
+    const char *no_bias; /* tensors that llama.cpp has no biases of, as rows of `names`, with blanks between; or NULL */
     /* what else config.json says; NULL: nothing */
     ts_status (*more)(const ts_gguf *g, const ts_gguf_model *m, json_t *config);
 };
@@ -54,6 +56,9 @@ const ts_gguf_name *ts_gguf_name_of(const ts_gguf_model *m, const char *tensor, 
  * Hugging Face's, its layer and expert (-1: none), and what is behind the row's name. */
 const ts_gguf_model *ts_gguf_model_for(const char *model_type);
 const ts_gguf_name *ts_gguf_name_for(const ts_gguf_model *m, const char *hf, int64_t *layer, int64_t *expert, const char **end);
+/* Whether llama.cpp knows a bias of a tensor, a window of layers, in models of this kind. */
+bool ts_gguf_has_bias(const ts_gguf_model *m, const ts_gguf_name *row);
+bool ts_gguf_says_window(const ts_gguf_model *m);
 /* What is written: "llama, mistral, ...". */
 ts_status ts_gguf_models_written(ts_str *out) TS_NODISCARD;
 

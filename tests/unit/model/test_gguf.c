@@ -93,7 +93,8 @@ static void same_tensors(const char *file, const char *folder)
 static void reads_what_the_converter_wrote(void **state)
 {
     static const char *const names[] = { "llama-bias-llama3", "mixtral", "qwen2", "qwen3_moe", "gemma", "phi3-longrope",
-                                         "phi4-mini", "gemma2", "gemma3" };
+                                         "phi4-mini", "gemma2", "gemma3", "olmo2", "olmoe", "granite", "arcee", "seed_oss", "ernie4_5", "glm4",
+                                         "cohere", "starcoder2" };
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char file[128], folder[128], config[128];

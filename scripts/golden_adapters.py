@@ -5,6 +5,7 @@
 adapters/<case>/   adapter_config.json and adapter_model.safetensors as peft writes them, with values that training might have
                    left; the name of the base model (families/<base>) and results in golden.json, as golden_families.py has
                    them: gradients are of what the adapter's file holds; the logits of the first row in logits.safetensors
+adapters_old/      before: a folder of before transformers 5, after: as peft writes it again
 """
 import argparse
 import copy
@@ -31,6 +32,9 @@ CASES = {
     "dora": ("qwen2", 7, dict(r=3, lora_alpha=4, target_modules=["q_proj", "v_proj", "o_proj", "up_proj"], rank_pattern={"up_proj": 5}, use_dora=True)),
     "dora-fused": ("gpt2", 8, dict(r=2, lora_alpha=3, target_modules=["c_attn", "mlp.c_proj"], fan_in_fan_out=True, use_dora=True)),
     "latent": ("deepseek_v2", 9, dict(r=2, lora_alpha=3, target_modules=["kv_a_proj_with_mqa", "kv_b_proj", "o_proj"])),
+    "experts": ("qwen3_moe", 10, dict(r=2, lora_alpha=3, target_modules=["q_proj"], target_parameters=["mlp.experts.down_proj", "mlp.experts.gate_up_proj"])),
+    "experts-all": ("mixtral", 11, dict(r=2, lora_alpha=3, target_modules="all-linear", use_rslora=True)),
+    "experts-pairs": ("gpt_oss", 12, dict(r=2, lora_alpha=5, target_modules=["o_proj"], target_parameters=["0.mlp.experts.gate_up_proj", "1.mlp.experts.down_proj"])),
     "transposed": ("gpt2", 6, dict(r=3, lora_alpha=4, target_modules=["c_attn", "c_fc", "mlp.c_proj"], fan_in_fan_out=True)),
 }
 
@@ -72,7 +76,7 @@ class Trained(torch.nn.Module):
 
 def make(root, name):
     base, seed, told = CASES[name]
-    load = lambda: AutoModelForCausalLM.from_pretrained(root / "families" / base, dtype=torch.float32, attn_implementation="eager").eval()
+    load = lambda: AutoModelForCausalLM.from_pretrained(root / "families" / base, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager").eval()
     torch.manual_seed(SEED + seed)
     model = get_peft_model(load(), LoraConfig(task_type="CAUSAL_LM", **told)).eval()
     with torch.no_grad():
@@ -89,7 +93,8 @@ def make(root, name):
     (folder / "README.md").unlink()
     config = json.loads((folder / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = base
-    config["target_modules"] = sorted(config["target_modules"]) if isinstance(config["target_modules"], list) else config["target_modules"]
+    for key in "target_modules", "target_parameters":
+        config[key] = sorted(config[key]) if isinstance(config[key], list) else config[key]
     (folder / "adapter_config.json").write_text(json.dumps(config, indent=1) + "\n")
     tokens = torch.randint(3, model.config.vocab_size, (2, 20), generator=torch.Generator().manual_seed(SEED - 1))
     logits = model(tokens).logits
@@ -112,6 +117,31 @@ def make(root, name):
     print(name, len(grads), "tensors, norms", [round(n, 4) for n in norms])
 
 
+def make_old(root):
+    """A folder of Mixtral from before transformers 5, a module for each expert, and what peft makes of it."""
+    base, generator = root / "families" / "mixtral", torch.Generator().manual_seed(SEED + 20)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    c, r = model.config, 2
+    sizes = {f"experts.{e}.{w}": size for e in range(c.num_local_experts)
+             for w, size in (("w1", (c.intermediate_size, c.hidden_size)), ("w2", (c.hidden_size, c.intermediate_size)), ("w3", (c.intermediate_size, c.hidden_size)))}
+    tensors = {}
+    for layer in range(c.num_hidden_layers):
+        for name, (out, inner) in {**sizes, "gate": (c.num_local_experts, c.hidden_size)}.items():
+            at = f"base_model.model.model.layers.{layer}.block_sparse_moe.{name}"
+            tensors[at + ".lora_A.weight"] = torch.randn(r, inner, generator=generator)
+            tensors[at + ".lora_B.weight"] = torch.randn(out, r, generator=generator)
+    before, after = root / "adapters_old" / "before", root / "adapters_old" / "after"
+    before.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, before / "adapter_model.safetensors", metadata={"format": "pt"})
+    told = dict(peft_type="LORA", r=r, lora_alpha=8, target_modules=["gate", "w1", "w2", "w3"])
+    (before / "adapter_config.json").write_text(json.dumps(told) + "\n")
+    PeftModel.from_pretrained(model, before).save_pretrained(after)
+    (after / "README.md").unlink()
+    config = json.loads((after / "adapter_config.json").read_text())
+    keys = "r", "lora_alpha", "target_modules", "target_parameters", "rank_pattern", "alpha_pattern"
+    (after / "adapter_config.json").write_text(json.dumps({k: sorted(config[k]) if isinstance(config[k], list) else config[k] for k in keys}) + "\n")
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--only", default="")
@@ -120,6 +150,8 @@ def main():
     for name in CASES:
         if not o.only or name in o.only.split(","):
             make(o.root, name)
+    if not o.only or "old" in o.only.split(","):
+        make_old(o.root)
 
 
 main()

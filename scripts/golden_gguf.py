@@ -3,15 +3,19 @@
 
 blocks.gguf: for each type of values in GGUF files a tensor of random blocks, named like the type, and beside it in F32
 what the package gguf makes of it (NAME.values).
+encoded.gguf: values, and for each type that is written what ggml makes of them: its quantize_row_*_ref, from a shared library
+of ggml-quants.c that GGML_QUANTS names (cc -O2 -DNDEBUG -ffp-contract=off -shared -fPIC).
 tokenizers/NAME.gguf: small tokenizers of our own (golden_tokenizers.py's texts) in keys as llama.cpp's converter writes
 them, and NAME.jsonl: what the library that they came from (tokenizers, sentencepiece) does with texts.
 models/ is llama.cpp's converter's own (convert_hf_to_gguf.py of llama-cpp-python 0.3.36, without vocabulary), of the
 folders of the same names in tests/golden/families; models/NAME.json: their config.json, where it had to lose what such
 files cannot say.
 
-Arguments: what is made (blocks, tokenizers); all. Training breaks ties by chance, so tokenizers change."""
+Arguments: what is made (blocks, encoded, tokenizers); all. Training breaks ties by chance, so tokenizers change."""
+import ctypes
 import io
 import json
+import os
 import pathlib
 import sys
 
@@ -75,6 +79,39 @@ def make_blocks():
     w.add_tensor("BF16.values", gguf.quants.dequantize(bf16, gguf.GGMLQuantizationType.BF16))
     w.add_tensor("F64", plain.astype(numpy.float64) * 1.0000001)
     w.add_tensor("F64.values", (plain.astype(numpy.float64) * 1.0000001).astype(numpy.float32))
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+
+
+# name in files, ggml's
+ENCODED = {"Q4_0": "q4_0", "Q4_1": "q4_1", "Q5_0": "q5_0", "Q5_1": "q5_1", "Q8_0": "q8_0", "MXFP4": "mxfp4", "Q2_K": "q2_K",
+           "Q3_K": "q3_K", "Q4_K": "q4_K", "Q5_K": "q5_K", "Q6_K": "q6_K"}
+
+
+def make_encoded():
+    """Of usual sizes, whole numbers, groups of very different sizes, one number alone, none, small ones beside large ones."""
+    ref = ctypes.CDLL(os.environ["GGML_QUANTS"], mode=os.RTLD_LAZY)
+    r = numpy.random.default_rng(9)
+    x = r.standard_normal((7, 256))
+    x[1] = r.integers(-4, 5, 256)
+    x[2] *= numpy.repeat(2.0 ** r.uniform(-20, 10, 16), 16)
+    x[3] = -1
+    x[4] = 0
+    x[4, 77] = 0.25
+    x[5] = numpy.abs(x[5]) * 1e-6 + numpy.where(numpy.arange(256) % 32 == 5, 1000, 0)
+    x[6] *= 1e-20
+    x = numpy.ascontiguousarray(x, dtype=numpy.float32)
+    w = gguf.GGUFWriter(OUT / "encoded.gguf", "none")
+    w.add_tensor("values", x)
+    for name, own in ENCODED.items():
+        kind = gguf.GGMLQuantizationType[name]
+        values, size = gguf.GGML_QUANT_SIZES[kind]
+        raw = numpy.zeros((7, 256 // values * size), dtype=numpy.uint8)
+        getattr(ref, f"quantize_row_{own}_ref")(ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(raw.ctypes.data),
+                                                ctypes.c_int64(x.size))
+        w.add_tensor(name, raw, raw_dtype=kind)
     w.write_header_to_file()
     w.write_kv_data_to_file()
     w.write_tensors_to_file()
@@ -180,8 +217,8 @@ def make_tokenizers():
 
 def main():
     OUT.mkdir(exist_ok=True)
-    for what in sys.argv[1:] or ("blocks", "tokenizers"):
-        {"blocks": make_blocks, "tokenizers": make_tokenizers}[what]()
+    for what in sys.argv[1:] or ("blocks", "encoded", "tokenizers"):
+        {"blocks": make_blocks, "encoded": make_encoded, "tokenizers": make_tokenizers}[what]()
 
 
 if __name__ == "__main__":

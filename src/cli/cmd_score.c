@@ -23,7 +23,8 @@ static const ts_option score_rows[] = {
     TS_BAD_RECORD_ROW(score_options, on_bad_record, "score"),
     ROW(TEXT, output, "output", "-", "JSON lines: ids, logprobs, sum, count, greedy"),
     ROW(FLAG, head, "head", NULL,
-        "of a model with a head of classes: each line's class, its probabilities and logits, told from the last token"),
+        "of a model with a head of labels: what it tells of each line from the last token, a label or labels with probabilities, "
+        "or numbers"),
     ROW(TEXT, logits, "logits", NULL,
         "also write the first line's logits to this safetensors file"),
     TS_ROW_IS(TS_OPTION_PLACE, TEXT, score_options, record, "moe-routing-record", NULL, 0, 0, NULL, "score",
@@ -36,7 +37,7 @@ static const char usage[] =
     "usage: tessera score --load DIR --input FILE.jsonl --output OUT.jsonl\n\n"
     "Writes the natural logarithm of each token's probability given those before it (the first is\n"
     "null), their sum, and whether each was the most probable one. Of a model of rewards, with --reward: the\n"
-    "reward of each line, at its last token; of one that tells classes, with --head: its class.\n"
+    "reward of each line, at its last token; of one with a head of labels, with --head: its labels or numbers.\n"
     "example: echo '{\"text\": \"The sky is blue.\"}' | tessera score --load models/my-model --input -";
 
 typedef struct scorer {
@@ -170,44 +171,78 @@ static ts_status write_logits(scorer *s, const int32_t *ids, int64_t n)
     return st;
 }
 
-/* The class that the last token tells: z [labels] of it. */
-static ts_status classes_line(scorer *s, const int32_t *ids, int64_t n, const float *z)
+static ts_status put_reals(ts_str *l, const char *key, const double *v, int64_t n)
 {
-    ts_str *l = &s->line;
-    const int64_t labels = s->lm.model.decoder->arch.labels;
-    int64_t best = 0;
-    double sum = 0;
-    TS_TRY(begin_line(l, ids, n));
-    for (int64_t k = 0; k < labels; k++)
-        best = z[k] > z[best] ? k : best;
-    for (int64_t k = 0; k < labels; k++)
-        sum += exp((double)z[k] - (double)z[best]);
-    TS_TRY(ts_str_printf(l, ", \"label\": %lld, \"probabilities\": [", (long long)best));
-    for (int64_t k = 0; k < labels; k++) {
+    TS_TRY(ts_str_printf(l, ", \"%s\": [", key));
+    for (int64_t k = 0; k < n; k++) {
         TS_TRY(ts_str_puts(l, k ? ", " : ""));
-        TS_TRY(ts_str_json_real(l, exp((double)z[k] - (double)z[best]) / sum, 9));
+        TS_TRY(ts_str_json_real(l, v[k], 9));
     }
-    TS_TRY(ts_str_puts(l, "], \"logits\": ["));
-    for (int64_t k = 0; k < labels; k++) {
-        TS_TRY(ts_str_puts(l, k ? ", " : ""));
-        TS_TRY(ts_str_json_real(l, (double)z[k], 9));
-    }
-    return ts_str_puts(l, "]}");
+    return ts_str_puts(l, "]");
 }
 
-static ts_status score_classes(scorer *s, ts_jsonl *in, const int32_t *ids, int64_t n)
+/* What is told by logits z [n] of one of n labels; they become probabilities. */
+static ts_status put_one(ts_str *l, double *z, int64_t n)
+{
+    int64_t best = 0;
+    double sum = 0;
+    for (int64_t k = 0; k < n; k++)
+        best = z[k] > z[best] ? k : best;
+    const double most = z[best];
+    for (int64_t k = 0; k < n; k++)
+        sum += z[k] = exp(z[k] - most);
+    for (int64_t k = 0; k < n; k++)
+        z[k] /= sum;
+    TS_TRY(ts_str_printf(l, ", \"label\": %lld", (long long)best));
+    return put_reals(l, "probabilities", z, n);
+}
+
+/* Of any number of them. */
+static ts_status put_many(ts_str *l, double *z, int64_t n)
+{
+    bool any = false;
+    TS_TRY(ts_str_puts(l, ", \"labels\": ["));
+    for (int64_t k = 0; k < n; k++) {
+        if (z[k] > 0) {
+            TS_TRY(ts_str_printf(l, "%s%lld", any ? ", " : "", (long long)k));
+            any = true;
+        }
+        z[k] = 1 / (1 + exp(-z[k]));
+    }
+    TS_TRY(ts_str_puts(l, "]"));
+    return put_reals(l, "probabilities", z, n);
+}
+
+/* What the head tells of a text: z [labels] twice, of which the second half is written over. */
+static ts_status labels_line(scorer *s, const int32_t *ids, int64_t n, double *z)
+{
+    const ts_arch *a = &s->lm.model.decoder->arch;
+    TS_TRY(begin_line(&s->line, ids, n));
+    if (a->problem == TS_PROBLEM_SINGLE)
+        TS_TRY(put_one(&s->line, z + a->labels, a->labels));
+    else if (a->problem == TS_PROBLEM_MULTI)
+        TS_TRY(put_many(&s->line, z + a->labels, a->labels));
+    TS_TRY(put_reals(&s->line, "logits", z, a->labels));
+    return ts_str_puts(&s->line, "}");
+}
+
+static ts_status score_labels(scorer *s, ts_jsonl *in, const int32_t *ids, int64_t n)
 {
     const int64_t labels = s->lm.model.decoder->arch.labels;
-    float *z;
-    TS_TRY(ts_alloc(&z, (size_t)(n * labels), sizeof *z));
-    ts_status st = ts_lm_logits(&s->lm, ids, (size_t)n, z);
-    const float *last = z + (n - 1) * labels;
-    for (int64_t k = 0; st == TS_OK && k < labels && !s->bad_line; k++)
-        if (!isfinite(last[k]))
-            s->bad_line = in->line;
+    float *told;
+    double *z;
+    TS_TRY(ts_alloc(&told, (size_t)labels, sizeof *told));
+    ts_status st = ts_alloc(&z, 2 * (size_t)labels, sizeof *z);
     if (st == TS_OK)
-        st = classes_line(s, ids, n, last);
+        st = ts_lm_labels(&s->lm, ids, (size_t)n, told);
+    for (int64_t k = 0; st == TS_OK && k < labels; k++)
+        z[k] = z[labels + k] = (double)told[k];
+    if (st == TS_OK) {
+        look_for_nan(s, in->line, z, labels);
+        st = labels_line(s, ids, n, z);
+    }
     ts_free(&z);
+    ts_free(&told);
     return st;
 }
 
@@ -237,7 +272,7 @@ static ts_status score_line(scorer *s, ts_jsonl *in, const json_t *line, ts_outp
     TS_TRY(line_ids(s, in, line, &ids, &n, &first));
     ts_status st = n > 0 ? TS_OK : ts_jsonl_error(in, "there are no tokens to score");
     if (st == TS_OK)
-        st = s->o.head        ? score_classes(s, in, ids, n)
+        st = s->o.head        ? score_labels(s, in, ids, n)
              : s->lm.o.reward ? score_reward(s, in, ids, n)
                               : score_words(s, in, ids, n, first);
     if (st == TS_OK)
@@ -298,7 +333,7 @@ static ts_status open_all(scorer *s)
     if (s->o.head && s->lm.o.reward)
         return ts_error(TS_ERR_USER, "--head and --reward are of different models: give one");
     if (s->o.head && (s->o.logits || s->o.record || s->o.replay))
-        return ts_error(TS_ERR_USER, "--head tells classes: leave --logits, --moe-routing-record and --moe-routing-replay out");
+        return ts_error(TS_ERR_USER, "--head tells labels: leave --logits, --moe-routing-record and --moe-routing-replay out");
     s->lm.o.classes = s->o.head;
     TS_TRY(ts_lm_begin(&s->lm));
     return s->o.record || s->o.replay ? ts_lm_routing(&s->lm, s->o.record, s->o.replay) : TS_OK;

@@ -55,7 +55,7 @@ static ts_status run(trial *t, const char *folder, int64_t step)
  * sums is all that may differ. */
 static double bound(const ts_convert_options *o, const ts_convert_model *m)
 {
-    const ts_st_dtype type = ts_convert_dtype(o, m->dtype);
+    const ts_st_dtype type = o->outfile ? ts_convert_gguf_dtype(o, m) : ts_convert_dtype(o, m->dtype);
     const bool narrower = type != TS_ST_F32 && (type != m->dtype || m->iteration >= 0);
     return !narrower ? 1e-5 : type == TS_ST_BF16 ? 0.1 : 0.02;
 }
@@ -77,7 +77,7 @@ static ts_status measure(const ts_convert_options *o, const ts_convert_model *m,
         return ts_error(TS_ERR_RUN,
                         "--check: logits of %s and %s differ by up to %g, of %g: more than by "
                         "rounding",
-                        m->path, o->save_dir, r->difference, r->largest_logit);
+                        m->path, ts_convert_to(o), r->difference, r->largest_logit);
     return TS_OK;
 }
 
@@ -93,7 +93,7 @@ ts_status ts_convert_compare(const ts_convert_options *o, const ts_convert_model
     first = t.logits;
     t.logits = NULL;
     if (st == TS_OK)
-        st = run(&t, o->save_dir, -1);
+        st = run(&t, ts_convert_to(o), -1);
     if (st == TS_OK)
         st = measure(o, m, first, t.logits, (size_t)t.n * (size_t)t.vocab, r);
     ts_free(&first);

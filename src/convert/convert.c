@@ -1,7 +1,6 @@
 #include "convert/convert.h"
 
 #include "base/file.h"
-#include "train/model_files.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +9,8 @@ static const ts_convert_reader *const readers[] = {
     [TS_CONVERT_LOAD_TESSERA] = &ts_convert_checkpoint, [TS_CONVERT_LOAD_HF] = &ts_convert_hf,
     [TS_CONVERT_LOAD_GGUF] = &ts_convert_gguf,
 };
-static const ts_convert_writer *const writers[] = { [TS_CONVERT_SAVE_HF] = &ts_convert_hf_writer };
+static const ts_convert_writer *const writers[] = { [TS_CONVERT_SAVE_HF] = &ts_convert_hf_writer,
+                                                   [TS_CONVERT_SAVE_GGUF] = &ts_convert_gguf_writer };
 
 static ts_status find_reader(const ts_convert_options *o, const ts_convert_reader **out)
 {
@@ -31,12 +31,17 @@ static ts_status find_reader(const ts_convert_options *o, const ts_convert_reade
                     dir);
 }
 
+/* A file that is named says what is written. */
+static const ts_convert_writer *writer_of(const ts_convert_options *o)
+{
+    return writers[o->outfile ? TS_CONVERT_SAVE_GGUF : o->save_type];
+}
+
 static ts_status check(const ts_convert_options *o)
 {
-    if (!o->load_dir || !o->save_dir)
-        return ts_error(TS_ERR_USER, "--%s is missing", o->load_dir ? "save-dir" : "load-dir");
-    TS_TRY(ts_weights_may_save(o->save_dir, "--save-dir"));
-    return ts_model_folder_apart(o->save_dir, "--save-dir", o->load_dir, "--load-dir");
+    if (!o->load_dir)
+        return ts_error(TS_ERR_USER, "--load-dir is missing");
+    return writer_of(o)->check(o);
 }
 
 /* MindSpeed LLM's names of kinds are Hugging Face's with a version behind: llama2 is llama. */
@@ -55,33 +60,6 @@ static ts_status check_kind(const ts_convert_options *o, const ts_convert_model 
     return fits ? TS_OK
                 : ts_error(TS_ERR_USER, "--model-type-hf %s: %s is of the kind %s",
                            o->model_type_hf, m->path, type);
-}
-
-/* What stands in the folder now. */
-static ts_status describe(const ts_convert_options *o, const ts_convert_model *m,
-                          ts_convert_result *r)
-{
-    ts_str path = { 0 };
-    json_t *config = NULL;
-    ts_st_dir *dir = NULL;
-    ts_status st = ts_path_join(&path, o->save_dir, "config.json");
-    if (st == TS_OK)
-        st = ts_json_read(path.s, &config);
-    if (st == TS_OK)
-        st = ts_st_dir_open(o->save_dir, NULL, &dir);
-    if (st == TS_OK) {
-        const char *name =
-            json_string_value(json_array_get(json_object_get(config, "architectures"), 0));
-        snprintf(r->architecture, sizeof r->architecture, "%s", name ? name : "");
-        snprintf(r->from, sizeof r->from, "%s", m->reader->name);
-        r->iteration = m->iteration;
-        r->tensors = ts_st_dir_count(dir);
-        r->bytes = (int64_t)ts_st_dir_bytes(dir);
-    }
-    ts_st_dir_destroy(&dir);
-    json_decref(config);
-    ts_str_deinit(&path);
-    return st;
 }
 
 /* ---- adapters ---- */
@@ -141,8 +119,9 @@ static ts_status convert(const ts_convert_options *o, ts_convert_model *m, ts_co
     TS_TRY(open_adapter(o, m));
     if (o->adapter_alone)
         return write_adapter(o, m, r);
-    TS_TRY(writers[o->save_type]->write(o, m, r));
-    TS_TRY(describe(o, m, r));
+    TS_TRY(writer_of(o)->write(o, m, r));
+    snprintf(r->from, sizeof r->from, "%s", m->reader->name);
+    r->iteration = m->iteration;
     return o->check ? ts_convert_compare(o, m, r) : TS_OK;
 }
 

@@ -19,13 +19,38 @@ typedef enum ts_convert_load {
     TS_CONVERT_LOADS(TS_CHOICE_VALUE) TS_CONVERT_LOAD_KINDS
 } ts_convert_load;
 
-#define TS_CONVERT_SAVES(W) W(TS_CONVERT_SAVE_HF, "hf")
+#define TS_CONVERT_SAVES(W) W(TS_CONVERT_SAVE_HF, "hf") W(TS_CONVERT_SAVE_GGUF, "gguf")
 typedef enum ts_convert_save { TS_CONVERT_SAVES(TS_CHOICE_VALUE) } ts_convert_save;
+
+/* Types of GGUF files: llama.cpp's words (convert/gguf_types.c). */
+#define TS_GGUF_TYPES(W)                                                                           \
+    W(TS_GGUF_TYPE_AUTO, "auto")                                                                   \
+    W(TS_GGUF_TYPE_F32, "f32")                                                                     \
+    W(TS_GGUF_TYPE_F16, "f16")                                                                     \
+    W(TS_GGUF_TYPE_BF16, "bf16")                                                                   \
+    W(TS_GGUF_TYPE_Q8_0, "q8_0,Q8_0")                                                              \
+    W(TS_GGUF_TYPE_Q4_0, "q4_0,Q4_0")                                                              \
+    W(TS_GGUF_TYPE_Q4_1, "q4_1,Q4_1")                                                              \
+    W(TS_GGUF_TYPE_Q5_0, "q5_0,Q5_0")                                                              \
+    W(TS_GGUF_TYPE_Q5_1, "q5_1,Q5_1")                                                              \
+    W(TS_GGUF_TYPE_Q2_K, "q2_k,Q2_K")                                                              \
+    W(TS_GGUF_TYPE_Q2_K_S, "q2_k_s,Q2_K_S")                                                        \
+    W(TS_GGUF_TYPE_Q3_K_S, "q3_k_s,Q3_K_S")                                                        \
+    W(TS_GGUF_TYPE_Q3_K_M, "q3_k_m,Q3_K_M,q3_k,Q3_K")                                              \
+    W(TS_GGUF_TYPE_Q3_K_L, "q3_k_l,Q3_K_L")                                                        \
+    W(TS_GGUF_TYPE_Q4_K_S, "q4_k_s,Q4_K_S")                                                        \
+    W(TS_GGUF_TYPE_Q4_K_M, "q4_k_m,Q4_K_M,q4_k,Q4_K")                                              \
+    W(TS_GGUF_TYPE_Q5_K_S, "q5_k_s,Q5_K_S")                                                        \
+    W(TS_GGUF_TYPE_Q5_K_M, "q5_k_m,Q5_K_M,q5_k,Q5_K")                                              \
+    W(TS_GGUF_TYPE_Q6_K, "q6_k,Q6_K")
+typedef enum ts_gguf_type_word { TS_GGUF_TYPES(TS_CHOICE_VALUE) } ts_gguf_type_word;
 
 typedef struct ts_convert_options {
     const char *load_dir, *save_dir, *model_type_hf, *max_shard_size;
     int load_type, save_type; /* TS_CONVERT_LOAD_*, TS_CONVERT_SAVE_* */
     int dtype;                /* TS_SAVE_HF_* */
+    const char *outfile;      /* a GGUF file to be made */
+    int outtype;              /* TS_GGUF_TYPE_* */
     int64_t step, threads;
     bool nf4, unpacked; /* --qlora-nf4, --qlora-save-dequantize */
     bool check, json;
@@ -60,12 +85,14 @@ struct ts_convert_model {
 
 typedef struct ts_convert_writer {
     const char *name; /* --save-model-type */
+    ts_status (*check)(const ts_convert_options *o); /* where it goes: before anything is read */
+    /* Fills what r has of tensors, bytes and architecture. */
     ts_status (*write)(const ts_convert_options *o, ts_convert_model *m,
                        ts_convert_result *r);
 } ts_convert_writer;
 
 extern const ts_convert_reader ts_convert_checkpoint, ts_convert_hf, ts_convert_gguf;
-extern const ts_convert_writer ts_convert_hf_writer;
+extern const ts_convert_writer ts_convert_hf_writer, ts_convert_gguf_writer;
 
 /* Everything is checked before anything is written; nothing is left under --save-dir when it fails.
  * With --check the result's logits are compared: more than rounding is TS_ERR_RUN. */
@@ -77,8 +104,12 @@ static inline ts_st_dtype ts_convert_dtype(const ts_convert_options *o, ts_st_dt
 {
     return ts_save_hf_dtype_of((ts_save_hf_dtype)o->dtype, as_is);
 }
+/* What is made. */
+static inline const char *ts_convert_to(const ts_convert_options *o) { return o->outfile ? o->outfile : o->save_dir; }
 ts_status ts_convert_shard_bytes(const ts_convert_options *o, size_t *out) TS_NODISCARD;
 void ts_convert_progress(size_t done, size_t all);
+/* The type of a GGUF file's matrices, where it is a plain one; asserted. */
+ts_st_dtype ts_convert_gguf_dtype(const ts_convert_options *o, const ts_convert_model *m);
 /* The largest difference of logits between what was read and what was written. */
 ts_status ts_convert_compare(const ts_convert_options *o, const ts_convert_model *m,
                              ts_convert_result *r) TS_NODISCARD;

@@ -17,6 +17,9 @@ const ts_option ts_convert_rows[] = {
     ROW(TEXT, load_dir, "load-dir", NULL, 0, 0, NULL,
         "a checkpoint (or its folder of checkpoints), a Hugging Face folder, or a GGUF file"),
     ROW(TEXT, save_dir, "save-dir", NULL, 0, 0, NULL, "the Hugging Face folder to be made"),
+    ROW(TEXT, outfile, "outfile", NULL, 0, 0, NULL, "the GGUF file to be made, in place of a folder"),
+    ROW(CHOICE, outtype, "outtype", "auto", 0, 0, TS_CHOICES(TS_GGUF_TYPES),
+        "type of a GGUF file's weights, in llama.cpp's words; auto: bf16 of weights in bf16, else f16"),
     ROW(CHOICE, load_type, "load-model-type", "auto", 0, 0, TS_CHOICES(TS_CONVERT_LOADS),
         "what is read; auto tells it by content"),
     ROW(CHOICE, save_type, "save-model-type", "hf", 0, 0, TS_CHOICES(TS_CONVERT_SAVES),
@@ -36,7 +39,7 @@ const ts_option ts_convert_rows[] = {
         "weights that bitsandbytes has in 4 or 8 bits as the values that they stand for"),
     ROW(FLAG, check, "check", NULL, 0, 0, NULL,
         "load both forms, compare their logits and say the largest difference"),
-    ROW(INT, threads, "threads", "0", 0, 4096, NULL, "--check: threads (0: all cores)"),
+    ROW(INT, threads, "threads", "0", 0, 4096, NULL, "threads of --check, and of GGUF files that are written (0: all cores)"),
     ROW(TEXT, lora.load, "lora-load", NULL, 0, 0, NULL,
         "an adapter's folder (PEFT), whose sum the weights get; the others stay bit for bit"),
     ROW(INT, lora.r, "lora-r", "0", 0, 1 << 16, NULL, "--lora-load: its rank, as a check (0: none)"),
@@ -89,11 +92,9 @@ const ts_option ts_convert_rows[] = {
     TS_HINT("save", 1, "--save-dir"),
     TS_HINT("output", 1, "--save-dir"),
     TS_HINT("output-dir", 1, "--save-dir"),
-    TS_HINT("outfile", 1, "--save-dir"),
     TS_HINT("save-hf", 1, "--save-dir"),
     TS_HINT("dtype", 1, "--params-dtype"),
     TS_HINT("torch-dtype", 1, "--params-dtype"),
-    TS_HINT("outtype", 1, "--params-dtype"),
 };
 const size_t ts_convert_count_rows = sizeof ts_convert_rows / sizeof *ts_convert_rows;
 

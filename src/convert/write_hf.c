@@ -1,7 +1,9 @@
 /* Hugging Face folders. */
+#include "base/file.h"
 #include "base/json.h"
 #include "convert/nf4.h"
 #include "model/weights_bnb.h"
+#include "train/model_files.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +19,8 @@ typedef struct copy {
     int64_t next;        /* the number that the writer has for the next tensor */
     float *values;
     char *bytes;
-    const ts_st_tensor **adapted; /* [modules of the adapter] the weight of each; NULL: nothing is merged */
+    ts_name_map map;
+    const ts_st_tensor **adapted; /* [map.n_tensors] those to which the adapter adds; NULL: nothing is merged */
 } copy;
 
 static bool is_real(ts_st_dtype t)
@@ -68,12 +71,14 @@ static ts_status put_nf4(const copy *c, const ts_st_tensor *t) { return ts_conve
 static ts_status find_adapted(copy *c)
 {
     const ts_adapters *a = c->m->adapters;
-    char name[TS_FAMILY_NAME];
     if (!a)
         return TS_OK;
-    TS_TRY(ts_alloc(&c->adapted, a->n + 1, sizeof *c->adapted));
-    for (size_t k = 0; k < a->n; k++) {
-        snprintf(name, sizeof name, "%s.weight", a->module[k].name);
+    TS_TRY(ts_family_names(c->m->source.family, c->m->source.arch, &c->map));
+    TS_TRY(ts_alloc(&c->adapted, c->map.n_tensors, sizeof *c->adapted));
+    for (size_t k = 0; k < c->map.n_tensors; k++) {
+        const char *name = c->map.tensor[k].hf_name;
+        if (!ts_adapters_change(a, &c->map, &c->map.tensor[k]))
+            continue;
         const ts_st_tensor *t = ts_weights_find(c->m->source.family, c->m->source.arch, c->m->tensors, name);
         if (!t || !is_real(t->dtype))
             return ts_error(TS_ERR_USER, "%s: tensor %s, to which --lora-load adds, %s", c->m->path, name,
@@ -85,11 +90,11 @@ static ts_status find_adapted(copy *c)
     return TS_OK;
 }
 
-static const ts_adapted *adapted_of(const copy *c, const ts_st_tensor *t)
+static const ts_name_tensor *adapted_of(const copy *c, const ts_st_tensor *t)
 {
-    for (size_t k = 0; c->adapted && k < c->m->adapters->n; k++)
+    for (size_t k = 0; c->adapted && k < c->map.n_tensors; k++)
         if (c->adapted[k] == t)
-            return &c->m->adapters->module[k];
+            return &c->map.tensor[k];
     return NULL;
 }
 
@@ -101,7 +106,7 @@ static ts_status put_merged(const copy *c, const ts_st_tensor *t)
     TS_TRY(ts_alloc(&w, (size_t)t->elements, sizeof *w));
     ts_status st = ts_st_read_f32(t, 0, t->elements, w);
     if (st == TS_OK)
-        st = ts_adapters_merge(c->m->adapters, adapted_of(c, t), w);
+        st = ts_adapters_merge(c->m->adapters, &c->map, adapted_of(c, t), w);
     for (int64_t at = 0; st == TS_OK && at < t->elements; at += PIECE) {
         const int64_t n = t->elements - at < PIECE ? t->elements - at : PIECE;
         ts_st_from_f32(type, w + at, n, c->bytes);
@@ -181,12 +186,29 @@ static ts_status put_values(const copy *c, const ts_st_tensor *t)
     return st;
 }
 
+/* The output layer of a tied model that files hold as what it is, the embedding's own bytes (files of torch): it is not
+ * written twice. */
+static bool is_second(const copy *c, const ts_st_tensor *t)
+{
+    const ts_weights_source *s = &c->m->source;
+    if (!s->arch || !t->size || !ts_family_ignores(s->family, s->arch, t->name))
+        return false;
+    for (int64_t i = 0; i < ts_st_dir_count(c->m->tensors); i++) {
+        const ts_st_tensor *other = ts_st_dir_at(c->m->tensors, i);
+        if (other != t && other->data == t->data && other->size == t->size)
+            return true;
+    }
+    return false;
+}
+
 static const way *way_of(const copy *c, const ts_st_tensor *t)
 {
     static const way same = { add_same, put_same, 1 }, nf4 = { add_nf4, put_nf4, TS_NF4_PARTS },
                      values = { add_values, put_values, 1 }, merged = { add_same, put_merged, 1 },
                      saved = { add_same, put_saved, 1 }, none = { 0 };
     char stem[TS_FAMILY_NAME];
+    if (is_second(c, t))
+        return &none;
     if (adapted_of(c, t))
         return &merged;
     if (saved_of(c, t))
@@ -248,6 +270,7 @@ static ts_status copy_folder(void *ctx, const char *folder)
     if (st == TS_OK)
         st = copy_tensors(c, folder);
     ts_free(&c->adapted);
+    ts_name_map_deinit(&c->map);
     ts_st_dir_writer_destroy(&c->w);
     ts_free(&c->values);
     ts_free(&c->bytes);
@@ -345,10 +368,9 @@ static ts_status write_source(const ts_convert_options *o, const ts_convert_mode
     return st;
 }
 
-static ts_status write_hf(const ts_convert_options *o, ts_convert_model *m, ts_convert_result *r)
+static ts_status write_folder(const ts_convert_options *o, ts_convert_model *m)
 {
     copy c = { .o = o, .m = m };
-    (void)r;
     TS_TRY(ts_convert_shard_bytes(o, &c.shard_bytes));
     if (m->tensors)
         return write_copy(&c);
@@ -361,4 +383,43 @@ static ts_status write_hf(const ts_convert_options *o, ts_convert_model *m, ts_c
     return write_source(o, m, &w);
 }
 
-const ts_convert_writer ts_convert_hf_writer = { "hf", write_hf };
+/* What stands in the folder now. */
+static ts_status describe(const ts_convert_options *o, ts_convert_result *r)
+{
+    ts_str path = { 0 };
+    json_t *config = NULL;
+    ts_st_dir *dir = NULL;
+    ts_status st = ts_path_join(&path, o->save_dir, "config.json");
+    if (st == TS_OK)
+        st = ts_json_read(path.s, &config);
+    if (st == TS_OK)
+        st = ts_st_dir_open(o->save_dir, NULL, &dir);
+    if (st == TS_OK) {
+        const char *name = json_string_value(json_array_get(json_object_get(config, "architectures"), 0));
+        snprintf(r->architecture, sizeof r->architecture, "%s", name ? name : "");
+        r->tensors = ts_st_dir_count(dir);
+        r->bytes = (int64_t)ts_st_dir_bytes(dir);
+    }
+    ts_st_dir_destroy(&dir);
+    json_decref(config);
+    ts_str_deinit(&path);
+    return st;
+}
+
+static ts_status check_place(const ts_convert_options *o)
+{
+    if (!o->save_dir)
+        return ts_error(TS_ERR_USER, "--save-dir is missing");
+    if (o->outtype != TS_GGUF_TYPE_AUTO)
+        return ts_error(TS_ERR_USER, "--outtype is the type of GGUF files (--outfile); that of a folder is --params-dtype");
+    TS_TRY(ts_weights_may_save(o->save_dir, "--save-dir"));
+    return ts_model_folder_apart(o->save_dir, "--save-dir", o->load_dir, "--load-dir");
+}
+
+static ts_status write_hf(const ts_convert_options *o, ts_convert_model *m, ts_convert_result *r)
+{
+    TS_TRY(write_folder(o, m));
+    return describe(o, r);
+}
+
+const ts_convert_writer ts_convert_hf_writer = { "hf", check_place, write_hf };

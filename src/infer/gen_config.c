@@ -38,11 +38,18 @@ const ts_option ts_gen_option_rows[] = {
         "beams: end as soon as --num-beams texts are complete"),
     ROW(EACH, stop, "stop", 0, 0,
         "end where the new text has TEXT; ids keep all tokens, text ends before TEXT; may be repeated"),
+    ROW(LIST, add_eos, "add-eos-token", 0, 0, "tokens that end a text too, as <|eot_id|>"),
     ROW(FLAG, ignore_eos, "ignore-eos", 0, 0, "go on after an end-of-text token"),
     ROW(FLAG, logprobs, "logprobs", 0, 0,
         "also the natural logarithm of each new token's probability (of the model, before any penalty)"),
     ROW(INT, seed, "seed", 0, 9007199254740992.0,
         "of --do-sample; a line's draws depend on it and the line's number"),
+    ROW(TEXT, json_schema, "json-schema", 0, 0,
+        "answers are JSON texts of this schema ({}: any), and end when they are whole"),
+    ROW(TEXT, json_schema_file, "json-schema-file", 0, 0, "the same, of a file"),
+    ROW(TEXT, grammar, "grammar", 0, 0, "answers fit a grammar in llama.cpp's notation (GBNF): root ::= \"yes\" | \"no\""),
+    ROW(TEXT, grammar_file, "grammar-file", 0, 0, "the same, of a file"),
+    ROW(TEXT, regex, "regex", 0, 0, "answers match a regular expression, whole"),
     TS_NOTE("use-kv-cache", 0, "generation", "keys and values are always kept"),
     TS_NOTE("broadcast", 0, "generation", "one process generates"),
     TS_NOTE("infer-backend", 1, "generation", "one way of generating"),
@@ -56,7 +63,6 @@ const ts_option ts_gen_option_rows[] = {
     TS_HINT("max-tokens", 1, "--max-new-tokens"),
     TS_HINT("n-predict", 1, "--max-new-tokens"),
     TS_HINT("beam-width", 1, "--num-beams"),
-    TS_HINT("add-eos-token", TS_OPTION_MANY, "--stop TEXT"),
     TS_HINT("stop-words", TS_OPTION_MANY, "--stop TEXT"),
     TS_HINT("output-file", 1, "--output"),
     TS_HINT("input-file", 1, "--input"),
@@ -251,6 +257,8 @@ static ts_status check_options(const ts_gen_options *o, const ts_option_set *set
                         LEAST_TEMPERATURE);
     if (c->num_beams > 1 && c->n_stop)
         return ts_error(TS_ERR_USER, "--stop does not go with --num-beams");
+    if (c->num_beams > 1 && (o->grammar || o->grammar_file || o->json_schema || o->json_schema_file || o->regex))
+        return ts_error(TS_ERR_USER, "grammars and schemas do not go with --num-beams");
     if (c->num_beams > 1 && c->logprobs)
         return ts_error(TS_ERR_USER, "--logprobs does not go with --num-beams");
     if (c->max_new_tokens && c->sampling.min_new_tokens > c->max_new_tokens)
@@ -293,4 +301,40 @@ ts_status ts_gen_config_resolve(const ts_gen_options *o, const ts_option_set *se
         c.max_new_tokens = 128;
     *out = c;
     return TS_OK;
+}
+
+/* ---- grammars ---- */
+
+static ts_status of_schema(const char *text, const char *file, ts_str *out)
+{
+    json_t *schema = NULL;
+    const char *name = file ? file : "--json-schema";
+    TS_TRY(file ? ts_json_read(file, &schema) : ts_json_parse(text, strlen(text), name, &schema));
+    const ts_status st = ts_grammar_of_schema(schema, name, out);
+    json_decref(schema);
+    return st;
+}
+
+ts_status ts_gen_grammar(const ts_gen_options *o, ts_grammar **out)
+{
+    const int n = !!o->grammar + !!o->grammar_file + !!o->json_schema + !!o->json_schema_file + !!o->regex;
+    const char *name = o->grammar_file       ? o->grammar_file
+                       : o->json_schema_file ? o->json_schema_file
+                       : o->json_schema      ? "--json-schema"
+                       : o->regex            ? "--regex"
+                                             : "--grammar";
+    ts_str text = { 0 };
+    *out = NULL;
+    if (!n)
+        return TS_OK;
+    if (n > 1)
+        return ts_error(TS_ERR_USER, "--json-schema, --grammar and --regex, and their files: give one");
+    ts_status st = o->grammar        ? ts_str_puts(&text, o->grammar)
+                   : o->grammar_file ? ts_file_read(o->grammar_file, &text)
+                   : o->regex        ? ts_grammar_of_regex(o->regex, "root", &text)
+                                     : of_schema(o->json_schema, o->json_schema_file, &text);
+    if (st == TS_OK)
+        st = ts_grammar_parse(ts_str_text(&text), text.len, name, out);
+    ts_str_deinit(&text);
+    return st;
 }

@@ -7,6 +7,7 @@ typedef struct active {
     const ts_gen_line *line;
     ts_gen_text text;
     ts_seen seen;
+    int32_t state; /* of the grammar, where there is one */
 } active;
 
 typedef struct generator {
@@ -21,6 +22,7 @@ typedef struct generator {
     ts_prompt *prompts;      /* [slots] of the lines that begin */
     int32_t *last;           /* [slots] their newest tokens */
     ts_sampler sampler;
+    int32_t grammar_start;
     int64_t new_tokens;
 } generator;
 
@@ -83,6 +85,26 @@ static bool is_eos(const ts_gen_config *c, int32_t id)
     return false;
 }
 
+/* What may come next, to the sampler. */
+static ts_status constrain(generator *g, const active *a)
+{
+    if (!g->c->constraint)
+        return TS_OK;
+    g->sampler.may_end = ts_grammar_may_end(ts_constraint_grammar(g->c->constraint), a->state);
+    return ts_constraint_mask(g->c->constraint, a->state, &g->sampler.allowed);
+}
+
+/* Goes on behind a token that did not end the text; one that is whole ends. */
+static ts_status follow(generator *g, active *a, int32_t id)
+{
+    ts_constraint *c = g->c->constraint;
+    if (!c || a->text.is_stopped)
+        return TS_OK;
+    TS_TRY(ts_constraint_take(c, a->state, id, &a->state));
+    a->text.is_stopped = ts_grammar_must_end(ts_constraint_grammar(c), a->state);
+    return TS_OK;
+}
+
 /* The next token of a slot; *ended says whether it was the last. */
 static ts_status take_token(generator *g, int64_t slot, const float *logits, bool *ended)
 {
@@ -90,6 +112,7 @@ static ts_status take_token(generator *g, int64_t slot, const float *logits, boo
     ts_gen_text *t = &a->text;
     const ts_place_in_line place = { a->line->number, (int64_t)t->n };
     int32_t id;
+    TS_TRY(constrain(g, a));
     TS_TRY(ts_sampler_next(&g->sampler, logits, &a->seen, place, &id));
     TS_TRY(ts_grow(&t->ids, &t->cap_ids, t->n + 1, sizeof *t->ids));
     if (g->c->logprobs) {
@@ -102,6 +125,7 @@ static ts_status take_token(generator *g, int64_t slot, const float *logits, boo
     if (g->c->sampling.repetition_penalty != 1)
         TS_TRY(ts_seen_add(&a->seen, g->arch->vocab, &id, 1));
     t->is_stopped = is_eos(g->c, id);
+    TS_TRY(follow(g, a, id));
     if (g->hooks->token) {
         bool stop = false;
         TS_TRY(g->hooks->token(g->hooks->ctx, a->line, t, &stop));
@@ -159,7 +183,7 @@ static ts_status begin_lines(generator *g)
             const ts_gen_line *l = &g->lines[g->next + i];
             enum { MODEST = 512 };
             const int64_t likely = l->prompt.n + (l->max_new < MODEST ? l->max_new : MODEST);
-            g->at[first + i] = (active){ .line = l };
+            g->at[first + i] = (active){ .line = l, .state = g->grammar_start };
             longest = likely > longest ? likely : longest;
             g->n_active++;
             if (g->c->sampling.repetition_penalty != 1)
@@ -228,7 +252,8 @@ ts_status ts_generate(ts_engine *e, const ts_arch *a, const ts_gen_config *c,
                       const ts_gen_line *lines, int64_t n, const ts_gen_hooks *hooks)
 {
     generator g = { .e = e, .arch = a, .c = c, .hooks = hooks, .lines = lines, .n = n,
-                    .slots = ts_engine_slots(e) };
+                    .slots = ts_engine_slots(e),
+                    .grammar_start = c->constraint ? ts_grammar_start(ts_constraint_grammar(c->constraint)) : 0 };
     if (c->num_beams > 1)
         return run_beams(&g);
     ts_status st;

@@ -4,6 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+ts_status ts_sampling_add_eos(ts_sampling *s, int32_t id)
+{
+    for (int i = 0; i < s->n_eos; i++)
+        if (s->eos[i] == id)
+            return TS_OK;
+    if (s->n_eos == TS_ARCH_MAX_EOS)
+        return ts_error(TS_ERR_USER, "more than %d tokens end a text", TS_ARCH_MAX_EOS);
+    s->eos[s->n_eos++] = id;
+    return TS_OK;
+}
+
 /* ---- tokens that a text has ---- */
 
 ts_status ts_seen_add(ts_seen *s, int64_t vocab, const int32_t *ids, int64_t n)
@@ -93,6 +104,21 @@ void ts_sampler_deinit(ts_sampler *s)
     *s = (ts_sampler){ 0 };
 }
 
+/* Leaves the ids that fit. */
+static void keep_allowed(ts_sampler *s)
+{
+    const ts_sampling *o = s->o;
+    float eos[TS_ARCH_MAX_EOS];
+    for (int i = 0; i < o->n_eos; i++)
+        eos[i] = s->may_end && o->eos[i] < s->vocab ? s->z[o->eos[i]] : -INFINITY;
+    for (int64_t i = 0; i < s->vocab; i++)
+        if (!(s->allowed[i >> 6] >> (i & 63) & 1))
+            s->z[i] = -INFINITY;
+    for (int i = 0; i < o->n_eos; i++)
+        if (o->eos[i] < s->vocab)
+            s->z[o->eos[i]] = eos[i];
+}
+
 void ts_sampler_process(ts_sampler *s, const float *logits, const ts_seen *seen, int64_t new_tokens)
 {
     const ts_sampling *o = s->o;
@@ -105,6 +131,8 @@ void ts_sampler_process(ts_sampler *s, const float *logits, const ts_seen *seen,
     for (int i = 0; new_tokens < o->min_new_tokens && i < o->n_eos; i++)
         if (o->eos[i] < s->vocab)
             s->z[o->eos[i]] = -INFINITY;
+    if (s->allowed)
+        keep_allowed(s);
     for (int64_t i = 0; o->do_sample && temperature != 1 && i < s->vocab; i++)
         s->z[i] /= temperature;
 }
@@ -272,17 +300,24 @@ static ts_status no_numbers(ts_place_in_line place)
                     (long long)place.line + 1, (long long)place.at);
 }
 
+static ts_status nothing_fits(ts_place_in_line place)
+{
+    return ts_error(TS_ERR_USER,
+                    "line %lld: after %lld new tokens no token of the tokenizer fits the grammar, and the text may not end there",
+                    (long long)place.line + 1, (long long)place.at);
+}
+
 ts_status ts_sampler_next(ts_sampler *s, const float *logits, const ts_seen *seen,
                           ts_place_in_line place, int32_t *out)
 {
-    const bool plain = s->o->repetition_penalty == 1 && place.at >= s->o->min_new_tokens;
+    const bool plain = s->o->repetition_penalty == 1 && place.at >= s->o->min_new_tokens && !s->allowed;
     if (!s->o->do_sample && plain) {
         *out = ts_argmax(logits, s->vocab);
         return *out < 0 ? no_numbers(place) : TS_OK;
     }
     ts_sampler_process(s, logits, seen, place.at);
     if (ts_argmax(s->z, s->vocab) < 0)
-        return no_numbers(place);
+        return s->allowed && ts_argmax(logits, s->vocab) >= 0 ? nothing_fits(place) : no_numbers(place);
     if (!s->o->do_sample) {
         *out = ts_argmax(s->z, s->vocab);
         return TS_OK;

@@ -27,6 +27,9 @@ typedef struct ts_sampling {
     int64_t keep;
 } ts_sampling;
 
+/* One more token that ends texts; more than there is room for is TS_ERR_USER. */
+ts_status ts_sampling_add_eos(ts_sampling *s, int32_t id) TS_NODISCARD;
+
 /* Tokens that a text has, as bits. Zero-initialise; deinit. */
 typedef struct ts_seen {
     uint64_t *bits;
@@ -51,6 +54,9 @@ typedef struct ts_sampler {
     /* candidates of the last call; their z are what softmax runs over */
     int64_t n;
     size_t cap_z, cap_list;
+    /* Before a call: ids that fit a grammar, as bits, and whether the text may end (end-of-text tokens); NULL: all. */
+    const uint64_t *allowed;
+    bool may_end;
 } ts_sampler;
 /* Options are borrowed. */
 ts_status ts_sampler_init(ts_sampler *s, const ts_sampling *o, int64_t vocab) TS_NODISCARD;

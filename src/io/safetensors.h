@@ -48,8 +48,9 @@ const char *ts_st_file_metadata(const ts_st_file *file, const char *key);      /
 /* The weights of a folder: STEM.safetensors or, where there is no such file, the shards that
  * STEM.safetensors.index.json names (plain file names only; every tensor that it maps must be in
  * its shard). Files STEM-*.safetensors that are left out, and an index beside a single file, are
- * warned of. stem NULL is "model". A path to one .safetensors file works too, and one to a GGUF file, whose tensors
- * have Hugging Face's names and order then (io/gguf/tensors.h). */
+ * warned of. Without either, STEM.bin of torch (of "model" pytorch_model.bin) and its index are looked for
+ * (io/torch/torch_file.h). stem NULL is "model". A path to one .safetensors, .bin, .pt or .pth file works too, and one to
+ * a GGUF file, whose tensors have Hugging Face's names and order then (io/gguf/tensors.h). */
 typedef struct ts_st_dir ts_st_dir;
 ts_status ts_st_dir_open(const char *path, const char *stem, ts_st_dir **out) TS_NODISCARD;
 void ts_st_dir_destroy(ts_st_dir **dir);

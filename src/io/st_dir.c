@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "io/gguf/tensors.h"
+#include "io/torch/torch_file.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 typedef struct shard {
     char *name; /* file name in the folder */
     ts_st_file *file;
+    ts_torch_dict torch; /* instead of file, where its own file is set */
 } shard;
 
 struct ts_st_dir {
@@ -32,13 +34,27 @@ static int by_shard(const void *a, const void *b)
     return strcmp(((const shard *)a)->name, ((const shard *)b)->name);
 }
 
+/* Kinds of files, by the ends of their names. */
+static bool is_safetensors(const char *path) { return ts_path_ends(path, ".safetensors"); }
+static bool is_torch(const char *path)
+{
+    return ts_path_ends(path, ".bin") || ts_path_ends(path, ".pt") || ts_path_ends(path, ".pth");
+}
+
+static size_t shard_count(const shard *s) { return s->file ? (size_t)ts_st_file_count(s->file) : s->torch.n; }
+
+static const ts_st_tensor *shard_at(const shard *s, size_t i)
+{
+    return s->file ? ts_st_file_at(s->file, (int64_t)i) : &s->torch.v[i];
+}
+
 static ts_status open_shard(ts_st_dir *d, const char *path, const char *name)
 {
     TS_TRY(ts_grow(&d->shards, &d->cap_shards, d->n_shards + 1, sizeof *d->shards));
     shard *s = &d->shards[d->n_shards];
     TS_TRY(ts_strdup(name, &s->name));
     d->n_shards++;
-    return ts_st_file_open(path, &s->file);
+    return is_torch(path) ? ts_torch_dict_open(path, &s->torch) : ts_st_file_open(path, &s->file);
 }
 
 /* All tensors of all files into one sorted list; a name in two files is refused. */
@@ -46,11 +62,11 @@ static ts_status gather(ts_st_dir *d)
 {
     size_t total = d->gguf ? (size_t)ts_gguf_tensors_count(d->gguf) : 0, at = 0;
     for (size_t i = 0; i < d->n_shards; i++)
-        total += (size_t)ts_st_file_count(d->shards[i].file);
+        total += shard_count(&d->shards[i]);
     TS_TRY(ts_alloc(&d->tensors, total, sizeof *d->tensors));
     for (size_t i = 0; i < d->n_shards; i++)
-        for (int64_t j = 0; j < ts_st_file_count(d->shards[i].file); j++) {
-            d->tensors[at] = ts_st_file_at(d->shards[i].file, j);
+        for (size_t j = 0; j < shard_count(&d->shards[i]); j++) {
+            d->tensors[at] = shard_at(&d->shards[i], j);
             d->bytes += d->tensors[at++]->size;
         }
     for (; d->gguf && at < total; d->bytes += d->tensors[at++]->size)
@@ -105,11 +121,11 @@ static ts_status check_mapped(const ts_st_dir *d, const char *index, const json_
     const char *tensor;
     json_t *v;
     json_object_foreach((json_t *)(uintptr_t)map, tensor, v) {
-        const shard key = { .name = (char *)(uintptr_t)json_string_value(v) };
-        const shard *s = bsearch(&key, d->shards, d->n_shards, sizeof key, by_shard);
-        if (!s || !ts_st_file_find(s->file, tensor))
+        const char *name = json_string_value(v);
+        const ts_st_tensor *t = ts_st_dir_find(d, tensor);
+        if (!t || !ts_path_ends(t->path, name))
             return ts_error(TS_ERR_USER, "%s: tensor %s should be in %s, but is not there", index,
-                            tensor, key.name);
+                            tensor, name);
     }
     return TS_OK;
 }
@@ -124,6 +140,8 @@ static ts_status open_index(ts_st_dir *d, const char *dir, const char *index)
         st = ts_error(TS_ERR_USER, "%s: has no weight_map (tensor names to file names)", index);
     if (st == TS_OK)
         st = open_mapped(d, dir, index, map);
+    if (st == TS_OK)
+        st = gather(d);
     if (st == TS_OK)
         st = check_mapped(d, index, map);
     d->has_index = true;
@@ -142,10 +160,8 @@ static bool is_open(const ts_st_dir *d, const char *name)
 /* STEM.safetensors or STEM-anything.safetensors. */
 static bool is_weights(const char *name, const char *stem)
 {
-    static const char end[] = ".safetensors";
-    const size_t n = strlen(name), m = strlen(stem);
-    return !strncmp(name, stem, m) && (name[m] == '-' || name[m] == '.') && n > sizeof end - 1 &&
-           !strcmp(name + n - (sizeof end - 1), end);
+    const size_t m = strlen(stem);
+    return !strncmp(name, stem, m) && (name[m] == '-' || name[m] == '.') && is_safetensors(name);
 }
 
 /* Weights that stand in the folder and are not read: a wrong index, or a folder written twice. */
@@ -167,46 +183,58 @@ static ts_status report_left_out(const ts_st_dir *d, const char *dir, const char
     return TS_OK;
 }
 
-/* A single file goes before an index, as in transformers. */
-static ts_status open_folder(ts_st_dir *d, const char *dir, const char *stem)
+/* What transformers looks for in a folder, in its order: a single file goes before an index, safetensors before files of
+ * torch. */
+static ts_status open_form(ts_st_dir *d, const char *dir, const char *stem, const char *end, bool *found)
 {
     ts_str single = { 0 }, index = { 0 };
-    ts_status st = ts_str_printf(&single, "%s/%s.safetensors", dir, stem);
+    ts_status st = ts_str_printf(&single, "%s/%s%s", dir, stem, end);
     if (st == TS_OK)
-        st = ts_str_printf(&index, "%s/%s.safetensors.index.json", dir, stem);
+        st = ts_str_printf(&index, "%s/%s%s.index.json", dir, stem, end);
     if (st == TS_OK) {
-        if (!ts_path_is_dir(dir))
-            st = ts_error(TS_ERR_USER, "%s: no such folder; expected one with %s.safetensors", dir,
-                          stem);
-        else if (ts_path_exists(single.s))
+        *found = true;
+        if (ts_path_exists(single.s))
             st = open_shard(d, single.s, single.s + strlen(dir) + 1);
         else if (ts_path_exists(index.s))
             st = open_index(d, dir, index.s);
         else
-            st = ts_error(TS_ERR_USER,
-                          "%s: has neither %s.safetensors nor %s.safetensors.index.json", dir, stem,
-                          stem);
+            *found = false;
     }
-    if (st == TS_OK && !d->has_index && ts_path_exists(index.s))
+    if (st == TS_OK && *found && !d->has_index && ts_path_exists(index.s))
         ts_log(TS_LOG_WARN, "%s is read, and not the shards that %s names", single.s, index.s);
-    else if (st == TS_OK)
+    else if (st == TS_OK && *found)
         st = report_left_out(d, dir, stem);
     ts_str_deinit(&single);
     ts_str_deinit(&index);
     return st;
 }
 
+static ts_status open_folder(ts_st_dir *d, const char *dir, const char *stem)
+{
+    ts_str torch = { 0 };
+    bool found = false;
+    if (!ts_path_is_dir(dir))
+        return ts_error(TS_ERR_USER, "%s: no such folder; expected one with %s.safetensors", dir, stem);
+    TS_TRY(open_form(d, dir, stem, ".safetensors", &found));
+    if (found)
+        return TS_OK;
+    TS_TRY(ts_str_printf(&torch, "%s%s", strcmp(stem, "model") ? "" : "pytorch_", stem));
+    ts_status st = open_form(d, dir, torch.s, ".bin", &found);
+    if (st == TS_OK && !found)
+        st = ts_error(TS_ERR_USER, "%s: has neither %s.safetensors nor %s.safetensors.index.json, nor %s.bin", dir, stem, stem, torch.s);
+    ts_str_deinit(&torch);
+    return st;
+}
+
 ts_status ts_st_dir_open(const char *path, const char *stem, ts_st_dir **out)
 {
-    static const char end[] = ".safetensors";
     ts_st_dir *d = NULL;
     TS_TRY(ts_alloc(&d, 1, sizeof *d));
-    const size_t n = strlen(path);
-    const bool is_file = n > sizeof end - 1 && !strcmp(path + n - (sizeof end - 1), end);
+    const bool is_file = is_safetensors(path) || is_torch(path);
     ts_status st = is_file && !ts_path_is_dir(path) ? open_shard(d, path, "file")
                    : ts_gguf_is(path)               ? ts_gguf_tensors_open(path, &d->gguf)
                                                     : open_folder(d, path, stem ? stem : "model");
-    if (st == TS_OK)
+    if (st == TS_OK && !d->tensors)
         st = gather(d);
     if (st != TS_OK) {
         ts_st_dir_destroy(&d);
@@ -223,6 +251,7 @@ void ts_st_dir_destroy(ts_st_dir **dir)
         return;
     for (size_t i = 0; i < d->n_shards; i++) {
         ts_st_file_destroy(&d->shards[i].file);
+        ts_torch_dict_close(&d->shards[i].torch);
         ts_free(&d->shards[i].name);
     }
     ts_gguf_tensors_close(&d->gguf);
@@ -238,6 +267,8 @@ void ts_st_dir_is_done(const ts_st_dir *dir, const ts_st_tensor *t)
     for (size_t i = 0; i < dir->n_shards; i++)
         if (dir->shards[i].file)
             ts_st_file_is_done(dir->shards[i].file, t);
+        else if (dir->shards[i].torch.file)
+            ts_torch_file_is_done(dir->shards[i].torch.file, t);
 }
 
 bool ts_st_dir_has_index(const ts_st_dir *d) { return d->has_index; }

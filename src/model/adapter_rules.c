@@ -29,7 +29,7 @@ static ts_status check_kind(const json_t *c, const char *file)
 {
     static const char *const others[] = { "use_qalora", "use_bdlora", "lora_bias", "alora_invocation_tokens", "arrow_config",
                                           "kasa_config", "monteclora_config", "velora_config", "layer_replication",
-                                          "trainable_token_indices", "target_parameters" };
+                                          "trainable_token_indices" };
     const char *type = json_string_value(json_object_get(c, "peft_type")), *bias;
     if (!type || strcmp(type, "LORA"))
         return ts_error(TS_ERR_USER, "%s: peft_type is %s, expected LORA", file, type ? type : "missing");
@@ -117,6 +117,16 @@ static ts_status add_names(ts_patterns *p, const json_t *c, const char *key, con
     return !v || json_is_null(v) || json_is_array(v) ? TS_OK : wrong_type(file, key, "a text or a list of texts");
 }
 
+static ts_status check_parameters(const json_t *c, const char *file)
+{
+    const json_t *v = json_object_get(c, "target_parameters"), *one;
+    size_t i;
+    json_array_foreach(v, i, one)
+        if (!json_is_string(one))
+            return wrong_type(file, "target_parameters", "a list of texts");
+    return !v || json_is_null(v) || json_is_array(v) ? TS_OK : wrong_type(file, "target_parameters", "a list of texts");
+}
+
 static ts_status read_all(ts_adapter_rules *r)
 {
     json_t *c = (json_t *)r->config;
@@ -133,6 +143,7 @@ static ts_status read_all(ts_adapter_rules *r)
     if (!r->all_linear)
         TS_TRY(add_names(&r->target, c, "target_modules", r->file));
     TS_TRY(add_names(&r->exclude, c, "exclude_modules", r->file));
+    TS_TRY(check_parameters(c, r->file));
     TS_TRY(add_texts(&r->layers, c, "layers_pattern", "(?:\\A|\\.)", "\\.[0-9]+\\.", r->file));
     TS_TRY(add_texts(&r->save, c, "modules_to_save", "(?:\\A|\\.)", "(?:\\z|\\.)", r->file));
     TS_TRY(add_keys(&r->rank, c, "rank_pattern", r->file));
@@ -278,6 +289,17 @@ ts_status ts_adapter_rules_match(const ts_adapter_rules *r, const char *module, 
         return TS_OK;
     *out = exact;
     return exact ? TS_OK : in_layers(r, module, out);
+}
+
+bool ts_adapter_rules_has_parameters(const ts_adapter_rules *r)
+{
+    return json_array_size(json_object_get(r->config, "target_parameters")) > 0;
+}
+
+bool ts_adapter_rules_parameter(const ts_adapter_rules *r, const char *parameter)
+{
+    bool exact;
+    return in_list(json_object_get(r->config, "target_parameters"), parameter, &exact);
 }
 
 bool ts_adapter_rules_saves(const ts_adapter_rules *r, const char *module)

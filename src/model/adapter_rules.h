@@ -27,6 +27,9 @@ ts_status ts_adapter_rules_open(const json_t *config, const char *file, ts_adapt
 void ts_adapter_rules_close(ts_adapter_rules *r);
 /* Whether the module, a linear layer of this name, gets one. */
 ts_status ts_adapter_rules_match(const ts_adapter_rules *r, const char *module, bool is_output, bool *out) TS_NODISCARD;
+/* Whether a parameter of this name does, of whatever module (target_parameters); whether any may. */
+bool ts_adapter_rules_parameter(const ts_adapter_rules *r, const char *parameter);
+bool ts_adapter_rules_has_parameters(const ts_adapter_rules *r);
 /* Whether the module, whatever it is, is trained whole. */
 bool ts_adapter_rules_saves(const ts_adapter_rules *r, const char *module);
 /* Its rank, and what is multiplied with. */

@@ -34,9 +34,10 @@ static ts_status note_weights(const ts_adapters *a, ts_decoder *d)
         if (s < 0)
             continue;
         const ts_adapter_site *site = &a->plan.site[s];
-        all[n] = (ts_decoder_weight){ .layer = w.layer, .multiplies = true, .trained = true, .share = 1, .times = w.times };
+        all[n] = (ts_decoder_weight){ .layer = w.layer, .multiplies = true, .trained = true, .share = w.share, .times = w.times };
         for (int k = 0; k < site->n; k++)
-            all[n].count += site->part[k].rank * (site->in + site->part[k].rows) + (site->dora ? site->part[k].rows : 0);
+            all[n].count += ts_adapter_site_rows(site, site->part[k].rank * (site->in + site->part[k].rows)) +
+                            (site->dora ? site->part[k].rows : 0);
         n++;
     }
     ts_param_list_deinit(&list);
@@ -84,11 +85,13 @@ ts_status ts_adapters_freeze(const ts_adapters *a, ts_decoder *d)
 
 static ts_status find_tensor(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, const ts_st_tensor **out)
 {
-    char name[TS_ADAPTER_FILE_NAME];
+    char name[TS_ADAPTER_FILE_NAME], old[TS_ADAPTER_FILE_NAME];
     int64_t dim[2];
     ts_adapter_file_name(a, m, kind, name, dim);
     const ts_name_tensor want = { .rank = dim[1] ? 2 : 1, .dim = { dim[0], dim[1] } };
     *out = ts_st_dir_find(a->dir, name);
+    if (!*out && !a->plan.site[m->site].experts && ts_adapted_old_name(a, m, kind, 0, old))
+        *out = ts_st_dir_find(a->dir, old);
     if (!*out)
         return ts_error(TS_ERR_USER, "--lora-load %s: tensor %s is missing, which adapter_config.json asks for", a->folder, name);
     return ts_weights_check_shape(*out, &want, "the model and adapter_config.json say");
@@ -102,9 +105,57 @@ static ts_param *param_of(const ts_adapters *a, const ts_decoder *d, const ts_ad
     return ts_param_find(&d->params, name);
 }
 
-/* Elements [at, at + n), whole rows, of what a file's tensor is in the order of the model's. */
-static ts_status read_rows(const ts_st_tensor *t, const ts_adapted *m, ts_adapter_kind kind, int64_t at, int64_t n, float *to)
+/* Elements that a module has of one of the part's parameters, and rows of these. */
+static int64_t count_of(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, int64_t *rows)
 {
+    char name[TS_ADAPTER_FILE_NAME];
+    int64_t dim[2];
+    ts_adapter_file_name(a, m, kind, name, dim);
+    const int64_t n = dim[0] * (dim[1] ? dim[1] : 1);
+    const bool is_stack = kind == TS_ADAPTER_B && a->plan.site[m->site].experts;
+    *rows = is_stack ? n / a->plan.site[m->site].part[0].rank : dim[0];
+    return n;
+}
+
+/* All of a parameter of experts, in the order of ours. */
+static ts_status read_experts(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, float *to)
+{
+    const ts_st_tensor *t;
+    char old[TS_ADAPTER_FILE_NAME];
+    float *file;
+    if (ts_adapted_old_name(a, m, kind, 0, old) && ts_st_dir_find(a->dir, old))
+        return ts_adapted_old_read(a, m, kind, to);
+    TS_TRY(find_tensor(a, m, kind, &t));
+    if (kind == TS_ADAPTER_A)
+        return ts_st_read_f32(t, 0, t->elements, to);
+    TS_TRY(ts_alloc(&file, (size_t)t->elements, sizeof *file));
+    const ts_status st = ts_st_read_f32(t, 0, t->elements, file);
+    if (st == TS_OK)
+        ts_adapted_experts(m, &a->plan.site[m->site], false, file, to);
+    ts_free(&file);
+    return st;
+}
+
+/* Of these elements [at, at + n). */
+static ts_status read_experts_part(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, int64_t at, int64_t n, float *to)
+{
+    int64_t rows;
+    float *all;
+    TS_TRY(ts_alloc(&all, (size_t)count_of(a, m, kind, &rows), sizeof *all));
+    const ts_status st = read_experts(a, m, kind, all);
+    if (st == TS_OK)
+        memcpy(to, all + at, (size_t)n * sizeof *to);
+    ts_free(&all);
+    return st;
+}
+
+/* Elements [at, at + n), whole rows, of what a file's tensor is in the order of the model's. */
+static ts_status read_rows(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, int64_t at, int64_t n, float *to)
+{
+    const ts_st_tensor *t;
+    if (a->plan.site[m->site].experts)
+        return read_experts_part(a, m, kind, at, n, to);
+    TS_TRY(find_tensor(a, m, kind, &t));
     const int64_t cols = t->rank > 1 ? t->shape[1] : 1;
     if (kind == TS_ADAPTER_A)
         return ts_st_read_f32(t, at, n, to);
@@ -117,28 +168,22 @@ static ts_status read_rows(const ts_st_tensor *t, const ts_adapted *m, ts_adapte
     return TS_OK;
 }
 
-static ts_status read_param(const ts_st_tensor *t, const ts_adapted *m, ts_adapter_kind kind, ts_param *p)
-{
-    float *x;
-    TS_TRY(ts_alloc(&x, (size_t)t->elements, sizeof *x));
-    ts_status st = read_rows(t, m, kind, 0, t->elements, x);
-    if (st == TS_OK)
-        st = ts_weights_put_rows(p, 0, t->shape[0], x);
-    ts_free(&x);
-    return st;
-}
-
 static ts_status read_module(const ts_adapters *a, ts_decoder *d, const ts_adapted *m)
 {
     const int kinds = ts_adapter_kinds(&a->plan.site[m->site]);
-    for (int k = 0; k < kinds; k++) {
-        const ts_st_tensor *t;
-        ts_param *p = param_of(a, d, m, (ts_adapter_kind)k);
-        TS_TRY(find_tensor(a, m, (ts_adapter_kind)k, &t));
-        if (p)
-            TS_TRY(read_param(t, m, (ts_adapter_kind)k, p));
+    ts_status st = TS_OK;
+    for (int k = 0; st == TS_OK && k < kinds; k++) {
+        const ts_adapter_kind kind = (ts_adapter_kind)k;
+        ts_param *p = param_of(a, d, m, kind);
+        int64_t rows, n = count_of(a, m, kind, &rows);
+        float *x;
+        TS_TRY(ts_alloc(&x, (size_t)n, sizeof *x));
+        st = read_rows(a, m, kind, 0, n, x);
+        if (st == TS_OK && p)
+            st = ts_weights_put_rows(p, 0, rows, x);
+        ts_free(&x);
     }
-    return TS_OK;
+    return st;
 }
 
 /* Modules that were trained whole. */
@@ -161,20 +206,28 @@ static ts_status read_saved(const ts_adapters *a, ts_decoder *d, const ts_family
     return st;
 }
 
+/* Whether the tensor is this one of a module. */
+static bool is_of_module(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, const char *tensor)
+{
+    char name[TS_ADAPTER_FILE_NAME];
+    int64_t dim[2];
+    ts_adapter_file_name(a, m, kind, name, dim);
+    bool is = !strcmp(tensor, name);
+    for (int64_t i = 0; !is && ts_adapted_old_name(a, m, kind, i, name); i++)
+        is = !strcmp(tensor, name);
+    return is;
+}
+
 /* Whether the tensor is one that a module has. */
 static bool is_known(const ts_adapters *a, const char *tensor)
 {
     static const char begin[] = "base_model.model.";
-    char name[TS_ADAPTER_FILE_NAME];
-    int64_t dim[2];
     if (!strncmp(tensor, begin, sizeof begin - 1) && ts_names_find(a->saved_files, tensor + sizeof begin - 1) >= 0)
         return true;
     for (size_t i = 0; i < a->n; i++)
-        for (int k = 0; k < ts_adapter_kinds(&a->plan.site[a->module[i].site]); k++) {
-            ts_adapter_file_name(a, &a->module[i], (ts_adapter_kind)k, name, dim);
-            if (!strcmp(tensor, name))
+        for (int k = 0; k < ts_adapter_kinds(&a->plan.site[a->module[i].site]); k++)
+            if (is_of_module(a, &a->module[i], (ts_adapter_kind)k, tensor))
                 return true;
-        }
     return false;
 }
 
@@ -293,13 +346,22 @@ static ts_status add_run(ts_merger *m, const ts_adapter_site *s, int part, const
     TS_TRY(ts_grow(&m->x, &m->room, (size_t)(r * s->in + rows * (r + 1)), sizeof *m->x));
     float *a = m->x, *b = a + r * s->in, *length = b + rows * r;
     ts_adapter_name(s, part, TS_ADAPTER_A, name);
-    TS_TRY(m->read(m->ctx, name, 0, r * s->in, a));
+    TS_TRY(m->read(m->ctx, name, s->experts ? (run - s->part[part].run) * r * s->in : 0, r * s->in, a));
     ts_adapter_name(s, part, TS_ADAPTER_B, name);
     TS_TRY(m->read(m->ctx, name, first * r, rows * r, b));
     ts_adapter_name(s, part, TS_ADAPTER_M, name);
     if (s->dora)
         TS_TRY(m->read(m->ctx, name, first, rows, length));
     add_rows(a, b, s->dora ? length : NULL, r, s->part[part].scale, rows, s->in, to + (begin - row) * s->in);
+    return TS_OK;
+}
+
+/* to [n, in], rows [row, row + n) of the weight, with all that is added to them. */
+static ts_status add_runs(ts_merger *m, const ts_adapter_site *s, int64_t row, int64_t n, float *to)
+{
+    for (int k = 0; k < s->n; k++)
+        for (int64_t r = 0; r < s->part[k].n_runs; r++)
+            TS_TRY(add_run(m, s, k, &s->part[k].run[r], row, n, to));
     return TS_OK;
 }
 
@@ -311,10 +373,7 @@ ts_status ts_merger_read(void *merger, const char *param, int64_t at, int64_t n,
     if (!s)
         return TS_OK;
     TS_ASSERT(at % s->in == 0 && n % s->in == 0, "%s is read in parts of rows", param);
-    for (int k = 0; k < s->n; k++)
-        for (int64_t r = 0; r < s->part[k].n_runs; r++)
-            TS_TRY(add_run(m, s, k, &s->part[k].run[r], at / s->in, n / s->in, to));
-    return TS_OK;
+    return add_runs(m, s, at / s->in, n / s->in, to);
 }
 
 void ts_merger_deinit(ts_merger *m) { ts_free(&m->x); }
@@ -327,49 +386,69 @@ ts_status ts_adapters_read(const ts_adapters *a, const char *param, int64_t at, 
     *found = false;
     for (size_t i = 0; i < a->n && !*found; i++)
         for (int k = 0; k < ts_adapter_kinds(&a->plan.site[a->module[i].site]) && !*found; k++) {
-            const ts_st_tensor *t;
             ts_adapter_name(&a->plan.site[a->module[i].site], a->module[i].part, (ts_adapter_kind)k, name);
             if (strcmp(name, param))
                 continue;
-            TS_TRY(find_tensor(a, &a->module[i], (ts_adapter_kind)k, &t));
-            TS_TRY(read_rows(t, &a->module[i], (ts_adapter_kind)k, at, n, to));
+            TS_TRY(read_rows(a, &a->module[i], (ts_adapter_kind)k, at, n, to));
             *found = true;
         }
     return TS_OK;
 }
 
-/* Rows and columns change places. */
-static void turn(const float *x, int64_t rows, int64_t cols, float *y)
+bool ts_adapters_change(const ts_adapters *a, const ts_name_map *map, const ts_name_tensor *t)
 {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < cols; c++)
-            y[c * rows + r] = x[r * cols + c];
+    for (size_t i = t->first_piece; !t->is_copy && i < t->first_piece + t->n_pieces; i++) {
+        const ts_name_piece *p = &map->piece[i];
+        const ts_adapter_site *s = site_of(a, p->name);
+        for (int k = 0; s && k < s->n; k++)
+            for (int64_t r = 0; r < s->part[k].n_runs; r++) {
+                const ts_lora_run *run = &s->part[k].run[r];
+                if (run->to < p->row + p->rows && p->row < run->to + run->n)
+                    return true;
+            }
+    }
+    return false;
 }
 
-ts_status ts_adapters_merge(const ts_adapters *a, const ts_adapted *m, float *w)
+static ts_status read_of_folder(void *ctx, const char *param, int64_t at, int64_t n, float *to)
 {
-    const ts_adapter_site *s = &a->plan.site[m->site];
-    const int64_t rank = s->part[m->part].rank, in = s->in, out = m->out;
-    const ts_st_tensor *t[TS_ADAPTER_KINDS] = { NULL };
-    float *x, *turned = NULL;
-    for (int k = 0; k < ts_adapter_kinds(s); k++)
-        TS_TRY(find_tensor(a, m, (ts_adapter_kind)k, &t[k]));
-    TS_TRY(ts_alloc(&x, (size_t)(rank * in + out * (rank + 1)), sizeof *x));
-    float *b = x + rank * in, *length = b + out * rank;
-    ts_status st = ts_st_read_f32(t[TS_ADAPTER_A], 0, rank * in, x);
-    if (st == TS_OK)
-        st = ts_st_read_f32(t[TS_ADAPTER_B], 0, out * rank, b);
-    if (st == TS_OK && s->dora)
-        st = ts_st_read_f32(t[TS_ADAPTER_M], 0, out, length);
-    if (st == TS_OK && m->transposed)
-        st = ts_alloc(&turned, (size_t)(in * out), sizeof *turned);
-    if (st == TS_OK && turned)
-        turn(w, in, out, turned);
-    if (st == TS_OK)
-        add_rows(x, b, s->dora ? length : NULL, rank, s->part[m->part].scale, out, in, turned ? turned : w);
-    if (st == TS_OK && turned)
-        turn(turned, out, in, w);
-    ts_free(&turned);
-    ts_free(&x);
+    bool found;
+    TS_TRY(ts_adapters_read(ctx, param, at, n, to, &found));
+    TS_ASSERT(found, "the adapter has no %s", param);
+    return TS_OK;
+}
+
+/* Column c of our row i of a piece, in the tensor. */
+static float *place_in(const ts_name_tensor *t, const ts_name_piece *p, int64_t in, int64_t i, int64_t c, float *w)
+{
+    const int64_t row = p->hf_row + i * p->step, out = t->dim[t->rank - 1];
+    return p->transposed ? w + p->matrix * in * out + c * out + row : w + row * in + c;
+}
+
+static ts_status merge_piece(ts_merger *m, const ts_adapter_site *s, const ts_name_tensor *t, const ts_name_piece *p, float *w)
+{
+    float *rows;
+    TS_TRY(ts_alloc(&rows, (size_t)(p->rows * s->in), sizeof *rows));
+    for (int64_t i = 0; i < p->rows; i++)
+        for (int64_t c = 0; c < s->in; c++)
+            rows[i * s->in + c] = *place_in(t, p, s->in, i, c, w);
+    const ts_status st = add_runs(m, s, p->row, p->rows, rows);
+    for (int64_t i = 0; st == TS_OK && i < p->rows; i++)
+        for (int64_t c = 0; c < s->in; c++)
+            *place_in(t, p, s->in, i, c, w) = rows[i * s->in + c];
+    ts_free(&rows);
+    return st;
+}
+
+ts_status ts_adapters_merge(const ts_adapters *a, const ts_name_map *map, const ts_name_tensor *t, float *w)
+{
+    ts_merger m = { .a = a, .read = read_of_folder, .ctx = (void *)a };
+    ts_status st = TS_OK;
+    for (size_t i = t->first_piece; st == TS_OK && i < t->first_piece + t->n_pieces; i++) {
+        const ts_adapter_site *s = site_of(a, map->piece[i].name);
+        if (s)
+            st = merge_piece(&m, s, t, &map->piece[i], w);
+    }
+    ts_merger_deinit(&m);
     return st;
 }

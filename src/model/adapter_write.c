@@ -21,7 +21,7 @@ void ts_adapter_file_name(const ts_adapters *a, const ts_adapted *m, ts_adapter_
                           int64_t dim[2])
 {
     const ts_adapter_site *s = &a->plan.site[m->site];
-    const int64_t rank = s->part[m->part].rank;
+    const int64_t rank = ts_adapter_site_rows(s, s->part[m->part].rank);
     dim[0] = kind == TS_ADAPTER_A ? rank : m->out;
     dim[1] = kind == TS_ADAPTER_A ? s->in : kind == TS_ADAPTER_B ? rank : 0;
     snprintf(out, TS_ADAPTER_FILE_NAME, "base_model.model.%s.%s%s", m->name, words[kind], kind == TS_ADAPTER_M ? "" : ".weight");
@@ -102,6 +102,11 @@ static ts_status write_one(writing *w, const ts_adapted *m, ts_adapter_kind kind
     ts_adapter_name(&w->a->plan.site[m->site], m->part, kind, name);
     if (kind == TS_ADAPTER_A) {
         TS_TRY(w->values->read(w->values->ctx, name, 0, n, w->y));
+        return put(w, w->y, n);
+    }
+    if (w->a->plan.site[m->site].experts) {
+        TS_TRY(w->values->read(w->values->ctx, name, 0, n, w->x));
+        ts_adapted_experts(m, &w->a->plan.site[m->site], true, w->x, w->y);
         return put(w, w->y, n);
     }
     for (size_t k = 0; k < m->n_rows; k++) {

@@ -15,11 +15,12 @@ typedef struct ts_adapted_rows {
 /* A module of a Hugging Face class that has an adapter. */
 typedef struct ts_adapted {
     char *name; /* "model.layers.0.self_attn.q_proj" */
+    char *parameter; /* "gate_up_proj": it is a parameter of that module, of all experts, whose name in files then is of
+                        PEFT's nested modules; NULL: it is a module */
     size_t site; /* of the plan, and which of its parts: several modules may share one */
     int part;
-    bool transposed; /* its weight stands so in files */
     int64_t out;
-    ts_adapted_rows *rows; /* [n_rows] */
+    ts_adapted_rows *rows; /* [n_rows]; of experts those of each */
     size_t n_rows;
 } ts_adapted;
 
@@ -41,6 +42,8 @@ typedef struct ts_adapters {
  * TS_ERR_USER: an adapter that fits nothing, or not; options that contradict its config. */
 ts_status ts_adapters_open(const ts_lora_options *o, const ts_option_set *set, const ts_family *family, const ts_arch *a,
                            bool training, ts_adapters **out) TS_NODISCARD;
+/* Labels of the head that stands in a PEFT folder (modules_to_save score); 0: none. */
+ts_status ts_adapters_find_labels(const char *folder, int64_t *labels) TS_NODISCARD;
 void ts_adapters_destroy(ts_adapters **a);
 /* Before d, which was made with the plan, is allocated: in training all that is no adapter and not to be saved is held as
  * it is multiplied. */
@@ -58,6 +61,13 @@ void ts_adapter_name(const ts_adapter_site *s, int part, ts_adapter_kind kind, c
 enum { TS_ADAPTER_FILE_NAME = 512 };
 void ts_adapter_file_name(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, char out[TS_ADAPTER_FILE_NAME],
                           int64_t dim[2]);
+/* B of experts' adapter, all of it, between our order [experts, out, rank] and files' [out, rank, experts]. */
+void ts_adapted_experts(const ts_adapted *m, const ts_adapter_site *s, bool to_file, const float *from, float *to);
+/* Folders of before transformers 5 have a module of each expert, of gate and up apart; of such a one's files.
+ * The name of the i-th tensor that `m` had there; false: there are no more. */
+bool ts_adapted_old_name(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, int64_t i, char out[TS_ADAPTER_FILE_NAME]);
+/* All of such an adapter's A or B in our order: each half has a half of the rank of its own. */
+ts_status ts_adapted_old_read(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, float *to) TS_NODISCARD;
 static inline int ts_adapter_kinds(const ts_adapter_site *s) { return s->dora ? TS_ADAPTER_KINDS : TS_ADAPTER_M; }
 
 /* Adds the names of the plan's parameters behind those of the model, in the order of their ids. */
@@ -78,8 +88,9 @@ void ts_merger_deinit(ts_merger *m);
 ts_status ts_adapters_check_rest(const ts_adapters *a) TS_NODISCARD;
 /* Of a folder that was opened and not filled in. Elements of one of the plan's parameters, whole rows; *found: it has that. */
 ts_status ts_adapters_read(const ts_adapters *a, const char *param, int64_t at, int64_t n, float *to, bool *found) TS_NODISCARD;
-/* The weight of a module as its own file has it, all of it, with what the adapter adds. */
-ts_status ts_adapters_merge(const ts_adapters *a, const ts_adapted *m, float *w) TS_NODISCARD;
+/* Whether an adapter adds to a tensor as files of the model have it; and its values, all of them, with that. */
+bool ts_adapters_change(const ts_adapters *a, const ts_name_map *map, const ts_name_tensor *t);
+ts_status ts_adapters_merge(const ts_adapters *a, const ts_name_map *map, const ts_name_tensor *t, float *w) TS_NODISCARD;
 
 /* Writes the folder, to the side and renamed; base: the name of the model that it belongs to, or NULL. */
 struct ts_weights_source;

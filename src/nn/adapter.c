@@ -186,11 +186,44 @@ static ts_status meet(ts_adapting *adapting, const ts_declarer *in, ts_linear *l
     return st;
 }
 
+/* ---- experts ---- */
+
+static ts_status declare_experts(const ts_adapter_plan *plan, const ts_declarer *in, ts_experts_product *p, ts_adapter_site *s)
+{
+    const ts_adapter_part *part = &s->part[0];
+    ts_param_spec a = { .place = p->place, .start = TS_START_UNIFORM, .value = 1 / sqrtf((float)s->in), .is_expert = true },
+                  b = { .place = p->place, .start = TS_START_CONSTANT, .is_expert = true, .decoupled = plan->decoupled };
+    a.place.dim[1] = b.place.dim[2] = (ts_place_dim){ .whole = part->rank };
+    s->apart = (ts_lora_groups_op){ .scale = part->scale, .is_row = p->is_row, .shares = p->shares };
+    TS_TRY(declare_one(in, "lora_A", part, &a, plan->training, &s->apart.a));
+    TS_TRY(declare_one(in, "lora_B", part, &b, plan->training, &s->apart.b));
+    p->adapter = &s->apart;
+    p->off = &plan->off;
+    return TS_OK;
+}
+
+static ts_status meet_experts(ts_adapting *adapting, const ts_declarer *in, ts_experts_product *p)
+{
+    ts_adapter_plan *plan = (void *)adapting;
+    char name[TS_DECLARED_NAME];
+    snprintf(name, sizeof name, "%.*s", (int)strlen(in->prefix) - 1, in->prefix);
+    const int64_t i = ts_names_find(plan->linears, name);
+    if (i < 0 || !in->set)
+        return TS_OK;
+    if (in->experts && in->experts->hot)
+        return ts_error(TS_ERR_USER, "%s has an adapter, and copies of busy experts have none: leave --hot-experts-num out", name);
+    const int64_t next = in->set->next_id;
+    in->set->next_id = plan->site[i].id;
+    const ts_status st = declare_experts(plan, in, p, &plan->site[i]);
+    in->set->next_id = next;
+    return st;
+}
+
 /* ---- the plan ---- */
 
 ts_status ts_adapter_plan_init(ts_adapter_plan *p)
 {
-    *p = (ts_adapter_plan){ .adapting = { meet } };
+    *p = (ts_adapter_plan){ .adapting = { meet, meet_experts } };
     return ts_names_create(64, &p->linears);
 }
 

@@ -5,10 +5,13 @@
  * one part for all its rows. Their parameters stand behind the layer's own, in its unit:
  *   LAYER.lora_A.PART.weight [rank, in]   LAYER.lora_B.PART.weight [rows, rank]
  *   LAYER.lora_magnitude_vector.PART [rows]  (DoRA)
- * and have ids of their own, behind those of the model. Where processes share out the weight, they share out that side of
+ * and have ids of their own, behind those of the model. A stack of experts' matrices has one part, of two stacks:
+ *   PRODUCT.lora_A.default.weight [experts, rank, in]   PRODUCT.lora_B.default.weight [experts, rows, rank]
+ * Where processes share out the weight, they share out that side of
  * the two that has its length: B's rows of a weight that is cut by rows, A's columns of one that is cut by columns. */
 #ifndef TS_NN_ADAPTER_H
 #define TS_NN_ADAPTER_H
+#include "nn/experts.h"
 #include "nn/linear.h"
 #include "ops/lora.h"
 
@@ -32,11 +35,13 @@ typedef struct ts_lora {
 
 typedef struct ts_adapter_site {
     char *linear; /* the layer's name: "decoder.layers.0.self_attention.linear_qkv" */
-    int64_t in, out, id; /* of the whole; the first of its parameters' ids */
+    int64_t in, out, id; /* of the whole (of one expert's matrix); the first of its parameters' ids */
+    int64_t experts; /* 0: a linear layer's */
     bool dora;
     int n;
     ts_adapter_part part[TS_LORA_PARTS];
     ts_lora here; /* of no layer: it is on another stage */
+    ts_lora_groups_op apart; /* of experts, likewise */
 } ts_adapter_site;
 
 typedef struct ts_adapter_plan {
@@ -54,6 +59,8 @@ void ts_adapter_plan_deinit(ts_adapter_plan *p);
 /* The layer's site, which is made where there is none; borrowed until the next is made. */
 ts_status ts_adapter_plan_site(ts_adapter_plan *p, const char *linear, int64_t in, int64_t out,
                                ts_adapter_site **site) TS_NODISCARD;
+/* Rows of one of its parameters B, of all experts together; and of A. */
+static inline int64_t ts_adapter_site_rows(const ts_adapter_site *s, int64_t rows) { return s->experts ? s->experts * rows : rows; }
 /* How many parameters the site has. */
 static inline int64_t ts_adapter_site_params(const ts_adapter_site *s) { return (s->dora ? 3 : 2) * s->n; }
 /* How many all sites have. */

@@ -69,13 +69,15 @@ typedef ts_status ts_list_fn(void *ctx, const char *name, const ts_param_spec *s
 
 enum { TS_DECLARED_NAME = 128 };
 
-/* Told of each linear layer once it is declared, by who declares it (its prefix is the layer's name and a dot): may give
- * it an adapter. */
+/* Told of each linear layer, and of each stack of experts' matrices, once it is declared, by who declares it (its prefix is
+ * the layer's name and a dot): may give it an adapter. */
 struct ts_linear;
+struct ts_experts_product;
 struct ts_declarer;
 typedef struct ts_adapting ts_adapting;
 struct ts_adapting {
     ts_status (*meet)(ts_adapting *a, const struct ts_declarer *in, struct ts_linear *l);
+    ts_status (*meet_experts)(ts_adapting *a, const struct ts_declarer *in, struct ts_experts_product *p);
 };
 
 typedef struct ts_declarer {

@@ -45,6 +45,9 @@ static ts_status declare_router(const ts_declarer *d, ts_experts_layer *l)
                                   .value = (float)l->experts, .is_router = true, .is_fixed = true };
     TS_TRY(ts_norm_declare(&in, "norm", &l->router_norm));
     TS_TRY(ts_declare(&in, "weight", &w, &l->router));
+    l->logits = (ts_linear){ .in = l->hidden, .out = n, .parts = w.parts, .w = l->router };
+    if (d->adapting)
+        TS_TRY(d->adapting->meet(d->adapting, &in, &l->logits));
     if (l->has_scale)
         TS_TRY(ts_declare(&in, "expert_scale", &scale, &l->scale));
     if (l->has_biases)
@@ -68,6 +71,15 @@ static void cut_stack(const ts_experts_layer *l, const ts_expert_group *g, ts_pl
         ts_place_cut_even(p, 0, TS_AXIS_EXPERT, g->comm->size, g->comm->rank, 1, 1);
 }
 
+static ts_status meet_products(const ts_declarer *in, ts_experts_layer *l)
+{
+    const ts_declarer first = ts_declare_in(in, "linear_fc1"), second = ts_declare_in(in, "linear_fc2");
+    if (!in->adapting)
+        return TS_OK;
+    TS_TRY(in->adapting->meet_experts(in->adapting, &first, &l->first));
+    return in->adapting->meet_experts(in->adapting, &second, &l->second);
+}
+
 static ts_status declare_experts(const ts_declarer *d, ts_experts_layer *l)
 {
     const ts_declarer in = ts_declare_in(d, "experts");
@@ -79,7 +91,7 @@ static ts_status declare_experts(const ts_declarer *d, ts_experts_layer *l)
                          .is_expert = true };
     ts_param_spec b2 = { .place = ts_place_whole(l->experts, l->hidden), .start = TS_START_CONSTANT,
                          .is_vectors = true, .is_expert = true };
-    const ts_comm *c = d->experts ? d->experts->pieces : d->group ? d->group->comm : NULL;
+    ts_comm *c = d->experts ? d->experts->pieces : d->group ? d->group->comm : NULL;
     l->group = d->group;
     l->apart = d->experts;
     if (d->experts && d->experts->place)
@@ -97,7 +109,11 @@ static ts_status declare_experts(const ts_declarer *d, ts_experts_layer *l)
     if (l->has_biases)
         TS_TRY(ts_declare(&in, "linear_fc1.bias", &b1, &l->fc1_bias));
     TS_TRY(ts_declare(&in, "linear_fc2.weight", &fc2, &l->fc2));
-    return l->has_biases ? ts_declare(&in, "linear_fc2.bias", &b2, &l->fc2_bias) : TS_OK;
+    if (l->has_biases)
+        TS_TRY(ts_declare(&in, "linear_fc2.bias", &b2, &l->fc2_bias));
+    l->first = (ts_experts_product){ .place = fc1.place, .shares = c && c->size > 1 ? c : NULL };
+    l->second = (ts_experts_product){ .place = fc2.place, .shares = l->first.shares, .is_row = true };
+    return meet_products(&in, l);
 }
 
 ts_status ts_experts_declare(const ts_declarer *d, ts_experts_layer *l)

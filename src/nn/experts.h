@@ -20,6 +20,7 @@
 #include "nn/norm.h"
 #include "nn/routes.h"
 #include "ops/experts.h"
+#include "ops/lora.h"
 
 /* What training says of routing, for all layers. Of zeros: nothing is added and nobody is dropped. */
 typedef struct ts_expert_rules {
@@ -63,6 +64,19 @@ ts_status ts_expert_load_init(ts_expert_load *l, ts_device *dev, int64_t layers,
 void ts_expert_load_deinit(ts_expert_load *l);
 static inline int64_t ts_expert_load_width(const ts_expert_load *l) { return 3 * l->experts + 1; }
 
+/* One of the two products of all experts, and what is added to it. */
+typedef struct ts_experts_product {
+    ts_place place;  /* of its weight, [experts, out, in] */
+    ts_comm *shares; /* processes that have some of each expert's columns: of those that are multiplied, or made; NULL: none */
+    bool is_row;     /* of those that are multiplied */
+    const ts_lora_groups_op *adapter; /* borrowed; NULL: none */
+    const bool *off;                  /* borrowed; while it is true the adapter adds nothing */
+} ts_experts_product;
+static inline bool ts_experts_product_trains(const ts_experts_product *p)
+{
+    return p->adapter && (ts_param_has_grad(p->adapter->a) || ts_param_has_grad(p->adapter->b));
+}
+
 typedef struct ts_experts_layer {
     int64_t hidden, ffn, experts;
     int64_t zeros;        /* further choices of the router, behind the experts: a row gets itself back */
@@ -89,6 +103,8 @@ typedef struct ts_experts_layer {
      * moves experts sets it; borrowed */
     const int32_t *place;
     ts_param *router, *router_bias, *bias, *fc1, *fc1_bias, *fc2, *fc2_bias, *shared_gate;
+    ts_experts_product first, second; /* of fc1 and fc2 */
+    ts_linear logits; /* the router as a linear layer, for who gives it an adapter */
     const ts_expert_rules *rules; /* borrowed; NULL: none */
     float *sums;          /* this layer's of a ts_expert_load; NULL: nobody counts */
     double *busiest;      /* likewise; rows of the busiest expert here in the last pass over the even share; less than 0: none

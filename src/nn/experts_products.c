@@ -22,15 +22,28 @@ static ts_status second_product(ts_tape *tape, const ts_experts_layer *l, const 
                       : ts_op_linear_groups_of(tape, s, &fc2, a, out);
 }
 
+static ts_status adapt(ts_tape *tape, const ts_experts_product *p, const ts_experts_set *which, const ts_sorted_rows *s,
+                       ts_tensor *x, ts_tensor **y)
+{
+    if (!p->adapter || *p->off)
+        return TS_OK;
+    TS_ASSERT(!which->fc1, "%s: copies of experts have no adapters", p->adapter->a->name);
+    ts_lora_groups_op o = *p->adapter;
+    o.first = which->first;
+    return ts_op_lora_groups(tape, s, &o, x, *y, y);
+}
+
 static ts_status run_products(ts_tape *tape, const ts_experts_layer *l, const ts_experts_set *which,
                               const ts_sorted_rows *s, ts_tensor *rows, ts_tensor **out)
 {
     ts_tensor *h, *a;
     TS_TRY(first_product(tape, l, which, s, rows, &h));
+    TS_TRY(adapt(tape, &l->first, which, s, rows, &h));
     ts_tape_drop(tape, rows);
     TS_TRY(ts_op_act_of(tape, &(ts_act_op){ l->act, l->gated, l->clamp, l->offset, l->clamps_value }, h, &a));
     ts_tape_drop(tape, h);
     TS_TRY(second_product(tape, l, which, s, a, out));
+    TS_TRY(adapt(tape, &l->second, which, s, a, out));
     ts_tape_drop(tape, a);
     return TS_OK;
 }

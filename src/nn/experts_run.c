@@ -140,6 +140,17 @@ static ts_status draw(ts_tape *tape, const ts_experts_layer *l, const ts_run *ru
     return st;
 }
 
+/* Logits are fp32, and so is what an adapter adds. */
+static ts_status router_logits(ts_tape *tape, const ts_experts_layer *l, ts_tensor *x, ts_tensor **logits)
+{
+    ts_tensor *wide;
+    TS_TRY(ts_op_router(tape, x, l->router, l->router_bias, logits));
+    if (!ts_linear_is_adapted(&l->logits))
+        return TS_OK;
+    TS_TRY(ts_op_cast(tape, x, TS_DTYPE_F32, &wide));
+    return l->logits.adapter->add(l->logits.adapter, tape, wide, logits);
+}
+
 /* Experts and weights of all rows of the group. */
 static ts_status route(ts_tape *tape, const ts_experts_layer *l, const ts_run *run, int64_t layer, ts_tensor *x,
                        ts_tensor **weights, ts_tensor **ids)
@@ -149,7 +160,7 @@ static ts_status route(ts_tape *tape, const ts_experts_layer *l, const ts_run *r
     ts_route_op o = l->route;
     ts_tensor *in, *logits;
     TS_TRY(router_input(tape, l, run, layer, x, &in));
-    TS_TRY(ts_op_router(tape, in, l->router, l->router_bias, &logits));
+    TS_TRY(router_logits(tape, l, in, &logits));
     TS_TRY(ts_show(tape, run, layer, "mlp", "router", &columns, logits));
     if (ts_shares_rows(l->group))
         TS_TRY(ts_op_group_gather(tape, l->group->comm, logits, &logits));
@@ -369,7 +380,8 @@ static bool trains(const ts_experts_layer *l)
     return ts_param_has_grad(l->router) || ts_param_has_grad(l->fc1) || ts_param_has_grad(l->fc2) ||
            ts_param_has_grad(l->router_bias) || ts_param_has_grad(l->fc1_bias) || ts_param_has_grad(l->fc2_bias) ||
            ts_param_has_grad(l->shared_gate) || ts_param_has_grad(l->router_norm.op.w) || ts_param_has_grad(l->norm.op.w) ||
-           ts_param_has_grad(l->scale) ||
+           ts_param_has_grad(l->scale) || ts_experts_product_trains(&l->first) || ts_experts_product_trains(&l->second) ||
+           l->logits.adapter ||
            (l->has_shared && (ts_linear_trains(&l->shared.fc1) || ts_linear_trains(&l->shared.fc2)));
 }
 

@@ -12,6 +12,7 @@
  * the columns of their ranks and the rows of their results, zeros elsewhere. Between the two h may travel. */
 #ifndef TS_OPS_LORA_H
 #define TS_OPS_LORA_H
+#include "ops/groups.h"
 #include "ops/ops.h"
 
 /* Rows [from, from + n) of B make columns [to, to + n) of y. */
@@ -42,4 +43,17 @@ ts_status ts_op_lora_up(ts_tape *tape, const ts_lora_op *o, ts_tensor *h, ts_ten
  * there as rows. sums: over whom the weight's columns are cut; NULL: they are all here. */
 ts_status ts_op_lora_lengthen(ts_tape *tape, const ts_lora_op *o, const ts_param *w, const ts_param *bias, ts_comm *sums,
                               ts_tensor *y, ts_tensor **out) TS_NODISCARD;
+
+/* Of a stack of matrices (experts): y = y + scale (x A^T) B^T, each row with its expert's; a [experts, rank, in], b
+ * [experts, out, rank], s's experts are those from `first` on. shares: processes that have some of each expert's columns
+ * (is_row: of those that are multiplied, so that y is a part of a sum); NULL: they are here. y's bytes become the result's. */
+typedef struct ts_lora_groups_op {
+    ts_param *a, *b;
+    float scale;
+    int64_t first;
+    bool is_row;
+    ts_comm *shares;
+} ts_lora_groups_op;
+ts_status ts_op_lora_groups(ts_tape *tape, const ts_sorted_rows *s, const ts_lora_groups_op *o, ts_tensor *x, ts_tensor *y,
+                            ts_tensor **out) TS_NODISCARD;
 #endif

@@ -284,6 +284,19 @@ ts_status ts_decode(const ts_decoder *d, ts_texts *in, ts_str *out)
     return st == TS_OK ? ts_str_add(out, ts_str_text(&in->text), in->text.len) : st;
 }
 
+ts_status ts_decode_bytes(const ts_decoder *d, const char *s, size_t n, ts_str *out, bool *found)
+{
+    bool has_fallback = !d, has_bytes = false;
+    for (size_t i = 0; d && i < d->n; i++) {
+        has_bytes |= d->op[i].kind == TS_DEC_BYTES;
+        has_fallback |= d->op[i].kind == TS_DEC_FALLBACK;
+    }
+    const int b = has_fallback ? byte_of(s, n) : -1;
+    const char c = (char)b;
+    *found = has_bytes || b >= 0;
+    return has_bytes ? put_bytes(out, s, n) : b >= 0 ? ts_str_add(out, &c, 1) : TS_OK;
+}
+
 void ts_decoder_deinit(ts_decoder *d)
 {
     for (size_t i = 0; i < d->n; i++) {

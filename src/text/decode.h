@@ -46,5 +46,8 @@ void ts_texts_deinit(ts_texts *t);
 ts_status ts_decoder_load(ts_decoder *d, const json_t *o, const char *file) TS_NODISCARD;
 /* Appends the text of the tokens to out; `in` is used up. */
 ts_status ts_decode(const ts_decoder *d, ts_texts *in, ts_str *out) TS_NODISCARD;
+/* Appends the bytes of a token of the byte-level alphabet, or of one <0xHH>, where the decoder has such (d NULL: it has the
+ * latter). *found false: it is another token. */
+ts_status ts_decode_bytes(const ts_decoder *d, const char *s, size_t n, ts_str *out, bool *found) TS_NODISCARD;
 void ts_decoder_deinit(ts_decoder *d);
 #endif

@@ -64,6 +64,10 @@ ts_status ts_tokenizer_decode(const ts_tokenizer *tok, const int32_t *ids, size_
 ts_status ts_tokenizer_decode_written(const ts_tokenizer *tok, const int32_t *ids, size_t n,
                                       ts_str *out) TS_NODISCARD;
 
+/* Appends the bytes that a token adds in the middle of a text (of a part of a character those that are its own); none of
+ * special tokens and of ids without a token. */
+ts_status ts_tokenizer_bytes(const ts_tokenizer *tok, int32_t id, ts_str *out) TS_NODISCARD;
+
 /* Largest id + 1, added tokens included. */
 int64_t ts_tokenizer_vocab_size(const ts_tokenizer *tok);
 /* Id of a token's exact text, or -1. */

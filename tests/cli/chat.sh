@@ -60,4 +60,30 @@ printf 'one\ntwo\n' | chat --history-turns 0 >"$D/said"
 echo "$(answer "$(say two)")" | sed 's/^"//; s/"$//' >"$D/want"
 sed -n 2p "$D/said" >"$D/got"
 same "$D/want" "$D/got"
+
+# answers that fit: whatever the draws are, side by side or one by one
+for i in 1 2 3 4 5 6; do echo "{\"text\": \"the $i\"}"; done >"$D/texts.jsonl"
+fitting() { "$T" infer --load "$D/model" --do-sample --seed 7 --input "$D/texts.jsonl" --max-new-tokens 200 --json "$@" 2>"$D/err" ||
+    wrong "$(cat "$D/err")"; }
+fitting --regex '[a-c]{2,4}-é?\d' >"$D/got"
+is "answers that match" 6 "$(grep -c '"text": "[abc][abc][abc]\{0,2\}-é\{0,1\}[0-9]", "finish_reason": "stop"' "$D/got")"
+fitting --regex '[a-c]{2,4}-é?\d' --batch-size 1 >"$D/want"
+same "$D/want" "$D/got"
+checks=$((checks + 1))
+[ "$(sort -u "$D/got" | wc -l)" -gt 3 ] || wrong "the same answer to all"
+fitting --grammar 'root ::= "<" [xyz]{3} ">"' >"$D/got"
+is "answers of the grammar" 6 "$(grep -c '"text": "<[xyz][xyz][xyz]>", "finish_reason": "stop"' "$D/got")"
+echo '{"type": "object", "properties": {"n": {"type": "integer", "minimum": 5, "maximum": 17}, "of": {"enum": ["a", "b"]}}, "required": ["n", "of"]}' \
+    >"$D/schema.json"
+fitting --json-schema-file "$D/schema.json" >"$D/got"
+is "answers of the schema" 6 "$(grep -c '"text": "{\(\\n\|\\t\| \)*\\"n\\":\(\\n\|\\t\| \)*\(1[0-7]\|[5-9]\),\(\\n\|\\t\| \)*\\"of\\":\(\\n\|\\t\| \)*\\"[ab]\\"\(\\n\|\\t\| \)*}", "finish_reason": "stop"' "$D/got")"
+id=$("$T" infer --load "$D/model" --greedy --max-new-tokens 3 --prompt one --json 2>/dev/null | sed 's/.*"ids": \[\([0-9]*\).*/\1/')
+token=$(tr ',{}' '\n\n\n' <"$D/model/tokenizer.json" | sed -n "s/^ *\"\(.*\)\": *$id\$/\1/p" | head -n 1)
+expect 0 "\"ids\": [$id], " "$T" infer --load "$D/model" --greedy --max-new-tokens 3 --prompt one --json --add-eos-token "$token"
+expect 2 "the tokenizer has no such token" "$T" infer --load "$D/model" --prompt a --add-eos-token "no token"
+expect 2 "give one" "$T" infer --load "$D/model" --prompt a --regex a --grammar 'root ::= "a"'
+expect 2 "there is no rule x" "$T" infer --load "$D/model" --prompt a --grammar 'root ::= x'
+expect 2 "do not go with --num-beams" "$T" infer --load "$D/model" --prompt a --regex a --num-beams 2
+echo '{"not": {}}' >"$D/bad-schema.json"
+expect 2 "schema.json: \"not\": this word" "$T" infer --load "$D/model" --prompt a --json-schema-file "$D/bad-schema.json"
 finish

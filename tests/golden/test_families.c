@@ -403,6 +403,11 @@ static void gather_adapter(const golden *g, const ts_adapted *m, ts_adapter_kind
         memcpy(out, from, (size_t)ts_param_count(p) * sizeof *out);
         return;
     }
+    const ts_adapter_site *s = &g->model.adapters->plan.site[m->site];
+    if (s->experts) {
+        ts_adapted_experts(m, s, true, from, out);
+        return;
+    }
     for (size_t k = 0; k < m->n_rows; k++)
         for (int64_t i = 0; i < m->rows[k].n; i++)
             memcpy(out + (m->rows[k].hf + i * m->rows[k].step) * p->dim[1], from + (m->rows[k].row + i) * p->dim[1],

@@ -4,6 +4,7 @@
 
 #include "base/dtype.h"
 #include "io/gguf/block_grids.h"
+#include "io/gguf/encode.h"
 
 #include <string.h>
 
@@ -319,17 +320,17 @@ static void iq1_m(const unsigned char *b, float *y)
 static const ts_block_type types[] = {
     [0] = PLAIN("F32", 4, TS_ST_F32),
     [1] = PLAIN("F16", 2, TS_ST_F16),
-    [2] = { .name = "Q4_0", .values = 32, .bytes = 18, .decode = q4_0 },
-    [3] = { .name = "Q4_1", .values = 32, .bytes = 20, .decode = q4_1 },
-    [6] = { .name = "Q5_0", .values = 32, .bytes = 22, .decode = q5_0 },
-    [7] = { .name = "Q5_1", .values = 32, .bytes = 24, .decode = q5_1 },
-    [8] = { .name = "Q8_0", .values = 32, .bytes = 34, .decode = q8_0 },
+    [2] = { .name = "Q4_0", .values = 32, .bytes = 18, .decode = q4_0, .encode = ts_encode_q4_0 },
+    [3] = { .name = "Q4_1", .values = 32, .bytes = 20, .decode = q4_1, .encode = ts_encode_q4_1 },
+    [6] = { .name = "Q5_0", .values = 32, .bytes = 22, .decode = q5_0, .encode = ts_encode_q5_0 },
+    [7] = { .name = "Q5_1", .values = 32, .bytes = 24, .decode = q5_1, .encode = ts_encode_q5_1 },
+    [8] = { .name = "Q8_0", .values = 32, .bytes = 34, .decode = q8_0, .encode = ts_encode_q8_0 },
     [9] = { .name = "Q8_1", .values = 32, .bytes = 40 },
-    [10] = { .name = "Q2_K", .values = K, .bytes = 84, .decode = q2_k },
-    [11] = { .name = "Q3_K", .values = K, .bytes = 110, .decode = q3_k },
-    [12] = { .name = "Q4_K", .values = K, .bytes = 144, .decode = q4_k },
-    [13] = { .name = "Q5_K", .values = K, .bytes = 176, .decode = q5_k },
-    [14] = { .name = "Q6_K", .values = K, .bytes = 210, .decode = q6_k },
+    [10] = { .name = "Q2_K", .values = K, .bytes = 84, .decode = q2_k, .encode = ts_encode_q2_k },
+    [11] = { .name = "Q3_K", .values = K, .bytes = 110, .decode = q3_k, .encode = ts_encode_q3_k },
+    [12] = { .name = "Q4_K", .values = K, .bytes = 144, .decode = q4_k, .encode = ts_encode_q4_k },
+    [13] = { .name = "Q5_K", .values = K, .bytes = 176, .decode = q5_k, .encode = ts_encode_q5_k },
+    [14] = { .name = "Q6_K", .values = K, .bytes = 210, .decode = q6_k, .encode = ts_encode_q6_k },
     [15] = { .name = "Q8_K", .values = K, .bytes = 292 },
     [16] = { .name = "IQ2_XXS", .values = K, .bytes = 66, .decode = iq2_xxs },
     [17] = { .name = "IQ2_XS", .values = K, .bytes = 74, .decode = iq2_xs },
@@ -348,13 +349,23 @@ static const ts_block_type types[] = {
     [30] = PLAIN("BF16", 2, TS_ST_BF16),
     [34] = { .name = "TQ1_0", .values = K, .bytes = 54, .decode = tq1_0 },
     [35] = { .name = "TQ2_0", .values = K, .bytes = 66, .decode = tq2_0 },
-    [39] = { .name = "MXFP4", .values = 32, .bytes = 17, .decode = mxfp4 },
+    [39] = { .name = "MXFP4", .values = 32, .bytes = 17, .decode = mxfp4, .encode = ts_encode_mxfp4 },
     [40] = { .name = "NVFP4", .values = 64, .bytes = 36, .decode = nvfp4 },
     [41] = { .name = "Q1_0", .values = 128, .bytes = 18, .decode = q1_0 },
 };
 enum { N_TYPES = sizeof types / sizeof *types };
 
 const ts_block_type *ts_block_type_of(uint32_t id) { return id < N_TYPES && types[id].name ? &types[id] : NULL; }
+
+uint32_t ts_block_type_id(const ts_block_type *type) { return (uint32_t)(type - types); }
+
+const ts_block_type *ts_block_type_named(const char *name)
+{
+    for (int i = 0; i < N_TYPES; i++)
+        if (types[i].name && !strcmp(types[i].name, name))
+            return &types[i];
+    return NULL;
+}
 
 ts_status ts_block_types_known(ts_str *out)
 {
@@ -381,4 +392,14 @@ void ts_blocks_read(const ts_block_type *type, const unsigned char *blocks, int6
         to += now;
         n -= now;
     }
+}
+
+void ts_blocks_write(const ts_block_type *type, const float *values, int64_t n, unsigned char *to)
+{
+    if (type->is_plain) {
+        (void)ts_st_from_f32(type->plain, values, n, to);
+        return;
+    }
+    for (int64_t i = 0; i < n; i += type->values, to += type->bytes)
+        type->encode(values + i, to);
 }

@@ -112,7 +112,7 @@ static ts_status llama_biases(const ts_gguf *g, const ts_gguf_model *m, json_t *
 static const ts_gguf_model models[] = {
     { .arch = "llama", .model_type = "mixtral", .architecture = "MixtralForCausalLM", .names = mixtral,
       .keys = mixtral_keys, .with_experts = true, .pairs = true, .fixed = "{\"sliding_window\": null}" },
-    { .arch = "llama", .model_type = "llama", .architecture = "LlamaForCausalLM", .pairs = true, .more = llama_biases },
+    { .arch = "llama", .model_type = "llama", .architecture = "LlamaForCausalLM", .also = "mistral", .pairs = true, .more = llama_biases },
     { .arch = "qwen2", .model_type = "qwen2", .architecture = "Qwen2ForCausalLM",
       .fixed = "{\"use_sliding_window\": false}" },
     { .arch = "qwen2moe", .model_type = "qwen2_moe", .architecture = "Qwen2MoeForCausalLM", .names = qwen_experts,
@@ -202,4 +202,63 @@ const ts_gguf_name *ts_gguf_name_of(const ts_gguf_model *m, const char *tensor, 
     }
     const ts_gguf_name *row = in_table(m->names, tensor, *layer >= 0, end);
     return row ? row : in_table(common, tensor, *layer >= 0, end);
+}
+
+/* ---- the other way ---- */
+
+static bool has_word(const char *words, const char *word)
+{
+    const size_t n = strlen(word);
+    for (const char *at = words; at && (at = strstr(at, word)); at += n)
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
+            return true;
+    return false;
+}
+
+const ts_gguf_model *ts_gguf_model_for(const char *model_type)
+{
+    for (int i = 0; i < N_MODELS; i++)
+        if (!strcmp(models[i].model_type, model_type) || has_word(models[i].also, model_type))
+            return &models[i];
+    return NULL;
+}
+
+ts_status ts_gguf_models_written(ts_str *out)
+{
+    for (int i = 0; i < N_MODELS; i++) {
+        TS_TRY(ts_str_printf(out, "%s%s", i ? ", " : "", models[i].model_type));
+        for (const char *at = models[i].also; at && *at; at += strcspn(at, " ") + (at[strcspn(at, " ")] == ' '))
+            TS_TRY(ts_str_printf(out, ", %.*s", (int)strcspn(at, " "), at));
+    }
+    return TS_OK;
+}
+
+/* Whether a name is the pattern's: '*' and '#' stand for numbers. */
+static bool fits(const char *pattern, const char *name, int64_t *layer, int64_t *expert, const char **end)
+{
+    *layer = *expert = -1;
+    for (; *pattern; pattern++) {
+        char *after;
+        if (*pattern != '*' && *pattern != '#') {
+            if (*name++ != *pattern)
+                return false;
+            continue;
+        }
+        if (*name < '0' || *name > '9')
+            return false;
+        *(*pattern == '*' ? layer : expert) = strtoll(name, &after, 10);
+        name = after;
+    }
+    *end = name;
+    return *name == '.' || !*name;
+}
+
+const ts_gguf_name *ts_gguf_name_for(const ts_gguf_model *m, const char *hf, int64_t *layer, int64_t *expert, const char **end)
+{
+    const ts_gguf_name *const tables[] = { m->names, common };
+    for (int i = 0; i < 2; i++)
+        for (const ts_gguf_name *row = tables[i]; row && row->gguf; row++)
+            if (fits(row->hf, hf, layer, expert, end) && (!strcmp(*end, ".weight") || !strcmp(*end, ".bias") || !**end))
+                return row;
+    return NULL;
 }

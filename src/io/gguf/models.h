@@ -31,6 +31,7 @@ typedef struct ts_gguf_model ts_gguf_model;
 struct ts_gguf_model {
     const char *arch;                      /* general.architecture */
     const char *model_type, *architecture; /* config.json's */
+    const char *also;                      /* model_types of models that are written so too, separated by blanks; may be NULL */
     const ts_gguf_name *names; /* before the common ones; a row without gguf behind them; may be NULL */
     const ts_gguf_key *keys;   /* beside the common ones, likewise */
     const char *fixed;         /* JSON: what is always so, or NULL */
@@ -48,6 +49,13 @@ ts_status ts_gguf_model_of(const ts_gguf *g, const ts_gguf_model **out) TS_NODIS
 /* The row of a tensor, its layer (-1: none) and what is behind the row's name (".weight"). NULL: no such tensor in
  * models of this kind. */
 const ts_gguf_name *ts_gguf_name_of(const ts_gguf_model *m, const char *tensor, int64_t *layer, const char **end);
+
+/* The other way: by a config.json's model_type (NULL: GGUF files of that kind are not written); the row of a tensor of
+ * Hugging Face's, its layer and expert (-1: none), and what is behind the row's name. */
+const ts_gguf_model *ts_gguf_model_for(const char *model_type);
+const ts_gguf_name *ts_gguf_name_for(const ts_gguf_model *m, const char *hf, int64_t *layer, int64_t *expert, const char **end);
+/* What is written: "llama, mistral, ...". */
+ts_status ts_gguf_models_written(ts_str *out) TS_NODISCARD;
 
 /* A key of the model's architecture: "llama.block_count". */
 enum { TS_GGUF_KEY_TEXT = 128 };

@@ -8,6 +8,7 @@ typedef struct hf_encoder {
     ts_chat_encoder table;
     ts_chat_template template;
     const ts_tokenizer *tok;
+    bool is_clock; /* nobody said what strftime_now shows: prompts have the time at which they are made */
 } hf_encoder;
 
 /* Bytes of the rendering that are trained. */
@@ -251,9 +252,12 @@ static ts_status prompt(const ts_chat_encoder *table, void *work, const json_t *
     const hf_encoder *e = inside(table);
     hf_work *w = work;
     ts_chat_view v = { 0 };
+    ts_chat_template t = e->template;
     out->n = 0;
-    TS_TRY(ts_chat_view_open(&e->template, conversation, &v));
-    ts_status st = ts_chat_view_render(&e->template, &v, json_array_size(v.messages), true, &w->whole);
+    if (e->is_clock)
+        TS_TRY(ts_chat_now("", NULL, &t.now));
+    TS_TRY(ts_chat_view_open(&t, conversation, &v));
+    ts_status st = ts_chat_view_render(&t, &v, json_array_size(v.messages), true, &w->whole);
     if (st == TS_OK)
         st = ts_tokenizer_encode(e->tok, w->scratch, ts_str_text(&w->whole.text), w->whole.text.len, false, out);
     ts_chat_view_close(&v);
@@ -282,6 +286,7 @@ ts_status ts_chat_hf_encoder_create(const char *folder, const char *file, const 
     TS_TRY(ts_alloc(&e, 1, sizeof *e));
     e->table = (ts_chat_encoder){ begin, end, encode, prompt, stops, destroy };
     e->tok = tok;
+    e->is_clock = !now;
     const ts_status st = ts_chat_template_open(folder, file, now, &e->template);
     if (st != TS_OK)
         destroy(&e->table);

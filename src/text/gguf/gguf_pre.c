@@ -70,6 +70,28 @@ const ts_gguf_pre *ts_gguf_pre_named(const char *name, size_t n)
     return NULL;
 }
 
+static bool cuts_alike(const ts_gguf_pre *a, const ts_gguf_pre *b)
+{
+    for (int i = 0; i < TS_GGUF_PRE_SPLITS; i++)
+        if (!a->split[i] != !b->split[i] || (a->split[i] && strcmp(a->split[i], b->split[i])))
+            return false;
+    return a->digits == b->digits && a->gpt2 == b->gpt2;
+}
+
+const char *ts_gguf_pre_like(const ts_gguf_pre *p)
+{
+    const char *found = NULL;
+    int best = -1;
+    for (int i = 0; i < N_ROWS; i++) {
+        const int like = 2 * (rows[i].ignore_merges == p->ignore_merges) + (rows[i].nfc == p->nfc);
+        if (cuts_alike(&rows[i], p) && like > best) {
+            best = like;
+            found = rows[i].names;
+        }
+    }
+    return found;
+}
+
 ts_status ts_gguf_pre_known(ts_str *out)
 {
     ts_status st = TS_OK;

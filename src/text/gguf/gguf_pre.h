@@ -17,5 +17,8 @@ typedef struct ts_gguf_pre {
 
 /* By name; NULL: unknown. */
 const ts_gguf_pre *ts_gguf_pre_named(const char *name, size_t n);
+/* The names of a row that cuts as this one does (names and add_bos aside), the likest where composing text or whole tokens
+ * differ, which llama.cpp does not tell apart by more than these; NULL: none cuts so. */
+const char *ts_gguf_pre_like(const ts_gguf_pre *p);
 ts_status ts_gguf_pre_known(ts_str *out) TS_NODISCARD;
 #endif

@@ -13,6 +13,13 @@ bool ts_gguf_has_tokenizer(const ts_gguf *g)
            ((v->n == 4 && !memcmp(v->data, "gpt2", 4)) || (v->n == 5 && !memcmp(v->data, "llama", 5)));
 }
 
+/* No key, or the word of files that are without. */
+static bool has_none(const ts_gguf *g)
+{
+    const ts_gguf_value *v = ts_gguf_find(g, "tokenizer.ggml.model");
+    return !v || (v->kind == TS_GGUF_TEXT && v->n == 4 && !memcmp(v->data, "none", 4));
+}
+
 /* ---- files ---- */
 
 static ts_status no_memory(void) { return ts_error(TS_ERR_NOMEM, "out of memory for the files of a tokenizer"); }
@@ -71,7 +78,7 @@ ts_status ts_gguf_tokenizer_files(const ts_gguf *g, ts_side_files *out)
     ts_gguf_vocab v;
     const char *chat;
     size_t n;
-    if (!ts_gguf_find(g, "tokenizer.ggml.model"))
+    if (has_none(g))
         return TS_OK;
     TS_TRY(ts_gguf_vocab_init(&v, g));
     ts_status st = put_tokenizer(&v, out);
@@ -104,7 +111,7 @@ ts_status ts_gguf_tokenizer_config(const char *path, json_t **out)
     json_t *o = NULL;
     ts_gguf *g;
     TS_TRY(ts_gguf_open(path, &g));
-    const ts_status st = ts_gguf_find(g, "tokenizer.ggml.model") ? config_with_template(g, &o) : TS_OK;
+    const ts_status st = has_none(g) ? TS_OK : config_with_template(g, &o);
     ts_gguf_close(&g);
     if (st != TS_OK)
         json_decref(o);

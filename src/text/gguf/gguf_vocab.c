@@ -14,7 +14,7 @@ static ts_status take_kind(ts_gguf_vocab *v)
     v->is_pieces = kind && n == 5 && !memcmp(kind, "llama", n);
     if (v->is_pieces)
         return TS_OK;
-    if (!kind)
+    if (!kind || (n == 4 && !memcmp(kind, "none", n)))
         return ts_error(TS_ERR_USER, "%s: there is no tokenizer in it (tokenizer.ggml.model)",
                         ts_gguf_path(v->g));
     if (n != 4 || memcmp(kind, "gpt2", n))

@@ -55,6 +55,31 @@ static void reads_every_type(void **state)
     ts_gguf_close(&g);
 }
 
+/* ---- the other way: encoded.gguf has what ggml makes of values ---- */
+
+static void writes_every_type(void **state)
+{
+    (void)state;
+    ts_gguf *g;
+    float x[7 * 256];
+    unsigned char got[2 * 7 * 256]; /* more than any type takes */
+    OK(ts_gguf_open("tests/golden/gguf/encoded.gguf", &g));
+    OK(ts_gguf_read_f32(g, ts_gguf_tensor_find(g, "values"), 0, 7 * 256, x));
+    for (int64_t i = 0; i < ts_gguf_count(g); i++) {
+        const ts_gguf_tensor *t = ts_gguf_at(g, i);
+        if (t->type->is_plain)
+            continue;
+        assert_ptr_equal(t->type, ts_block_type_named(t->name));
+        ts_blocks_write(t->type, x, 7 * 256, got);
+        for (size_t b = 0; b < t->size; b++)
+            if (got[b] != t->data[b])
+                fail_msg("%s: byte %zu of block %zu is %d, expected %d", t->name, b % (size_t)t->type->bytes,
+                         b / (size_t)t->type->bytes, got[b], t->data[b]);
+    }
+    assert_int_equal(ts_gguf_count(g), 12);
+    ts_gguf_close(&g);
+}
+
 /* ---- files made by hand ---- */
 
 typedef struct made {
@@ -338,7 +363,7 @@ static void finds_rope_scaling(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_every_type), cmocka_unit_test(reads_keys), cmocka_unit_test(refuses_broken_heads),
+        cmocka_unit_test(reads_every_type), cmocka_unit_test(writes_every_type), cmocka_unit_test(reads_keys), cmocka_unit_test(refuses_broken_heads),
         cmocka_unit_test(refuses_broken_tensors), cmocka_unit_test(refuses_other_models), cmocka_unit_test(finds_rope_scaling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

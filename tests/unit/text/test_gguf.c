@@ -6,6 +6,9 @@
 #include <cmocka.h>
 
 #include "cases.h"
+#include "io/gguf/write.h"
+#include "text/gguf/gguf_put.h"
+#include "text/gguf/gguf_tokenizer.h"
 #include "text/hf_files.h"
 
 /* Tokenizers in GGUF files against the libraries that they came from; made by scripts/golden_gguf.py. */
@@ -181,10 +184,98 @@ static void refuses_what_it_does_not_know(void **state)
     temp_remove(&t);
 }
 
+/* ---- the other way ---- */
+
+/* The files that a GGUF file's keys become, as keys again. */
+static void write_again(const ts_gguf *g, const char *file)
+{
+    ts_gguf_writer *w;
+    ts_gguf_keys keys = { 0 };
+    ts_side_files files = { 0 };
+    const ts_gguf_put_options o = { .path = "folder", .files = &files, .rows = ts_gguf_find(g, "tokenizer.ggml.tokens")->n };
+    OK(ts_gguf_tokenizer_files(g, &files));
+    OK(ts_gguf_put_tokenizer(&o, &keys));
+    OK(ts_gguf_writer_create("--outfile", file, &w));
+    OK(ts_gguf_writer_begin(w, &keys));
+    OK(ts_gguf_writer_finish(w));
+    ts_gguf_writer_destroy(&w);
+    ts_gguf_keys_deinit(&keys);
+    ts_side_files_deinit(&files);
+}
+
+static size_t bytes_of(const ts_gguf_value *v)
+{
+    const unsigned char *at = v->data;
+    if (v->kind != TS_GGUF_LIST)
+        return v->kind == TS_GGUF_TEXT ? (size_t)v->n : v->kind == TS_GGUF_BOOL ? 1 : 4;
+    for (int64_t i = 0; v->of == TS_GGUF_TEXT && i < v->n; i++) {
+        size_t n;
+        ts_gguf_next_text(&at, &n);
+    }
+    return v->of == TS_GGUF_TEXT ? (size_t)(at - v->data) : (size_t)v->n * 4;
+}
+
+static void same_key(const ts_gguf *got, const ts_gguf *want, const char *key)
+{
+    const ts_gguf_value *a = ts_gguf_find(got, key), *b = ts_gguf_find(want, key);
+    if (b && (!a || a->kind != b->kind || a->n != b->n || bytes_of(a) != bytes_of(b) || memcmp(a->data, b->data, bytes_of(b))))
+        fail_msg("%s: the key %s is missing or another", ts_gguf_path(want), key);
+}
+
+/* Scores of pieces are made anew from the merges: they say the same in other numbers. */
+static void comes_back(void **state)
+{
+    static const char *const keys[] = { "model", "pre", "tokens", "token_type", "merges", "bos_token_id", "eos_token_id",
+                                        "add_space_prefix", "add_eos_token" };
+    temp t;
+    char file[128], cases[128], key[64];
+    (void)state;
+    temp_make(&t);
+    for (int i = 0; i < N_NAMES; i++) {
+        ts_gguf *got, *want;
+        OK(ts_gguf_open(in(names[i], ".gguf", file), &want));
+        write_again(want, temp_path(&t, "got.gguf"));
+        OK(ts_gguf_open(t.path.s, &got));
+        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+            snprintf(key, sizeof key, "tokenizer.ggml.%s", keys[k]);
+            same_key(got, want, key);
+        }
+        same_key(got, want, "tokenizer.chat_template");
+        assert_true(run_cases(t.path.s, in(names[i], ".jsonl", cases)) > 200);
+        ts_gguf_close(&got);
+        ts_gguf_close(&want);
+    }
+    temp_remove(&t);
+}
+
+/* Ways to cut words that have no name, tokenizers of other kinds, a folder without one. */
+static void refuses_to_write(void **state)
+{
+    static const struct {
+        const char *json, *said;
+    } cases[] = {
+        { "{\"model\": {\"type\": \"WordPiece\", \"vocab\": {}}}", "of the kind WordPiece, which is not written to GGUF files" },
+        { "{\"pre_tokenizer\": {\"type\": \"Split\", \"pattern\": {\"Regex\": \"[a-c]+\"}, \"behavior\": \"Isolated\"}, "
+          "\"model\": {\"type\": \"BPE\", \"vocab\": {}, \"merges\": []}}", "has no name in GGUF files: expression [a-c]+" },
+        { "{\"pre_tokenizer\": {\"type\": \"Whitespace\"}, \"model\": {\"type\": \"BPE\", \"vocab\": {}, \"merges\": []}}",
+          "a step Whitespace" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ts_side_files files = { 0 };
+        ts_gguf_keys keys = { 0 };
+        const ts_gguf_put_options o = { .path = "folder", .files = &files, .rows = 10 };
+        OK(ts_side_files_put(&files, "tokenizer.json", cases[i].json, strlen(cases[i].json)));
+        REFUSED(ts_gguf_put_tokenizer(&o, &keys), TS_ERR_USER, cases[i].said);
+        ts_gguf_keys_deinit(&keys);
+        ts_side_files_deinit(&files);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gives_the_same_ids), cmocka_unit_test(gives_the_same_ids_from_its_files),
+        cmocka_unit_test(gives_the_same_ids), cmocka_unit_test(comes_back), cmocka_unit_test(refuses_to_write), cmocka_unit_test(gives_the_same_ids_from_its_files),
         cmocka_unit_test(knows_roles), cmocka_unit_test(fills_in_what_is_missing),
         cmocka_unit_test(refuses_what_it_does_not_know),
     };

@@ -140,6 +140,16 @@ static ts_status read_kind(ts_eval_task *t)
     return ts_json_bool(t->def, t->name, "multiple_inputs", false, &t->multiple_inputs);
 }
 
+/* A split that is not named is the next one's, as in lm-evaluation-harness. */
+static ts_status settle_split(ts_eval_task *t, const char *key, const char *other)
+{
+    const json_t *own = json_object_get(t->def, key);
+    json_t *v = json_object_get(t->def, other);
+    if ((own && !json_is_null(own)) || !v || json_is_null(v))
+        return TS_OK;
+    return json_object_set(t->def, key, v) ? no_memory() : TS_OK;
+}
+
 static ts_status settle(ts_eval_task *t, ts_eval_rule rule)
 {
     static const char *const names[] = { "lm-eval", "original" };
@@ -149,6 +159,8 @@ static ts_status settle(ts_eval_task *t, ts_eval_rule rule)
         return ts_error(TS_ERR_USER, "task %s has no rule of --eval-rule %s", t->name, names[rule]);
     if (own && json_object_update(t->def, own))
         return no_memory();
+    TS_TRY(settle_split(t, "test_split", "validation_split"));
+    TS_TRY(settle_split(t, "fewshot_split", "training_split"));
     TS_TRY(read_kind(t));
     TS_TRY(read_text(t, "doc_to_text", &t->text));
     TS_TRY(read_text(t, "doc_to_target", &t->target));

@@ -137,7 +137,8 @@ static ts_status give_report(const ts_evaluation *e, char **report, size_t *n_re
     return st;
 }
 
-ts_status ts_evaluate(const char *folder, const char *const *options, size_t n, char **report, size_t *n_report)
+ts_status ts_evaluate(const char *folder, const char *const *options, size_t n, char **report,
+                      size_t *n_report)
 {
     ts_evaluation e = { 0 };
     ts_option_table tables[TS_EVALUATION_TABLES];

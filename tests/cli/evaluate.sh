@@ -32,6 +32,8 @@ refused 'dev.jsonl:2: there is no "question"; the record has passage, Question' 
 printf 'nonsense\n' >"$D/bad/dev.jsonl"
 refused "dev.jsonl:1" --task boolq --task-data-path "$D/bad"
 printf 'task: t\noutput_type: multiple_choice\ndoc_to_text: "{{ a"\ndoc_to_target: b\ndoc_to_choice: [x, y]\n' >"$D/t.yaml"
+printf 'task: t\ndoc_to_text: !function a.b\n' >"$D/f.yaml"
+refused "f.yaml:2: a function of Python" --task "$D/f.yaml" --task-data-path "$D/bad"
 refused "task t, doc_to_text" --task "$D/t.yaml" --task-data-path "$D/bad"
 
 # a run that was cut off in the middle of a line (the file's size is limited) ends as one that was not
@@ -74,7 +76,10 @@ fi
 # MindSpeed LLM's rule, prompt types, several tasks
 evaluate --task mmlu mmlu_ppl --eval-rule original --task-data-path "$M" --num-fewshot 2 --max-eval-samples 2 --json >"$D/out" ||
     wrong "$(cat "$D/err")"
-grep -q '"acc_tokens"' "$D/out" && grep -q '"letter"' "$D/out" || wrong "the rule original: $(cat "$D/out")"
+grep -q '"acc_tokens"' "$D/out" && grep -q '"acc": ' "$D/out" || wrong "the rule original: $(cat "$D/out")"
+evaluate --task gsm8k --eval-rule original --task-data-path "$G/data/gsm8k" --num-fewshot 1 --max-new-tokens 4 --output "$D/q.jsonl" >/dev/null ||
+    wrong "$(cat "$D/err")"
+grep -q '^{"task":"gsm8k","index":0,"prompt":"Q: Bo has .* The answer is [0-9]*\.\\n\\nQ: ' "$D/q.jsonl" || wrong "examples of the rule original: $(head -n 1 "$D/q.jsonl")"
 evaluate --task mmlu --task-data-path "$M" --max-eval-samples 1 --prompt-type default --output "$D/typed.jsonl" >/dev/null ||
     wrong "$(cat "$D/err")"
 grep -q '"conversation":{"messages":\[{"role":"system","content":"The following' "$D/typed.jsonl" || wrong "--prompt-type"

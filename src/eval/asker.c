@@ -176,6 +176,7 @@ ts_status ts_eval_encode(ts_eval_asker *a, const ts_eval_unit *u, size_t sample,
         ts_loglik_request *r = &out->r[out->n];
         const ts_status st = encode_one(a, u, s, out->n, r);
         if (st != TS_OK) {
+            ts_free(&r->ids);
             ts_str place = { 0 };
             const ts_status named = ts_eval_place(&u->records, sample, &place);
             const ts_status why = ts_error_context(st, "of %s", named == TS_OK ? place.s : "a record");

@@ -40,9 +40,10 @@ refused "task t, doc_to_text" --task "$D/t.yaml" --task-data-path "$D/bad"
 set -- --task gsm8k --task-data-path "$G/data/gsm8k" --num-fewshot 1 --max-new-tokens 24 --output
 evaluate "$@" "$D/whole.jsonl" --json >"$D/whole" || wrong "$(cat "$D/err")"
 absent "$D/whole.jsonl.part"
-(ulimit -c 0; ulimit -f 4; evaluate "$@" "$D/cut.jsonl" >/dev/null)
+(ulimit -c 0; ulimit -f 2; evaluate "$@" "$D/cut.jsonl" >/dev/null)
 [ -s "$D/cut.jsonl.part" ] && [ ! -e "$D/cut.jsonl" ] || wrong "nothing of a run that was cut off is kept"
 tail -c 1 "$D/cut.jsonl.part" | grep -q . || wrong "the run was to be cut off within a line"
+(ulimit -c 0; ulimit -f 3; evaluate "$@" "$D/cut.jsonl" >/dev/null) # and once more
 refused "is of a run with another model, tasks or options" "$@" "$D/cut.jsonl" --max-eval-samples 3
 expect 0 "samples of it are judged, the run goes on" "$T" evaluate --load "$G/model" "$@" "$D/cut.jsonl" --json
 cp "$D/out" "$D/got"

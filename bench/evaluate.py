@@ -2,12 +2,12 @@
 """Benchmarks of a model by Tessera and by lm-evaluation-harness on transformers, in turns: samples per second.
 
 usage: bench/evaluate.py --model DIR --data DIR --python PYTHON [--tessera build/tessera] [--tasks mmlu,hellaswag,boolq]
-                         [--samples N] [--threads N] [--rounds N] [--json]
+                         [--samples N] [--batches 1,8] [--threads N] [--rounds N] [--json]
 
 DIR of --data has the tasks' files: mmlu/test, mmlu/dev, boolq/dev.jsonl, hellaswag/val.jsonl (docs/evaluation.md); MMLU has
 five examples, the others none. Both compute in fp32. Tessera's time is the command's whole one, start and loading
 included; the harness's is that of simple_evaluate alone, with the model in place and a batch as it is best on this
-processor (1 and 8 are tried). That both say the same is checked: log-likelihoods to 1e-3. Medians of the rounds. Needs
+processor (--batches are tried). That both say the same is checked: log-likelihoods to 1e-3. Medians of the rounds. Needs
 Python 3; lm_eval 0.4.13, torch and transformers in the interpreter that --python names.
 """
 import argparse
@@ -61,7 +61,7 @@ def peer(args):
             return {**c, "task": name, "dataset_path": "json", "dataset_kwargs": {"data_files": {p: put(f"{name}_{p}", r) for p, r in parts.items()}},
                     "test_split": "test", "num_fewshot": 0, **more}
 
-        for batch in (1, 8):
+        for batch in map(int, args.batches.split(",")):
             lm = HFLM(pretrained=args.model, dtype="float32", batch_size=batch, device="cpu")
             for task in args.tasks.split(","):
                 if task == "mmlu":
@@ -98,6 +98,7 @@ def main():
     p.add_argument("--tessera", default="build/tessera")
     p.add_argument("--tasks", default="mmlu,hellaswag,boolq")
     p.add_argument("--samples", type=int, default=8)
+    p.add_argument("--batches", default="1,8")
     p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     p.add_argument("--rounds", type=int, default=1)
     p.add_argument("--json", action="store_true")
@@ -111,7 +112,7 @@ def main():
             for task in args.tasks.split(","):
                 times.setdefault(task, []).append(ours(args, task, Path(scratch) / f"{task}.jsonl"))
                 count[task] = sum(1 for _ in open(Path(scratch) / f"{task}.jsonl"))
-            words = [args.python, __file__, "--peer", "--model", args.model, "--data", args.data, "--tasks", args.tasks, "--samples", str(args.samples), "--threads", str(args.threads)]
+            words = [args.python, __file__, "--peer", "--model", args.model, "--data", args.data, "--tasks", args.tasks, "--samples", str(args.samples), "--batches", args.batches, "--threads", str(args.threads)]
             out = subprocess.run(words, check=True, capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"}).stdout
             for r in map(json.loads, (x for x in out.splitlines() if x.startswith("{"))):
                 theirs.setdefault((r["task"], r["batch"]), []).append(r["seconds"])

@@ -22,6 +22,7 @@ from pathlib import Path
 import lm_eval
 import lm_eval.tasks
 import torch
+from lm_eval.api.metrics import aggregate_subtask_metrics, pooled_sample_stderr
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 from lm_eval.tasks._yaml_loader import load_yaml
@@ -242,6 +243,12 @@ def config(task, name, b, scratch, shots, extra):
     return c
 
 
+def pooled(scores, sizes):
+    """A group's score and error of its subjects'."""
+    of = lambda k: [v[k] for v in scores.values()]
+    return {"acc": aggregate_subtask_metrics(of("acc"), sizes), "acc_stderr": float(pooled_sample_stderr(of("acc_stderr"), sizes))}
+
+
 def run(case, b, models, manager, scratch):
     task = case["task"]
     names = [n for n in b.hub if n.startswith("mmlu_")] if task == "mmlu" else [task]
@@ -272,6 +279,8 @@ def run(case, b, models, manager, scratch):
             if "," in k and not isinstance(v, str):
                 metric, filt = k.split(",")
                 scores.setdefault(t["task"][2:], {})[metric.replace("exact_match", filt if filt != "none" else "exact_match")] = v
+    if task == "mmlu":
+        scores["mmlu"] = pooled(scores, [sum(1 for x in samples if x["subject"] == n[5:]) for n in scores])
     return {"name": case["name"], "task": "tests/golden/evaluate/words.yaml" if task == "own" else task, "data": case["data"], "options": case["options"], "scores": scores, "samples": samples}
 
 

@@ -90,6 +90,12 @@ static ts_status open_model(ts_evaluation *e)
     return ts_tape_create(e->lm.dev, &to, &e->lm.tape);
 }
 
+/* Of one process, whose failure at work is a figure that is no number. */
+static ts_status explain(const ts_evaluation *e, const ts_comm *comm, ts_status st)
+{
+    return comm->size == 1 ? ts_lm_explain(&e->lm, st) : st;
+}
+
 ts_status ts_evaluation_run(ts_evaluation *e, ts_comm *comm)
 {
     e->lm.local_rank = comm->local_rank, e->lm.local_size = comm->local_size;
@@ -106,7 +112,7 @@ ts_status ts_evaluation_run(ts_evaluation *e, ts_comm *comm)
                               .template = e->has_template ? &e->template : NULL,
                               .encoder = e->encoder.encoder,
                               .encoder_work = e->encoder.work };
-    return ts_device_explain(e->lm.dev, ts_eval_run(&e->o, &m, comm, &e->report));
+    return ts_device_explain(e->lm.dev, explain(e, comm, ts_eval_run(&e->o, &m, comm, &e->report)));
 }
 
 void ts_evaluation_end(ts_evaluation *e)
@@ -131,7 +137,8 @@ static ts_status give_report(const ts_evaluation *e, char **report, size_t *n_re
     return st;
 }
 
-ts_status ts_evaluate(const char *folder, const char *const *options, size_t n, char **report, size_t *n_report)
+ts_status ts_evaluate(const char *folder, const char *const *options, size_t n, char **report,
+                      size_t *n_report)
 {
     ts_evaluation e = { 0 };
     ts_option_table tables[TS_EVALUATION_TABLES];

@@ -76,7 +76,8 @@ static ts_status run(int argc, char *const *argv)
     ts_comm *comm = NULL;
     bool helped;
     ts_evaluation_tables(&e, tables);
-    TS_TRY(ts_command_options(&ts_cmd_evaluate, usage, tables, TS_EVALUATION_TABLES, argc, argv, &set, &helped));
+    TS_TRY(
+        ts_command_options(&ts_cmd_evaluate, usage, tables, TS_EVALUATION_TABLES, argc, argv, &set, &helped));
     if (helped)
         return TS_OK;
     ts_status st = ts_comm_world(&comm);

@@ -385,7 +385,9 @@ static ts_status judge_filtered(const ts_eval_judging *j, const ts_eval_sample *
 {
     bool is = false;
     double score = 0;
-    const char *name = j->t->judge == TS_EVAL_PYTHON   ? "pass@1"
+    const char *given = json_string_value(json_object_get(j->t->def, "metric_name"));
+    const char *name = given                           ? given
+                       : j->t->judge == TS_EVAL_PYTHON ? "pass@1"
                        : j->t->judge == TS_EVAL_NEEDLE ? "needle"
                        : !strcmp(f->name, "none")      ? "exact_match"
                                                        : f->name;

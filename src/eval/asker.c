@@ -4,6 +4,7 @@
 #include "infer/detok.h"
 #include "infer/generate.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,6 +176,7 @@ ts_status ts_eval_encode(ts_eval_asker *a, const ts_eval_unit *u, size_t sample,
         ts_loglik_request *r = &out->r[out->n];
         const ts_status st = encode_one(a, u, s, out->n, r);
         if (st != TS_OK) {
+            ts_free(&r->ids);
             ts_str place = { 0 };
             const ts_status named = ts_eval_place(&u->records, sample, &place);
             const ts_status why = ts_error_context(st, "of %s", named == TS_OK ? place.s : "a record");
@@ -232,8 +234,11 @@ static ts_status ask_choices(ts_eval_asker *a, const ts_eval_unit *u, const ts_e
         st = ts_alloc(&tokens, all, sizeof *tokens);
     if (st == TS_OK)
         st = ts_loglik_run(a->loglik, r, (int64_t)all);
-    for (size_t i = 0; i < all && st == TS_OK; i++)
+    for (size_t i = 0; i < all && st == TS_OK; i++) {
         sums[i] = r[i].sum, tokens[i] = r[i].n - r[i].from;
+        if (!isfinite(sums[i]))
+            st = ts_error(TS_ERR_RUN, "sample %lld: a log-likelihood is not a number", (long long)r[i].group);
+    }
     for (size_t i = 0; i < n && st == TS_OK; at += t[i++].n)
         st = ts_eval_judge_choices(u->judging, &u->sample[t[i].sample], sums + at, tokens + at, lines[i]);
     ts_free(&sums);
@@ -268,6 +273,7 @@ static ts_status on_token(void *ctx, const ts_gen_line *line, const ts_gen_text 
     ts_detok *d = &w->detok[line->number];
     const int32_t id = t->ids[t->n - 1];
     const char *s, *special = ts_tokenizer_is_special(tok, id) ? ts_tokenizer_id_token(tok, id) : NULL;
+    *stop = id == ts_tokenizer_eos(tok); /* which ends a text whatever the model's own settings say */
     if (t->n == 1)
         ts_detok_init(d, tok, NULL, 0);
     const size_t before = d->text.len;

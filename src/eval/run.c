@@ -34,10 +34,9 @@ typedef struct runner {
 
 static ts_status open_tasks(runner *r)
 {
-    const ts_eval_style style = { .chat = r->o->chat,
-                                  .multiturn = !r->o->one_turn,
-                                  .system = r->o->system,
-                                  .template = r->m->template };
+    const ts_eval_style style = {
+        .chat = r->o->chat, .multiturn = !r->o->one_turn, .system = r->o->system, .template = r->m->template
+    };
     TS_TRY(ts_alloc(&r->task, (size_t)r->o->task.n, sizeof *r->task));
     TS_TRY(ts_alloc(&r->judging, (size_t)r->o->task.n, sizeof *r->judging));
     for (; r->n_tasks < (size_t)r->o->task.n; r->n_tasks++) {

@@ -118,7 +118,9 @@ static ts_status say_example(const ts_eval_task *t, ts_eval_writer *w, const jso
     ts_status st;
     if (t->choices.plain || t->fixed_choices)
         TS_TRY_TO(done, st, ts_eval_choices_of(t, record, place, &w->work, &choices));
-    TS_TRY_TO(done, st, ts_eval_target_of(t, record, place, &w->work, &target));
+    TS_TRY_TO(
+        done, st,
+        ts_eval_target_of(t, t->shown.plain ? &t->shown : &t->target, record, place, &w->work, &target));
     TS_TRY_TO(done, st, answer_text(target, choices, place, &answer));
     TS_TRY_TO(done, st, prefix_of(t, w, record, place, &prefix));
     if (t->multiple_inputs) {
@@ -297,7 +299,7 @@ static ts_status make(const ts_eval_task *t, const ts_eval_style *style, ts_eval
     ts_status st;
     if (t->is_choice)
         TS_TRY(ts_eval_choices_of(t, record, place, &w->work, &s->choices));
-    TS_TRY(ts_eval_target_of(t, record, place, &w->work, &s->target));
+    TS_TRY(ts_eval_target_of(t, &t->target, record, place, &w->work, &s->target));
     s->prompts = json_array();
     TS_TRY_TO(done, st, prefix_of(t, w, record, place, &prefix));
     if (!t->multiple_inputs)

@@ -20,6 +20,28 @@ ts_status ts_eval_task_names(ts_str *out)
 
 static bool is_yaml(const char *path) { return ts_path_ends(path, ".yaml") || ts_path_ends(path, ".yml"); }
 
+/* Of the harness's own files some name functions of Python, and some other files. */
+static ts_status read_yaml(const char *path, json_t **out)
+{
+    ts_str text = { 0 };
+    int64_t line = 1;
+    ts_status st = ts_file_read(path, &text);
+    const char *function = st == TS_OK ? strstr(ts_str_text(&text), "!function") : NULL;
+    for (const char *s = ts_str_text(&text); function && s < function; s++)
+        line += *s == '\n';
+    if (function)
+        st = ts_error(TS_ERR_USER,
+                      "%s:%lld: a function of Python, which nobody calls here: write templates in its place",
+                      path, (long long)line);
+    ts_str_deinit(&text);
+    TS_TRY(st);
+    TS_TRY(ts_yaml_read(path, out, NULL));
+    if (!json_object_get(*out, "include"))
+        return TS_OK;
+    json_decref(*out);
+    return ts_error(TS_ERR_USER, "%s: \"include\": a task is one file here", path);
+}
+
 static ts_status read_definition(const char *name, json_t **out)
 {
     ts_str names = { 0 };
@@ -27,7 +49,7 @@ static ts_status read_definition(const char *name, json_t **out)
         if (!strcmp(name, ts_eval_task_files[i].name))
             return ts_json_parse(ts_eval_task_files[i].text, ts_eval_task_files[i].size, name, out);
     if (is_yaml(name))
-        return ts_yaml_read(name, out, NULL);
+        return read_yaml(name, out);
     if (ts_path_ends(name, ".json"))
         return ts_json_read(name, out);
     ts_status st = ts_eval_task_names(&names);
@@ -63,9 +85,9 @@ static ts_status compile(const ts_eval_task *t, const char *key, const char *s, 
     return st;
 }
 
-static ts_status read_text(const ts_eval_task *t, const char *key, ts_eval_text *out)
+static ts_status read_text(const ts_eval_task *t, const json_t *from, const char *key, ts_eval_text *out)
 {
-    TS_TRY(ts_json_text(t->def, t->name, key, NULL, &out->plain));
+    TS_TRY(ts_json_text(from, t->name, key, NULL, &out->plain));
     return out->plain ? compile(t, key, out->plain, &out->jinja) : TS_OK;
 }
 
@@ -140,6 +162,16 @@ static ts_status read_kind(ts_eval_task *t)
     return ts_json_bool(t->def, t->name, "multiple_inputs", false, &t->multiple_inputs);
 }
 
+/* A split that is not named is the next one's, as in lm-evaluation-harness. */
+static ts_status settle_split(ts_eval_task *t, const char *key, const char *other)
+{
+    const json_t *own = json_object_get(t->def, key);
+    json_t *v = json_object_get(t->def, other);
+    if ((own && !json_is_null(own)) || !v || json_is_null(v))
+        return TS_OK;
+    return json_object_set(t->def, key, v) ? no_memory() : TS_OK;
+}
+
 static ts_status settle(ts_eval_task *t, ts_eval_rule rule)
 {
     static const char *const names[] = { "lm-eval", "original" };
@@ -149,11 +181,14 @@ static ts_status settle(ts_eval_task *t, ts_eval_rule rule)
         return ts_error(TS_ERR_USER, "task %s has no rule of --eval-rule %s", t->name, names[rule]);
     if (own && json_object_update(t->def, own))
         return no_memory();
+    TS_TRY(settle_split(t, "test_split", "validation_split"));
+    TS_TRY(settle_split(t, "fewshot_split", "training_split"));
     TS_TRY(read_kind(t));
-    TS_TRY(read_text(t, "doc_to_text", &t->text));
-    TS_TRY(read_text(t, "doc_to_target", &t->target));
-    TS_TRY(read_text(t, "description", &t->description));
-    TS_TRY(read_text(t, "gen_prefix", &t->prefix));
+    TS_TRY(read_text(t, t->def, "doc_to_text", &t->text));
+    TS_TRY(read_text(t, t->def, "doc_to_target", &t->target));
+    TS_TRY(read_text(t, t->def, "description", &t->description));
+    TS_TRY(read_text(t, t->def, "gen_prefix", &t->prefix));
+    TS_TRY(read_text(t, json_object_get(t->def, "fewshot_config"), "doc_to_target", &t->shown));
     TS_TRY(read_choices(t));
     TS_TRY(read_fields(t));
     if (!t->text.plain || !t->target.plain)
@@ -184,6 +219,7 @@ void ts_eval_task_close(ts_eval_task *t)
     ts_jinja_destroy(&t->target.jinja);
     ts_jinja_destroy(&t->description.jinja);
     ts_jinja_destroy(&t->prefix.jinja);
+    ts_jinja_destroy(&t->shown.jinja);
     ts_jinja_destroy(&t->choices.jinja);
     for (size_t i = 0; i < t->n_fields; i++)
         ts_jinja_destroy(&t->field[i]);
@@ -330,16 +366,16 @@ static bool is_number(const ts_str *s)
     return i > 0 && i == s->len && i < 10;
 }
 
-ts_status ts_eval_target_of(const ts_eval_task *t, const json_t *record, const char *place,
-                            ts_jinja_text *work, json_t **out)
+ts_status ts_eval_target_of(const ts_eval_task *t, const ts_eval_text *what, const json_t *record,
+                            const char *place, ts_jinja_text *work, json_t **out)
 {
     ts_str text = { 0 };
-    const json_t *v = t->target.jinja ? NULL : json_object_get(record, t->target.plain);
+    const json_t *v = what->jinja ? NULL : json_object_get(record, what->plain);
     if (json_is_integer(v) || json_is_array(v)) {
         *out = json_incref((json_t *)(uintptr_t)v);
         return TS_OK;
     }
-    ts_status st = ts_eval_text_of(&t->target, record, place, work, &text);
+    ts_status st = ts_eval_text_of(what, record, place, work, &text);
     const bool has_choices = !t->multiple_inputs && (t->choices.plain || t->fixed_choices);
     if (st == TS_OK && has_choices && is_number(&text))
         *out = json_integer(strtoll(text.s, NULL, 10));

@@ -11,8 +11,9 @@
  *                         fields of a record, texts or lists of texts
  *   output_type           multiple_choice, generate_until
  *   description, doc_to_text, doc_to_choice, doc_to_target, gen_prefix, target_delimiter, fewshot_delimiter,
- *   num_fewshot, fewshot_config.samples, generation_kwargs, filter_list, metric_list   as lm-evaluation-harness has them;
+ *   num_fewshot, fewshot_config.samples and .doc_to_target, generation_kwargs, filter_list, metric_list   as lm-evaluation-harness has them;
  *                         templates see the record's fields, and `subject` and `subject_name`
+ *   metric_name           what a match is called in results; else its filter's name, or exact_match
  *   multiple_inputs       choices are contexts (WinoGrande)
  *   subject_names         {SUBJECT: how a description calls it}; else its letters with blanks for _
  *   groups                {GROUP: [SUBJECT, ...]} */
@@ -41,6 +42,8 @@ typedef struct ts_eval_task {
     bool multiple_inputs;
     ts_eval_judge judge;
     ts_eval_text text, target, description, prefix;
+    ts_eval_text
+        shown; /* the answer of an example, where it is not the target (fewshot_config.doc_to_target) */
     ts_eval_text choices;  /* a list as JSON; plain NULL: fixed_choices */
     json_t *fixed_choices; /* borrowed; NULL: none */
     ts_jinja **field;      /* [n_fields] of "fields", in their order */
@@ -64,7 +67,8 @@ ts_status ts_eval_add_fields(const ts_eval_task *t, json_t *record, const char *
 /* The record's choices, a list of texts (json_decref). */
 ts_status ts_eval_choices_of(const ts_eval_task *t, const json_t *record, const char *place,
                              ts_jinja_text *work, json_t **out) TS_NODISCARD;
-/* The record's answer (json_decref): a number or list of numbers (of choices), or a text. */
-ts_status ts_eval_target_of(const ts_eval_task *t, const json_t *record, const char *place,
-                            ts_jinja_text *work, json_t **out) TS_NODISCARD;
+/* The record's answer (json_decref): a number or list of numbers (of choices), or a text. what: the task's target, or
+ * what examples show. */
+ts_status ts_eval_target_of(const ts_eval_task *t, const ts_eval_text *what, const json_t *record,
+                            const char *place, ts_jinja_text *work, json_t **out) TS_NODISCARD;
 #endif

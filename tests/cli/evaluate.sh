@@ -32,15 +32,18 @@ refused 'dev.jsonl:2: there is no "question"; the record has passage, Question' 
 printf 'nonsense\n' >"$D/bad/dev.jsonl"
 refused "dev.jsonl:1" --task boolq --task-data-path "$D/bad"
 printf 'task: t\noutput_type: multiple_choice\ndoc_to_text: "{{ a"\ndoc_to_target: b\ndoc_to_choice: [x, y]\n' >"$D/t.yaml"
+printf 'task: t\ndoc_to_text: !function a.b\n' >"$D/f.yaml"
+refused "f.yaml:2: a function of Python" --task "$D/f.yaml" --task-data-path "$D/bad"
 refused "task t, doc_to_text" --task "$D/t.yaml" --task-data-path "$D/bad"
 
 # a run that was cut off in the middle of a line (the file's size is limited) ends as one that was not
 set -- --task gsm8k --task-data-path "$G/data/gsm8k" --num-fewshot 1 --max-new-tokens 24 --output
 evaluate "$@" "$D/whole.jsonl" --json >"$D/whole" || wrong "$(cat "$D/err")"
 absent "$D/whole.jsonl.part"
-(ulimit -c 0; ulimit -f 4; evaluate "$@" "$D/cut.jsonl" >/dev/null)
+(ulimit -c 0; ulimit -f 2; evaluate "$@" "$D/cut.jsonl" >/dev/null)
 [ -s "$D/cut.jsonl.part" ] && [ ! -e "$D/cut.jsonl" ] || wrong "nothing of a run that was cut off is kept"
 tail -c 1 "$D/cut.jsonl.part" | grep -q . || wrong "the run was to be cut off within a line"
+(ulimit -c 0; ulimit -f 3; evaluate "$@" "$D/cut.jsonl" >/dev/null) # and once more
 refused "is of a run with another model, tasks or options" "$@" "$D/cut.jsonl" --max-eval-samples 3
 expect 0 "samples of it are judged, the run goes on" "$T" evaluate --load "$G/model" "$@" "$D/cut.jsonl" --json
 cp "$D/out" "$D/got"
@@ -74,7 +77,10 @@ fi
 # MindSpeed LLM's rule, prompt types, several tasks
 evaluate --task mmlu mmlu_ppl --eval-rule original --task-data-path "$M" --num-fewshot 2 --max-eval-samples 2 --json >"$D/out" ||
     wrong "$(cat "$D/err")"
-grep -q '"acc_tokens"' "$D/out" && grep -q '"letter"' "$D/out" || wrong "the rule original: $(cat "$D/out")"
+grep -q '"acc_tokens"' "$D/out" && grep -q '"acc": ' "$D/out" || wrong "the rule original: $(cat "$D/out")"
+evaluate --task gsm8k --eval-rule original --task-data-path "$G/data/gsm8k" --num-fewshot 1 --max-new-tokens 4 --output "$D/q.jsonl" >/dev/null ||
+    wrong "$(cat "$D/err")"
+grep -q '^{"task":"gsm8k","index":0,"prompt":"Q: Bo has .* The answer is [0-9]*\.\\n\\nQ: ' "$D/q.jsonl" || wrong "examples of the rule original: $(head -n 1 "$D/q.jsonl")"
 evaluate --task mmlu --task-data-path "$M" --max-eval-samples 1 --prompt-type default --output "$D/typed.jsonl" >/dev/null ||
     wrong "$(cat "$D/err")"
 grep -q '"conversation":{"messages":\[{"role":"system","content":"The following' "$D/typed.jsonl" || wrong "--prompt-type"

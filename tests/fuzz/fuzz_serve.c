@@ -20,6 +20,8 @@ static ts_request_rules *rules(void)
     const ts_text_options o = { .type = "PretrainedFromHF", .name_or_path = FUZZ_GOLDEN "/text/byte_level" };
     decoder.arch.vocab = VOCAB;
     lm.model.decoder = &decoder;
+    static char folder[] = FUZZ_GOLDEN "/chat";
+    lm.model.folder = folder;
     chat.style.chat_template = FUZZ_GOLDEN "/chat/tools.jinja";
     if (ts_text_tokenizer_open(&o, &lm.tok) != TS_OK)
         abort();

@@ -56,12 +56,14 @@ ts_status ts_foreign_pref_loss(ts_option_file *f, const ts_option_key *k)
 
 ts_status ts_foreign_pref_beta(ts_option_file *f, const ts_option_key *k)
 {
-    const char *stage = stage_of(f), *beta = text_of(f, "pref-beta");
+    const char *stage = stage_of(f), *beta = ts_option_key_text(f, k);
     char option[40];
+    if (!*stage && !ts_option_file_key(f, "pref-beta")) /* TRL's word; its trainer, not its file, says the stage */
+        stage = "dpo";
     if (!is(stage, "dpo|orpo|simpo|kto"))
         return ts_option_key_idle(f, k, "of preferences");
     snprintf(option, sizeof option, "%s-beta", stage);
-    return ts_option_key_put(f, k, option, beta);
+    return ts_option_key_put(f, k, option, beta ? beta : "");
 }
 
 /* There the margin is divided by beta before it is taken off. */
@@ -296,6 +298,11 @@ ts_status ts_foreign_defaults(ts_option_file *f)
     for (size_t i = 0; i < sizeof row / sizeof *row; i++)
         if (strcmp(row[i].name, "eval_strategy") != 0 || !is(text_of(f, "eval-strategy"), "steps"))
             TS_TRY(ts_option_file_default(f, row[i].name, whose, row[i].option, row[i].value));
+    if (ts_option_file_key(f, "add-tokens") || ts_option_file_key(f, "add-special-tokens") || ts_option_file_key(f, "resize-vocab") ||
+        ts_option_file_key(f, "new-special-tokens-config")) {
+        TS_TRY(ts_option_file_default(f, "init_special_tokens", whose, "new-tokens-init", "noise"));
+        TS_TRY(ts_option_file_default(f, "pad_to_multiple_of of the vocabulary", whose, "resize-vocab-to-multiple-of", "64"));
+    }
     if (!(strtod(steps, NULL) > 0))
         TS_TRY(ts_option_file_default(f, "num_train_epochs", whose, "num-train-epochs", "3"));
     if (!trains_adapters(f) || ts_option_file_key(f, "adapter-name-or-path"))

@@ -59,6 +59,8 @@ void ts_lm_end(ts_lm *lm)
     ts_tape_destroy(&lm->tape);
     ts_routes_close(&lm->routes);
     ts_constraint_destroy(&lm->constraint);
+    ts_model_deinit(&lm->draft);
+    ts_token_list_destroy(&lm->tokens);
     ts_model_deinit(&lm->model);
     ts_device_close(&lm->dev);
     ts_tokenizer_scratch_destroy(&lm->scratch);
@@ -265,6 +267,12 @@ ts_status ts_lm_labels(ts_lm *lm, const int32_t *ids, size_t n, float *logits)
 {
     TS_TRY(ready_to_score(lm, __func__, ids, n));
     return ts_score_numbers(lm->model.decoder, lm->tape, ids, (int64_t)n, lm->routes, logits);
+}
+
+ts_status ts_lm_vector(ts_lm *lm, const int32_t *ids, size_t n, const ts_sentence *how, float *out)
+{
+    TS_TRY(ready_to_score(lm, __func__, ids, n));
+    return ts_score_vector(lm->model.decoder, lm->tape, ids, (int64_t)n, how, out);
 }
 
 ts_status ts_lm_score(ts_lm *lm, const int32_t *ids, size_t n, double *logprobs, bool *greedy)

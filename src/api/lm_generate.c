@@ -1,7 +1,10 @@
 #include "api/lm.h"
 
 #include "api/words.h"
+#include "base/log.h"
 #include "infer/detok.h"
+#include "infer/scheduled.h"
+#include "model/open.h"
 
 #include <string.h>
 
@@ -113,6 +116,33 @@ static ts_status add_ends(ts_lm *lm, const ts_gen_options *o, ts_sampling *s)
     return TS_OK;
 }
 
+/* --draft-model. */
+static ts_status open_draft(ts_lm *lm, const char *folder)
+{
+    ts_model_use use = { .inference = true, .dev = lm->dev };
+    if (lm->draft.decoder)
+        return TS_OK;
+    TS_TRY(ts_runtime_dtype(&lm->rt, &use.compute));
+    TS_TRY(ts_model_open(folder, -1, &use, &lm->draft));
+    const int64_t a = lm->model.decoder->arch.vocab, b = lm->draft.decoder->arch.vocab;
+    if (lm->draft.decoder->arch.labels || lm->draft.decoder->arch.reward)
+        return ts_error(TS_ERR_USER, "--draft-model %s: it tells no words", folder);
+    if (a > 2 * b || b > 2 * a)
+        return ts_error(TS_ERR_USER, "--draft-model %s: it has %lld tokens and the model %lld: they are to have one tokenizer", folder,
+                        (long long)b, (long long)a);
+    return TS_OK;
+}
+
+ts_status ts_lm_list_tokens(ts_lm *lm)
+{
+    if (lm->tokens)
+        return TS_OK;
+    TS_TRY(ts_lm_need_tokenizer(lm));
+    if (!lm->tok.tok)
+        return ts_error(TS_ERR_USER, "grammars and schemas need a tokenizer of texts, not NullTokenizer");
+    return ts_token_list_create(lm->tok.tok, lm->model.decoder->arch.vocab, &lm->tokens);
+}
+
 ts_status ts_lm_gen_config(ts_lm *lm, const ts_gen_options *o, const ts_option_set *set,
                            ts_gen_config *out)
 {
@@ -121,14 +151,16 @@ ts_status ts_lm_gen_config(ts_lm *lm, const ts_gen_options *o, const ts_option_s
     TS_TRY(ts_gen_config_resolve(o, set, lm->model.folder, &lm->model.decoder->arch, out));
     if (!o->ignore_eos)
         TS_TRY(add_ends(lm, o, &out->sampling));
+    if (o->draft_model) {
+        TS_TRY(open_draft(lm, o->draft_model));
+        out->draft = lm->draft.decoder;
+    }
     TS_TRY(ts_gen_grammar(o, &g));
     if (!g)
         return TS_OK;
-    ts_status st = ts_lm_need_tokenizer(lm);
-    if (st == TS_OK && !lm->tok.tok)
-        st = ts_error(TS_ERR_USER, "grammars and schemas need a tokenizer of texts, not NullTokenizer");
+    ts_status st = ts_lm_list_tokens(lm);
     if (st == TS_OK)
-        st = ts_constraint_create(&g, lm->tok.tok, lm->model.decoder->arch.vocab, &lm->constraint);
+        st = ts_constraint_create(&g, lm->tokens, &lm->constraint);
     ts_grammar_destroy(&g);
     out->constraint = lm->constraint;
     return st;
@@ -140,6 +172,20 @@ ts_status ts_lm_check_stop(const ts_lm *lm, const ts_gen_config *c)
         return ts_error(TS_ERR_USER, "--stop needs a tokenizer, and %s has none",
                         lm->model.folder ? lm->model.folder : "the checkpoint");
     return TS_OK;
+}
+
+static ts_status run_guessing(run *r, int64_t batch, const ts_gen_line *lines, size_t n, const ts_gen_hooks *hooks)
+{
+    ts_scheduler_figures f = { 0 };
+    if (!ts_engine_has_pages(r->lm->model.decoder))
+        ts_log(TS_LOG_WARN, "guesses are left out: the model keeps more than keys and values of its texts");
+    /* a draft model has one text at hand */
+    const ts_status st =
+        ts_generate_scheduled(r->lm->model.decoder, r->c, r->c->draft ? 1 : batch, lines, (int64_t)n, hooks, &f);
+    if (st == TS_OK && f.drafted)
+        ts_log(TS_LOG_INFO, "%lld of %lld guesses were right: %.2f tokens a step", (long long)f.accepted, (long long)f.drafted,
+               (double)f.new_tokens / (double)f.steps);
+    return st;
 }
 
 ts_status ts_lm_run(ts_lm *lm, const ts_gen_config *c, int64_t batch, const ts_gen_line *lines,
@@ -154,10 +200,13 @@ ts_status ts_lm_run(ts_lm *lm, const ts_gen_config *c, int64_t batch, const ts_g
     TS_TRY(ts_lm_check_stop(lm, c));
     if (watches && ts_lm_has_text(lm))
         st = ts_alloc(&r.detoks, n, sizeof *r.detoks);
-    if (st == TS_OK)
+    if (st == TS_OK && c->drafts) {
+        st = run_guessing(&r, batch, lines, n, &inside);
+    } else if (st == TS_OK) {
         st = ts_engine_create(lm->model.decoder, ts_gen_slots(c, batch, (int64_t)n), &engine);
-    if (st == TS_OK)
-        st = ts_generate(engine, &lm->model.decoder->arch, c, lines, (int64_t)n, &inside);
+        if (st == TS_OK)
+            st = ts_generate(engine, &lm->model.decoder->arch, c, lines, (int64_t)n, &inside);
+    }
     ts_engine_destroy(&engine);
     for (size_t i = 0; r.detoks && i < n; i++)
         ts_detok_deinit(&r.detoks[i]);

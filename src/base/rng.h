@@ -20,6 +20,7 @@ typedef enum ts_rng_purpose {
     TS_RNG_GUMBEL,     /* of its logits, for choosing */
     TS_RNG_SEATS,      /* who passes a full expert by */
     TS_RNG_EMBEDDING,  /* noise of embeddings: stream = which use of the table */
+    TS_RNG_NEW_ROWS,   /* of tokens that a vocabulary gets: stream = 0 of the embedding, 1 of the output layer */
 } ts_rng_purpose;
 
 /* One stream of numbers: everything but the position. */

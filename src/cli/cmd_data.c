@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "data/instruct/chat_rows.h"
 #include "io/jsonl.h"
+#include "train/job_options.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -217,7 +218,9 @@ static ts_status count_rows(shower *s)
 static ts_status open_files(shower *s)
 {
     ts_str mask = { 0 };
-    TS_TRY(ts_chat_tokenizer_open(s->o.load, &s->text, &s->writer.tok));
+    /* a template may have given the tokenizer ids (stop words) that are in the files */
+    TS_TRY(s->chat.prompt.type ? ts_chat_writer_open(&s->chat, s->o.load, &s->text, &s->writer)
+                               : ts_chat_tokenizer_open(s->o.load, &s->text, &s->writer.tok));
     ts_status st = ts_str_printf(&mask, "%s_packed_attention_mask_document.idx", s->o.data_path);
     const bool has_mask = st == TS_OK && s->o.kind == TS_ROWS_SFT && ts_path_exists(mask.s);
     ts_str_deinit(&mask);
@@ -270,25 +273,81 @@ static ts_status show(shower *s)
     return st;
 }
 
+/* ---- options of a run, which say nothing of its data ---- */
+
+static bool has_name(const ts_option_table *t, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < t[i].n; k++)
+            if (!strcmp(t[i].rows[k].name, name))
+                return true;
+    return false;
+}
+
+static ts_option idle_row(const ts_option *r)
+{
+    const bool many = r->type == TS_OPTION_LIST || r->type == TS_OPTION_EACH;
+    const bool mute = r->type == TS_OPTION_NOTE || r->type == TS_OPTION_LATER;
+    ts_option row = TS_NOTE(r->name, 1, GROUP, "of training");
+    row.lo = mute ? r->lo : many ? TS_OPTION_MANY : r->type == TS_OPTION_FLAG || r->type == TS_OPTION_NOFLAG ? 0 : 1;
+    return row;
+}
+
+/* So that the command and the file of a run are understood here too: its options that these tables do not have, as ones
+ * without effect. *out is the caller's. */
+static ts_status make_idle(const ts_option_table *own, size_t n_own, ts_option **out, size_t *n)
+{
+    ts_job_options o;
+    ts_option_table t[TS_JOB_TABLES];
+    size_t all = 0;
+    ts_job_tables(&o, t);
+    for (size_t i = 0; i < TS_JOB_TABLES; i++)
+        all += t[i].n;
+    TS_TRY(ts_alloc(out, all, sizeof **out));
+    for (size_t i = 0; i < TS_JOB_TABLES; i++)
+        for (size_t k = 0; k < t[i].n; k++) {
+            const ts_option *r = &t[i].rows[k];
+            const ts_option_table so_far = { *out, *n, NULL };
+            if (r->type != TS_OPTION_HINT && !strchr(r->name, '.') && !has_name(own, n_own, r->name) && !has_name(&so_far, 1, r->name))
+                (*out)[(*n)++] = idle_row(r);
+        }
+    return TS_OK;
+}
+
+/* They are many and not this command's: its help goes without. */
+static bool asks_help(int argc, char *const *argv)
+{
+    for (int i = 0; i < argc; i++)
+        if (!strncmp(argv[i], "--help", 6) || !strcmp(argv[i], "-h"))
+            return true;
+    return false;
+}
+
 static ts_status run(int argc, char *const *argv)
 {
     shower s = { 0 };
-    const ts_option_table tables[] = {
+    ts_option *idle = NULL;
+    ts_option_table tables[] = {
         { rows, sizeof rows / sizeof *rows, &s.o },
         { ts_chat_option_rows, ts_chat_option_count, &s.chat },
         { ts_text_option_rows, ts_text_option_count, &s.text },
+        { NULL, 0, NULL },
     };
+    enum { OWN = sizeof tables / sizeof *tables - 1 };
     const int words = ts_command_words(argc, argv);
     ts_option_set *set = NULL;
     bool helped = false;
     if (words && (words > 1 || strcmp(argv[0], "show") != 0))
         return ts_error(TS_ERR_USER, "tessera data: there is no %s; expected show",
                         argv[strcmp(argv[0], "show") ? 0 : 1]);
-    ts_status st = ts_command_options(&ts_cmd_data, usage, tables, sizeof tables / sizeof *tables, argc - words,
-                                      argv + words, &set, &helped);
+    ts_status st = asks_help(argc, argv) ? TS_OK : make_idle(tables, OWN, &idle, &tables[OWN].n);
+    tables[OWN].rows = idle;
+    if (st == TS_OK)
+        st = ts_command_options(&ts_cmd_data, usage, tables, idle ? OWN + 1 : OWN, argc - words, argv + words, &set, &helped);
     if (st == TS_OK && !helped)
         st = words ? show(&s) : ts_error(TS_ERR_USER, "tessera data: what to do is missing; expected show");
     ts_option_set_destroy(&set);
+    ts_free(&idle);
     return st;
 }
 

@@ -12,6 +12,8 @@ static const char usage[] =
     "Stages dpo, simpo and orpo compare the answers of pairs (chosen_input_ids, chosen_labels, rejected_input_ids,\n"
     "rejected_labels), kto learns verdicts (input_ids, labels, kl_input_ids, kl_labels, kto_tags), rm a head of rewards;\n"
     "dpo and kto keep to --ref-model, else to the model that they begin with (docs/posttrain.md).\n"
+    "Stages cls, reg, rerank and embed tell labels, numbers, rankings and vectors of whole texts, which lines of a\n"
+    ".json, .jsonl or .parquet file hold (docs/heads.md).\n"
     "`tessera plan` with the same options says what the job will need.\n\n"
     "example: tessera posttrain --stage sft --load model --is-instruction-dataset --data-path my_data --split 95,5,0\n"
     "    --no-pad-to-seq-lengths --seq-length 2048 --micro-batch-size 4 --global-batch-size 32 --train-iters 500\n"

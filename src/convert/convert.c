@@ -7,10 +7,13 @@
 
 static const ts_convert_reader *const readers[] = {
     [TS_CONVERT_LOAD_TESSERA] = &ts_convert_checkpoint, [TS_CONVERT_LOAD_HF] = &ts_convert_hf,
-    [TS_CONVERT_LOAD_GGUF] = &ts_convert_gguf,
+    [TS_CONVERT_LOAD_GGUF] = &ts_convert_gguf, [TS_CONVERT_LOAD_MG] = &ts_convert_mg,
+    [TS_CONVERT_LOAD_TORCH_DIST] = &ts_convert_torch_dist,
 };
-static const ts_convert_writer *const writers[] = { [TS_CONVERT_SAVE_HF] = &ts_convert_hf_writer,
-                                                   [TS_CONVERT_SAVE_GGUF] = &ts_convert_gguf_writer };
+static const ts_convert_writer *const writers[] = {
+    [TS_CONVERT_SAVE_HF] = &ts_convert_hf_writer, [TS_CONVERT_SAVE_GGUF] = &ts_convert_gguf_writer,
+    [TS_CONVERT_SAVE_MG] = &ts_convert_mg_writer,
+};
 
 static ts_status find_reader(const ts_convert_options *o, const ts_convert_reader **out)
 {
@@ -95,7 +98,7 @@ static ts_status read_adapter(void *ctx, const char *param, int64_t at, int64_t 
 static ts_status write_adapter(const ts_convert_options *o, ts_convert_model *m, ts_convert_result *r)
 {
     const bool in_folder = m->adapters->dir;
-    const ts_weights_source values = { .arch = m->source.arch, .family = m->source.family,
+    const ts_weights_source values = { .arch = m->source.arch, .family = m->source.family, .files = m->source.files,
                                        .read = in_folder ? read_adapter : m->source.read,
                                        .ctx = in_folder ? (void *)m->adapters : m->source.ctx };
     if (in_folder && ts_names_count(m->adapters->saved_files))
@@ -108,9 +111,23 @@ static ts_status write_adapter(const ts_convert_options *o, ts_convert_model *m,
     return TS_OK;
 }
 
+/* The rows of a model of an unknown kind are those that its config tells, if any. */
+static ts_status check_ids(const ts_convert_options *o, const ts_convert_model *m)
+{
+    const json_t *told = json_object_get(m->source.config, "vocab_size");
+    const int64_t vocab = m->source.arch ? m->source.arch->vocab : json_is_integer(told) ? json_integer_value(told) : INT64_MAX;
+    const bool grows = ts_text_options_grow(&o->text) || o->rows.resize;
+    if (grows && (!m->tensors || o->check))
+        return ts_error(TS_ERR_USER, "--%s: %s", ts_text_options_grow(&o->text) ? "add-tokens" : "resize-vocab",
+                        o->check ? "--check compares what is read with what is written, which gets rows: leave one of the two out"
+                                 : "a checkpoint's vocabulary stays as it is: convert it to a Hugging Face folder, and that with it");
+    return ts_new_rows_check(&o->rows, m->source.files, vocab, "--save-dir", o->save_dir);
+}
+
 static ts_status convert(const ts_convert_options *o, ts_convert_model *m, ts_convert_result *r)
 {
     TS_TRY(check_kind(o, m));
+    TS_TRY(check_ids(o, m));
     if (o->check && !m->source.arch)
         return ts_error(TS_ERR_USER,
                         "--check: %s is of a kind that cannot be run here; without it, it can be "

@@ -7,20 +7,37 @@
 #define TS_CONVERT_CONVERT_H
 #include "base/option.h"
 #include "model/adapters.h"
-#include "model/weights.h"
+#include "model/new_rows.h"
+#include "model/param_values.h"
 #include "tessera/convert.h"
 
 #define TS_CONVERT_LOADS(W)                                                                        \
     W(TS_CONVERT_LOAD_AUTO, "auto") /* told by content */                                          \
     W(TS_CONVERT_LOAD_TESSERA, "tessera")                                                          \
     W(TS_CONVERT_LOAD_HF, "hf")                                                                    \
-    W(TS_CONVERT_LOAD_GGUF, "gguf")
+    W(TS_CONVERT_LOAD_GGUF, "gguf")                                                                \
+    W(TS_CONVERT_LOAD_MG, "mg")                                                                    \
+    W(TS_CONVERT_LOAD_TORCH_DIST, "torch_dist")
 typedef enum ts_convert_load {
     TS_CONVERT_LOADS(TS_CHOICE_VALUE) TS_CONVERT_LOAD_KINDS
 } ts_convert_load;
 
-#define TS_CONVERT_SAVES(W) W(TS_CONVERT_SAVE_HF, "hf") W(TS_CONVERT_SAVE_GGUF, "gguf")
+#define TS_CONVERT_SAVES(W) W(TS_CONVERT_SAVE_HF, "hf") W(TS_CONVERT_SAVE_GGUF, "gguf") W(TS_CONVERT_SAVE_MG, "mg")
 typedef enum ts_convert_save { TS_CONVERT_SAVES(TS_CHOICE_VALUE) } ts_convert_save;
+
+#define TS_CONVERT_SCHEDULES(W) W(TS_CONVERT_STRAIGHT, "none") W(TS_CONVERT_DUALPIPEV, "dualpipev")
+typedef enum ts_convert_schedule { TS_CONVERT_SCHEDULES(TS_CHOICE_VALUE) } ts_convert_schedule;
+#define TS_CONVERT_IMPLS(W) W(TS_CONVERT_IMPL_LOCAL, "local") W(TS_CONVERT_IMPL_TE, "transformer_engine")
+typedef enum ts_convert_impl { TS_CONVERT_IMPLS(TS_CHOICE_VALUE) } ts_convert_impl;
+
+/* How checkpoints of Megatron are to be cut (model/megatron/layout.h). */
+typedef struct ts_convert_cut {
+    int64_t tp, pp, ep, expert_tp; /* expert_tp 0: as tp */
+    int64_t chunk_layers, vocab_by, mtp_layers;
+    ts_option_list stage_layers, noop_layers;
+    bool grouped, tp_extends_ep, mla_split;
+    int schedule, impl; /* TS_CONVERT_DUALPIPEV, ...; TS_CONVERT_IMPL_* */
+} ts_convert_cut;
 
 /* Types of GGUF files: llama.cpp's words (convert/gguf_types.c). */
 #define TS_GGUF_TYPES(W)                                                                           \
@@ -46,7 +63,7 @@ typedef enum ts_convert_save { TS_CONVERT_SAVES(TS_CHOICE_VALUE) } ts_convert_sa
 typedef enum ts_gguf_type_word { TS_GGUF_TYPES(TS_CHOICE_VALUE) } ts_gguf_type_word;
 
 typedef struct ts_convert_options {
-    const char *load_dir, *save_dir, *model_type_hf, *max_shard_size;
+    const char *load_dir, *save_dir, *model_type_hf, *max_shard_size, *hf_cfg_dir;
     int load_type, save_type; /* TS_CONVERT_LOAD_*, TS_CONVERT_SAVE_* */
     int dtype;                /* TS_SAVE_HF_* */
     const char *outfile;      /* a GGUF file to be made */
@@ -56,6 +73,10 @@ typedef struct ts_convert_options {
     bool check, json;
     ts_lora_options lora; /* an adapter to be merged */
     bool adapter_alone;   /* or to be written as it is */
+    ts_convert_cut cut;
+    ts_text_options text;     /* tokens that the tokenizer gets; no others */
+    ts_new_rows_options rows; /* and rows for them, of this seed */
+    int64_t seed;
 } ts_convert_options;
 extern const ts_option ts_convert_rows[];
 extern const size_t ts_convert_count_rows;
@@ -78,6 +99,7 @@ struct ts_convert_model {
     ts_st_dtype dtype;        /* of the matrices in files */
     const ts_st_dir *tensors; /* under Hugging Face's names; NULL: it is no such folder */
     const json_t *config;     /* likewise */
+    const ts_param_values *values; /* what source.read reads of, where they stand in tensors of files; NULL: they do not */
     const json_t *told;       /* the adapter that a checkpoint has; NULL: none */
     ts_adapters *adapters;    /* what is merged; NULL: nothing */
     void *own;
@@ -91,8 +113,8 @@ typedef struct ts_convert_writer {
                        ts_convert_result *r);
 } ts_convert_writer;
 
-extern const ts_convert_reader ts_convert_checkpoint, ts_convert_hf, ts_convert_gguf;
-extern const ts_convert_writer ts_convert_hf_writer, ts_convert_gguf_writer;
+extern const ts_convert_reader ts_convert_checkpoint, ts_convert_hf, ts_convert_gguf, ts_convert_mg, ts_convert_torch_dist;
+extern const ts_convert_writer ts_convert_hf_writer, ts_convert_gguf_writer, ts_convert_mg_writer;
 
 /* Everything is checked before anything is written; nothing is left under --save-dir when it fails.
  * With --check the result's logits are compared: more than rounding is TS_ERR_RUN. */
@@ -104,6 +126,8 @@ static inline ts_st_dtype ts_convert_dtype(const ts_convert_options *o, ts_st_dt
 {
     return ts_save_hf_dtype_of((ts_save_hf_dtype)o->dtype, as_is);
 }
+/* Whether --save-dir can be made: for writers of folders. */
+ts_status ts_convert_check_folder(const ts_convert_options *o) TS_NODISCARD;
 /* What is made. */
 static inline const char *ts_convert_to(const ts_convert_options *o) { return o->outfile ? o->outfile : o->save_dir; }
 ts_status ts_convert_shard_bytes(const ts_convert_options *o, size_t *out) TS_NODISCARD;

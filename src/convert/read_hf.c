@@ -1,6 +1,7 @@
 /* Hugging Face folders, and GGUF files, which read as such. Of a family that is not known here the tensors can still be carried over as
  * they are. */
 #include "base/file.h"
+#include "base/log.h"
 #include "convert/convert.h"
 #include "io/gguf/gguf.h"
 #include "model/open.h"
@@ -12,6 +13,7 @@ typedef struct own {
     const ts_family *family;
     json_t *config;
     ts_side_files files;
+    ts_new_rows *rows; /* NULL: the vocabulary is as it was */
 } own;
 
 static ts_status read_config(own *x, const char *folder)
@@ -19,6 +21,46 @@ static ts_status read_config(own *x, const char *folder)
     ts_str path = { 0 };
     const ts_status st = ts_family_config(folder, &path, &x->config);
     ts_str_deinit(&path);
+    return st;
+}
+
+/* What an adapter that is merged has more of, with its tokenizer. */
+static ts_status grow_for_adapter(const char *adapter, const char *folder, own *x)
+{
+    ts_new_rows_want want = { .multiple = 1, .from = -1, .init = TS_NEW_ROWS_MEAN };
+    TS_TRY(ts_new_rows_of_adapter(adapter, x->family, &want.ids));
+    if (want.ids <= x->arch.vocab)
+        return TS_OK;
+    TS_TRY(ts_new_rows_put(&want, x->family, folder, true, &x->arch, x->config, x->dir, &x->rows));
+    if (!ts_hf_files_have_tokenizer(adapter))
+        return TS_OK;
+    ts_side_files_remove_tokenizer(&x->files);
+    return ts_hf_files_read(adapter, &x->files);
+}
+
+/* New tokens: in the tokenizer's files, and rows of the model for them. */
+static ts_status grow(const ts_convert_options *o, own *x)
+{
+    ts_text_options text = o->text;
+    ts_text_tokenizer with;
+    ts_new_rows_want want = { 0 };
+    ts_new_tokens tokens;
+    const int64_t had = x->arch.vocab;
+    if (!ts_text_options_grow(&text) && !o->rows.resize)
+        return o->lora.load ? grow_for_adapter(o->lora.load, o->load_dir, x) : TS_OK;
+    text.name_or_path = o->load_dir;
+    TS_TRY(ts_text_tokenizer_open(&text, &with));
+    ts_status st = ts_new_rows_wanted(&o->rows, &text, &with, (uint64_t)o->seed, &want);
+    ts_text_tokenizer_close(&with);
+    if (st == TS_OK)
+        st = ts_new_rows_put(&want, x->family, o->load_dir, true, &x->arch, x->config, x->dir, &x->rows);
+    ts_new_rows_want_deinit(&want);
+    TS_TRY(st);
+    ts_log(TS_LOG_INFO, "%s: %lld rows of the vocabulary, %lld of them new", o->load_dir, (long long)x->arch.vocab,
+           (long long)(x->arch.vocab - had));
+    TS_TRY(ts_new_tokens_read(&text.add_tokens, &text.add_special_tokens, text.new_tokens_config, &tokens));
+    st = ts_new_tokens_put(&tokens, &x->files);
+    ts_new_tokens_deinit(&tokens);
     return st;
 }
 
@@ -39,11 +81,11 @@ static ts_status open_hf(const ts_convert_options *o, ts_convert_model *m)
     m->source = (ts_weights_source){ .config = x->config, .files = &x->files };
     const ts_status st = ts_family_read_folder(o->load_dir, &x->family, &x->arch, &again);
     json_decref(again);
-    if (st == TS_ERR_USER) /* not known here */
+    if (st == TS_ERR_USER && !ts_text_options_grow(&o->text) && !o->rows.resize) /* not known here */
         return TS_OK;
     m->source.arch = &x->arch;
     m->source.family = x->family;
-    return st;
+    return st == TS_OK ? grow(o, x) : st;
 }
 
 static void close_hf(ts_convert_model *m)
@@ -52,13 +94,14 @@ static void close_hf(ts_convert_model *m)
     if (!x)
         return;
     ts_st_dir_destroy(&x->dir);
+    ts_new_rows_destroy(&x->rows);
     ts_arch_deinit(&x->arch);
     json_decref(x->config);
     ts_side_files_deinit(&x->files);
     ts_free(&m->own);
 }
 
-static bool is_folder(const char *path) { return ts_path_is_dir(path) && ts_model_is_hf(path); }
+static bool is_folder(const char *path) { return ts_path_is_dir(path) && ts_model_is_hf(path) && !ts_convert_mg.is(path) && !ts_convert_torch_dist.is(path); }
 
 const ts_convert_reader ts_convert_hf = { "hf", is_folder, open_hf, close_hf };
 const ts_convert_reader ts_convert_gguf = { "gguf", ts_gguf_is, open_hf, close_hf };

@@ -191,7 +191,7 @@ static ts_status put_values(const copy *c, const ts_st_tensor *t)
 static bool is_second(const copy *c, const ts_st_tensor *t)
 {
     const ts_weights_source *s = &c->m->source;
-    if (!s->arch || !t->size || !ts_family_ignores(s->family, s->arch, t->name))
+    if (!s->arch || !t->size || !t->data || !ts_family_ignores(s->family, s->arch, t->name))
         return false;
     for (int64_t i = 0; i < ts_st_dir_count(c->m->tensors); i++) {
         const ts_st_tensor *other = ts_st_dir_at(c->m->tensors, i);
@@ -379,7 +379,7 @@ static ts_status write_folder(const ts_convert_options *o, ts_convert_model *m)
                         o->nf4 ? "qlora-nf4" : "qlora-save-dequantize", m->path);
     TS_TRY(check_source(m));
     const ts_weights_save_options w = { .dtype = ts_convert_dtype(o, m->dtype),
-                                        .max_shard_bytes = c.shard_bytes };
+                                        .max_shard_bytes = c.shard_bytes, .keeps_types = o->dtype == TS_SAVE_HF_AUTO };
     return write_source(o, m, &w);
 }
 
@@ -406,7 +406,7 @@ static ts_status describe(const ts_convert_options *o, ts_convert_result *r)
     return st;
 }
 
-static ts_status check_place(const ts_convert_options *o)
+ts_status ts_convert_check_folder(const ts_convert_options *o)
 {
     if (!o->save_dir)
         return ts_error(TS_ERR_USER, "--save-dir is missing");
@@ -422,4 +422,4 @@ static ts_status write_hf(const ts_convert_options *o, ts_convert_model *m, ts_c
     return describe(o, r);
 }
 
-const ts_convert_writer ts_convert_hf_writer = { "hf", check_place, write_hf };
+const ts_convert_writer ts_convert_hf_writer = { "hf", ts_convert_check_folder, write_hf };

@@ -16,11 +16,16 @@ typedef struct ts_row {
     float *number; /* [n_numbers] of texts: what is told of them; owned */
     int64_t n_numbers;
     size_t cap_numbers;
+    float *weight;     /* [n_weights] of sft: how much each label counts, beside `labels`; n_weights 0: each 1 */
+    int64_t n_weights;
+    size_t cap_weights;
 } ts_row;
 
 /* Room for n numbers of a key, whose count this becomes. */
 ts_status ts_row_room(ts_row *r, int key, int64_t n) TS_NODISCARD;
 ts_status ts_row_room_numbers(ts_row *r, int64_t n) TS_NODISCARD;
+/* The labels from `at` on count so: n weights, or NULL: 1 each. What nobody told of before counts 1. */
+ts_status ts_row_weigh(ts_row *r, int64_t at, const float *weight, int64_t n) TS_NODISCARD;
 void ts_row_deinit(ts_row *r);
 
 /* What a sample holds. Keys stand in this order:

@@ -80,6 +80,7 @@ int ts_tuning_fields(const ts_tuning_data *t, const ts_data_options *o, int64_t 
 /* One sequence: ordinals [n] of its documents, or NULL; labels NULL: it has none. */
 typedef struct sequence {
     const int32_t *ids, *labels, *ordinals;
+    const float *weight; /* of the labels; NULL: 1 each */
     int64_t n;
 } sequence;
 
@@ -123,8 +124,10 @@ static ts_status put(const ts_tuning_source *s, const sequence *q, const ts_batc
         if (label < 0 && label != TS_ROW_NO_LABEL)
             return ts_error(TS_ERR_USER, "a label is %d: expected a token, or %d for none", (int)label, TS_ROW_NO_LABEL);
         tokens[k] = inside ? q->ids[i] : pad;
-        if (labels)
-            labels[k] = label, mask[k] = label >= 0;
+        if (labels) {
+            labels[k] = label;
+            mask[k] = label < 0 ? 0 : q->weight ? q->weight[i + 1] : 1;
+        }
     }
     ts_batch_ints(b, "length", row)[0] = (int32_t)q->n;
     mark_documents(s, q, begin, ts_batch_ints(b, "segments", row), ts_batch_ints(b, "position_ids", row));
@@ -139,7 +142,8 @@ static ts_status sequence_of(const ts_tuning_source *s, const ts_row *r, int64_t
     if (n > S && !s->t.cuts)
         return ts_error(TS_ERR_USER, "%lld tokens are more than --seq-length %lld: make it longer, or leave "
                                      "--no-cut-token out", (long long)n, (long long)S);
-    *out = (sequence){ r->v[key], is_text ? NULL : r->v[key + 1], s->t.has_ordinals ? r->v[2] : NULL, n < S ? n : S };
+    *out = (sequence){ r->v[key], is_text ? NULL : r->v[key + 1], s->t.has_ordinals ? r->v[2] : NULL,
+                       r->n_weights ? r->weight : NULL, n < S ? n : S };
     return TS_OK;
 }
 

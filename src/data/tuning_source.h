@@ -29,7 +29,7 @@ typedef struct ts_tuning_data {
  * one; of kto an answer, and then the mismatched one:
  *   tokens        int32 [S]
  *   labels        int32 [S]: what the model is to say behind each token, -100 where nothing is asked for
- *   loss_mask     fp32 [S], 1 where there is a label
+ *   loss_mask     fp32 [S], where there is a label how much it counts (1 but for "weight"), else 0
  *   length        int32 [1]: tokens without padding
  *   kto_tag       int32 [1], of kto: 1 desirable, 0 not
  *   numbers       fp32 [ts_texts_numbers], of texts that have any; these have neither labels nor a mask

@@ -52,7 +52,7 @@ static ts_status add_pair(const char *pattern, const char *description, const ch
                       (long long)line);
     if (st == TS_OK)
         st = add(r,
-                 json_pack("{sss s% s% s%}", "description", description, "input", q, n_q, "answer", a, n_a,
+                 json_pack("{ss ss% ss% ss%}", "description", description, "input", q, n_q, "answer", a, n_a,
                            "target", ts_str_text(&target), target.len),
                  line);
     ts_pyregex_destroy(&re);

@@ -41,6 +41,8 @@ enum {
 #define ARCH AUDIT_ARCH_AARCH64
 #endif
 
+enum { X32 = 0x40000000 };
+
 /* No sockets and no rings of system calls: these calls are not permitted from now on. */
 static bool forbid_network(void)
 {
@@ -52,6 +54,8 @@ static bool forbid_network(void)
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32, 0, 1), /* the same calls by other numbers */
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
         REFUSE(SYS_socket),
         REFUSE(SYS_socketpair),
         REFUSE(SYS_io_uring_setup),

@@ -75,10 +75,7 @@ static void offer(beams *s, int64_t *n, const option *o)
 
 static bool is_end(const beams *s, int32_t id)
 {
-    for (int i = 0; i < s->c->sampling.n_eos; i++)
-        if (s->c->sampling.eos[i] == id)
-            return true;
-    return s->at + 1 >= s->line->max_new;
+    return ts_sampling_ends(&s->c->sampling, id) || s->at + 1 >= s->line->max_new;
 }
 
 /* Gumbel's trick: the order of log p + noise is that of drawing one after another without putting

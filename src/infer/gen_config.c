@@ -50,6 +50,16 @@ const ts_option ts_gen_option_rows[] = {
     ROW(TEXT, grammar, "grammar", 0, 0, "answers fit a grammar in llama.cpp's notation (GBNF): root ::= \"yes\" | \"no\""),
     ROW(TEXT, grammar_file, "grammar-file", 0, 0, "the same, of a file"),
     ROW(TEXT, regex, "regex", 0, 0, "answers match a regular expression, whole"),
+    ROW(INT, lookup, "prompt-lookup-num-tokens", 1, 64,
+        "guess so many tokens from text that repeats, and check them at once: faster, the same answers"),
+    { .name = "max-matching-ngram-size", .type = TS_OPTION_INT, .offset = offsetof(ts_gen_options, ngram), .def = "3", .lo = 1,
+      .hi = 16, .group = "generation", .help = "with --prompt-lookup-num-tokens: tokens that have to repeat, at most" },
+    ROW(TEXT, draft_model, "draft-model", 0, 0,
+        "a smaller model with the same tokenizer, whose guesses are checked at once: faster, the same answers"),
+    { .name = "num-speculative-tokens", .type = TS_OPTION_INT, .offset = offsetof(ts_gen_options, drafts), .def = "5", .lo = 1,
+      .hi = 64, .group = "generation", .help = "guesses of --draft-model in each step" },
+    TS_HINT("assistant-model", 1, "--draft-model"),
+    TS_HINT("num-assistant-tokens", 1, "--num-speculative-tokens"),
     TS_NOTE("use-kv-cache", 0, "generation", "keys and values are always kept"),
     TS_NOTE("broadcast", 0, "generation", "one process generates"),
     TS_NOTE("infer-backend", 1, "generation", "one way of generating"),
@@ -230,6 +240,8 @@ static void take_options(const ts_gen_options *o, const ts_option_set *set, ts_g
     s->seed = (uint64_t)o->seed;
     c->ignore_eos = o->ignore_eos;
     c->logprobs = o->logprobs;
+    c->drafts = o->lookup ? o->lookup : o->draft_model ? o->drafts : 0;
+    c->ngram = o->ngram;
     c->stop = o->stop.v;
     c->n_stop = o->stop.n;
 }
@@ -259,6 +271,12 @@ static ts_status check_options(const ts_gen_options *o, const ts_option_set *set
         return ts_error(TS_ERR_USER, "--stop does not go with --num-beams");
     if (c->num_beams > 1 && (o->grammar || o->grammar_file || o->json_schema || o->json_schema_file || o->regex))
         return ts_error(TS_ERR_USER, "grammars and schemas do not go with --num-beams");
+    if (o->lookup && o->draft_model)
+        return ts_error(TS_ERR_USER, "--prompt-lookup-num-tokens and --draft-model both guess: give one");
+    if (c->num_beams > 1 && (o->lookup || o->draft_model))
+        return ts_error(TS_ERR_USER, "guesses (--prompt-lookup-num-tokens, --draft-model) do not go with --num-beams");
+    ts_option_warn_alone(set, "max-matching-ngram-size", o->lookup > 0, "--prompt-lookup-num-tokens");
+    ts_option_warn_alone(set, "num-speculative-tokens", o->draft_model, "--draft-model");
     if (c->num_beams > 1 && c->logprobs)
         return ts_error(TS_ERR_USER, "--logprobs does not go with --num-beams");
     if (c->max_new_tokens && c->sampling.min_new_tokens > c->max_new_tokens)

@@ -5,12 +5,15 @@
 #include "base/option.h"
 #include "infer/constraint.h"
 #include "infer/sample.h"
+#include "model/decoder.h"
 
 typedef struct ts_gen_options {
     int64_t max_new_tokens, top_k, num_beams, seed, min_new_tokens;
     double temperature, top_p, min_p, repetition_penalty, length_penalty;
     bool greedy, do_sample, ignore_eos, logprobs, early_stopping;
     ts_option_list stop, add_eos;
+    int64_t lookup, ngram, drafts;
+    const char *draft_model;
     const char *grammar, *grammar_file, *json_schema, *json_schema_file, *regex;
 } ts_gen_options;
 extern const ts_option ts_gen_option_rows[];
@@ -30,6 +33,9 @@ typedef struct ts_gen_config {
     const char *const *stop;
     int64_t n_stop;
     ts_constraint *constraint;   /* borrowed: what answers must fit; NULL: anything */
+    int64_t drafts;              /* guesses of how a text goes on in each step; 0: none */
+    int64_t ngram;               /* tokens that have to repeat for one, at most */
+    ts_decoder *draft;           /* borrowed: who guesses; NULL: text that repeats */
 } ts_gen_config;
 
 /* folder may be NULL (no generation_config.json). Wrong values are TS_ERR_USER that names the

@@ -77,34 +77,6 @@ static void drop(active *a)
     a->line = NULL;
 }
 
-static bool is_eos(const ts_gen_config *c, int32_t id)
-{
-    for (int i = 0; i < c->sampling.n_eos; i++)
-        if (c->sampling.eos[i] == id)
-            return true;
-    return false;
-}
-
-/* What may come next, to the sampler. */
-static ts_status constrain(generator *g, const active *a)
-{
-    if (!g->c->constraint)
-        return TS_OK;
-    g->sampler.may_end = ts_grammar_may_end(ts_constraint_grammar(g->c->constraint), a->state);
-    return ts_constraint_mask(g->c->constraint, a->state, &g->sampler.allowed);
-}
-
-/* Goes on behind a token that did not end the text; one that is whole ends. */
-static ts_status follow(generator *g, active *a, int32_t id)
-{
-    ts_constraint *c = g->c->constraint;
-    if (!c || a->text.is_stopped)
-        return TS_OK;
-    TS_TRY(ts_constraint_take(c, a->state, id, &a->state));
-    a->text.is_stopped = ts_grammar_must_end(ts_constraint_grammar(c), a->state);
-    return TS_OK;
-}
-
 /* The next token of a slot; *ended says whether it was the last. */
 static ts_status take_token(generator *g, int64_t slot, const float *logits, bool *ended)
 {
@@ -112,7 +84,7 @@ static ts_status take_token(generator *g, int64_t slot, const float *logits, boo
     ts_gen_text *t = &a->text;
     const ts_place_in_line place = { a->line->number, (int64_t)t->n };
     int32_t id;
-    TS_TRY(constrain(g, a));
+    TS_TRY(ts_constraint_before(g->c->constraint, a->state, &g->sampler.allowed, &g->sampler.may_end));
     TS_TRY(ts_sampler_next(&g->sampler, logits, &a->seen, place, &id));
     TS_TRY(ts_grow(&t->ids, &t->cap_ids, t->n + 1, sizeof *t->ids));
     if (g->c->logprobs) {
@@ -124,8 +96,8 @@ static ts_status take_token(generator *g, int64_t slot, const float *logits, boo
     g->new_tokens++;
     if (g->c->sampling.repetition_penalty != 1)
         TS_TRY(ts_seen_add(&a->seen, g->arch->vocab, &id, 1));
-    t->is_stopped = is_eos(g->c, id);
-    TS_TRY(follow(g, a, id));
+    t->is_stopped = ts_sampling_ends(&g->c->sampling, id);
+    TS_TRY(ts_constraint_after(g->c->constraint, &a->state, id, &t->is_stopped));
     if (g->hooks->token) {
         bool stop = false;
         TS_TRY(g->hooks->token(g->hooks->ctx, a->line, t, &stop));

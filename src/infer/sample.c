@@ -6,9 +6,8 @@
 
 ts_status ts_sampling_add_eos(ts_sampling *s, int32_t id)
 {
-    for (int i = 0; i < s->n_eos; i++)
-        if (s->eos[i] == id)
-            return TS_OK;
+    if (ts_sampling_ends(s, id))
+        return TS_OK;
     if (s->n_eos == TS_ARCH_MAX_EOS)
         return ts_error(TS_ERR_USER, "more than %d tokens end a text", TS_ARCH_MAX_EOS);
     s->eos[s->n_eos++] = id;

@@ -30,6 +30,14 @@ typedef struct ts_sampling {
 /* One more token that ends texts; more than there is room for is TS_ERR_USER. */
 ts_status ts_sampling_add_eos(ts_sampling *s, int32_t id) TS_NODISCARD;
 
+static inline bool ts_sampling_ends(const ts_sampling *s, int32_t id)
+{
+    for (int i = 0; i < s->n_eos; i++)
+        if (s->eos[i] == id)
+            return true;
+    return false;
+}
+
 /* Tokens that a text has, as bits. Zero-initialise; deinit. */
 typedef struct ts_seen {
     uint64_t *bits;

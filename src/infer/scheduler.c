@@ -33,7 +33,9 @@ struct ts_scheduler {
     int64_t n;
     ts_scheduled *first, *last; /* that wait */
     int64_t number;
-    ts_engine_stretch *stretch; /* [o.texts] of the pass at hand */
+    int64_t rows;               /* of a pass, at most */
+    ts_engine_stretch *stretch; /* [rows] of the pass at hand */
+    int32_t *draft;             /* [rows] guesses of the pass at hand */
     ts_chooser chooser;
     ts_scheduler_figures f;
 };
@@ -246,60 +248,32 @@ static ts_status admit(ts_scheduler *b)
 
 /* ---- tokens ---- */
 
-static bool is_eos(const ts_sampling *s, int32_t id)
-{
-    for (int i = 0; i < s->n_eos; i++)
-        if (s->eos[i] == id)
-            return true;
-    return false;
-}
-
-/* What may come next, to the chooser. */
-static ts_status constrain(ts_scheduler *b, const ts_scheduled *t)
-{
-    ts_constraint *c = t->r.constraint;
-    b->chooser.allowed = NULL;
-    if (!c)
-        return TS_OK;
-    b->chooser.may_end = ts_grammar_may_end(ts_constraint_grammar(c), t->state);
-    return ts_constraint_mask(c, t->state, &b->chooser.allowed);
-}
-
-/* Goes on behind a token that did not end the text; *stop: the text is whole. */
-static ts_status follow(ts_scheduled *t, int32_t id, bool *stop)
-{
-    ts_constraint *c = t->r.constraint;
-    if (!c || *stop)
-        return TS_OK;
-    TS_TRY(ts_constraint_take(c, t->state, id, &t->state));
-    *stop = ts_grammar_must_end(ts_constraint_grammar(c), t->state);
-    return TS_OK;
-}
-
 static ts_status next_token(ts_scheduler *b, ts_scheduled *t, const float *logits, bool *stop, bool *ended)
 {
     ts_choice c;
-    TS_TRY(constrain(b, t));
+    TS_TRY(ts_constraint_before(t->r.constraint, t->state, &b->chooser.allowed, &b->chooser.may_end));
     TS_TRY(ts_choose(&b->chooser, &t->r.choice, logits, b->vocab, t->ids, t->n, t->r.n_prompt, &c));
     TS_TRY(ts_grow(&t->ids, &t->cap_ids, (size_t)t->n + 1, sizeof *t->ids));
     t->ids[t->n++] = c.id;
     b->f.new_tokens++;
     TS_TRY(t->r.token(t->r.ctx, &c, stop));
-    *stop = *stop || is_eos(&t->r.choice.sampling, c.id);
-    TS_TRY(follow(t, c.id, stop));
+    *stop = *stop || ts_sampling_ends(&t->r.choice.sampling, c.id);
+    TS_TRY(ts_constraint_after(t->r.constraint, &t->state, c.id, stop));
     *ended = *stop || t->n - t->r.n_prompt == t->r.max_new;
     return TS_OK;
 }
 
-/* What follows a pass: the next token, where the text does not have it from before it made room. */
-static void go_on(ts_scheduler *b, ts_scheduled *t, const float *logits)
+/* What follows a pass: the next token, where the text does not have it from before it made room. Whether the text is
+ * still there. */
+static bool go_on(ts_scheduler *b, ts_scheduled *t, const float *logits)
 {
     bool stop = false, ended = false;
     if (t->there < t->n)
-        return;
+        return true;
     const ts_status st = next_token(b, t, logits, &stop, &ended);
     if (st != TS_OK || ended)
         finish(b, t, st, stop);
+    return st == TS_OK && !ended;
 }
 
 /* ---- in pages ---- */
@@ -379,6 +353,78 @@ static ts_status put_prompts(ts_scheduler *b)
     return n ? run_list(b, list, tokens, ts_engine_prefill_group(shape, n), true) : TS_OK;
 }
 
+/* ---- guesses ---- */
+
+/* How many tokens behind those that are there have room in pages, of so many that want it; nobody goes for them. */
+static ts_status find_room(ts_scheduler *b, ts_scheduled *t, int64_t tokens, int64_t *room)
+{
+    bool got = true;
+    while (got && t->n_pages < pages_for(t->there + tokens)) {
+        TS_TRY(ts_grow(&t->pages, &t->cap_pages, (size_t)t->n_pages + 1, sizeof *t->pages));
+        TS_TRY(take_page(b, &t->pages[t->n_pages], &got));
+        t->n_pages += got;
+    }
+    *room = (t->n_pages << TS_ENGINE_PAGE_BITS) - t->there;
+    return TS_OK;
+}
+
+/* Guesses for a text that waits for a new token, behind its ids and to `draft`; how many, *n. */
+static ts_status guess(ts_scheduler *b, ts_scheduled *t, int64_t most, int32_t *draft, int64_t *n)
+{
+    const int64_t left = t->r.max_new - (t->n - t->r.n_prompt) - 1;
+    int64_t room;
+    *n = 0;
+    most = most < left ? most : left;
+    if (most < 1 || t->there + 1 != t->n || t->n + most > b->alone_above)
+        return TS_OK;
+    TS_TRY(find_room(b, t, most + 1, &room));
+    most = most < room - 1 ? most : room - 1;
+    if (most < 1)
+        return TS_OK;
+    const int64_t got = b->o.drafter(b->o.drafter_ctx, t->ids, t->n, most, draft);
+    if (got < 0)
+        return (ts_status)got;
+    TS_TRY(ts_grow(&t->ids, &t->cap_ids, (size_t)(t->n + got), sizeof *t->ids));
+    for (; *n < got && draft[*n] < b->vocab; ++*n)
+        t->ids[t->n + *n] = draft[*n];
+    b->f.drafted += *n;
+    return TS_OK;
+}
+
+/* Rows of logits z, of the newest token and of `count` guesses: each is of use as long as the guess before it is what
+ * was chosen. */
+static void take_guesses(ts_scheduler *b, ts_scheduled *t, const ts_logits *z, const int32_t *draft, int64_t count)
+{
+    for (int64_t i = 0; i <= count; i++) {
+        t->there++;
+        if (!go_on(b, t, z->v + i * z->ld) || i == count || t->ids[t->n - 1] != draft[i])
+            return;
+        b->f.accepted++;
+    }
+}
+
+/* One pass for list [n]: the newest token of each, and guesses of what follows as rows of their own, which share its
+ * pages. */
+static ts_status run_guesses(ts_scheduler *b, ts_scheduled *const *list, int64_t n)
+{
+    int64_t count[TS_ENGINE_MOST_SLOTS], rows = 0;
+    const int64_t each = b->rows / n - 1 < b->o.drafts ? b->rows / n - 1 : b->o.drafts;
+    ts_logits z;
+    for (int64_t i = 0; i < n; i++) {
+        ts_scheduled *t = list[i];
+        TS_TRY(guess(b, t, each, b->draft + rows, &count[i]));
+        for (int64_t k = 0; k <= count[i]; k++)
+            b->stretch[rows + k] = (ts_engine_stretch){ t->ids, t->there + k, 1, t->pages, t->n_pages };
+        rows += count[i] + 1;
+    }
+    TS_TRY(ts_engine_run(b->engine, b->stretch, rows, false, &z));
+    for (int64_t i = 0, row = 0; i < n; row += count[i++] + 1) {
+        const ts_logits own = { z.v + row * z.ld, z.ld };
+        take_guesses(b, list[i], &own, b->draft + row, count[i]);
+    }
+    return TS_OK;
+}
+
 /* A text whose angles all change with its next token goes in again as a prompt. */
 static bool goes_again(ts_scheduler *b, ts_scheduled *t)
 {
@@ -408,7 +454,7 @@ static ts_status write_tokens(ts_scheduler *b)
             list[n++] = list[i];
     }
     if (n)
-        TS_TRY(run_list(b, list, one, n, false));
+        TS_TRY(b->o.drafts ? run_guesses(b, list, n) : run_list(b, list, one, n, false));
     for (int64_t i = 0; i < n_apart; i++)
         TS_TRY(run_list(b, &apart[i], &(int64_t){ 1 }, 1, false));
     return TS_OK;
@@ -474,8 +520,12 @@ static ts_status create(ts_scheduler *b, ts_decoder *d)
     b->vocab = d->arch.vocab;
     b->most_pages = pages_for(b->o.tokens);
     TS_TRY(ts_alloc(&b->at, (size_t)b->o.texts, sizeof *b->at));
-    TS_TRY(ts_alloc(&b->stretch, (size_t)b->o.texts, sizeof *b->stretch));
-    TS_TRY((has_pages ? ts_engine_create_paged : ts_engine_create)(d, b->o.texts, &b->engine));
+    b->o.drafts = has_pages ? b->o.drafts : 0;
+    const int64_t rows = b->o.texts * (1 + b->o.drafts);
+    b->rows = rows < TS_ENGINE_MOST_SLOTS ? rows : TS_ENGINE_MOST_SLOTS;
+    TS_TRY(ts_alloc(&b->stretch, (size_t)b->rows, sizeof *b->stretch));
+    TS_TRY(ts_alloc(&b->draft, (size_t)b->rows, sizeof *b->draft));
+    TS_TRY((has_pages ? ts_engine_create_paged : ts_engine_create)(d, has_pages ? b->rows : b->o.texts, &b->engine));
     b->alone_above = ts_engine_alone_above(b->engine);
     return has_pages ? ts_pages_create(&b->pages) : TS_OK;
 }
@@ -509,6 +559,7 @@ void ts_scheduler_destroy(ts_scheduler **batch)
     ts_chooser_deinit(&b->chooser);
     ts_free(&b->at);
     ts_free(&b->stretch);
+    ts_free(&b->draft);
     ts_free(batch);
 }
 

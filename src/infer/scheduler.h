@@ -19,11 +19,19 @@
 typedef struct ts_scheduler ts_scheduler;
 typedef struct ts_scheduled ts_scheduled;
 
+/* Who guesses how a text goes on (speculative decoding): ids [n] of it, up to `most` guesses to out; how many there
+ * are, 0 or more, or a negative ts_status. Guesses go through the model beside the newest token, in one pass, and are
+ * taken as long as they are what would have been chosen: what becomes of a text does not depend on them, to the bit. */
+typedef int64_t ts_drafter_fn(void *ctx, const int32_t *ids, int64_t n, int64_t most, int32_t *out);
+
 typedef struct ts_scheduler_options {
     int64_t texts;       /* being written at once, TS_ENGINE_MOST_SLOTS at most */
     int64_t step_tokens; /* of prompts in a step, at most */
     int64_t tokens;      /* that all texts together may have in pages; rounded up to whole pages */
     bool reuse;          /* beginnings of prompts */
+    int64_t drafts;      /* guesses for a text in a step, at most; 0: none. Of texts in pages alone */
+    ts_drafter_fn *drafter;
+    void *drafter_ctx;
 } ts_scheduler_options;
 
 typedef struct ts_scheduler_request {
@@ -44,6 +52,7 @@ typedef struct ts_scheduler_figures {
     int64_t waiting, writing;
     int64_t tokens_held, tokens_room; /* of texts in pages; in all */
     int64_t prompt_tokens, reused_tokens, new_tokens, preempted, steps;
+    int64_t drafted, accepted; /* guesses; of them taken */
 } ts_scheduler_figures;
 
 /* The decoder is borrowed. */

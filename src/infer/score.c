@@ -80,38 +80,6 @@ ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t
     return st;
 }
 
-/* The mean of rows [first, end) of the stream, summed in double. */
-static ts_status mean_of(ts_decoder *d, const ts_tensor *hidden, int64_t first, int64_t end, float *out)
-{
-    const int64_t cols = hidden->dim[1];
-    char *rows = NULL;
-    TS_TRY(ts_alloc(&rows, ts_tensor_bytes(hidden), 1));
-    const ts_status st = ts_device_read(d->dev, rows, ts_tensor_data(hidden), ts_tensor_bytes(hidden));
-    for (int64_t c = 0; st == TS_OK && c < cols; c++) {
-        double sum = 0;
-        for (int64_t i = first; i < end; i++)
-            sum += (double)ts_load_f32(rows, i * cols + c, hidden->dtype);
-        out[c] = (float)(sum / (double)(end - first));
-    }
-    ts_free(&rows);
-    return st;
-}
-
-ts_status ts_score_vector(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, int64_t at, float *out)
-{
-    sequence s;
-    ts_tensor *hidden;
-    ts_tape_reset(tape);
-    tape->recording = false;
-    ts_status st = put_sequence(d, tape, ids, n, &s);
-    if (st == TS_OK)
-        st = run_layers(d, tape, &s, NULL, &hidden);
-    if (st == TS_OK)
-        st = mean_of(d, hidden, at < 0 ? 0 : at, at < 0 ? n : at + 1, out);
-    ts_tape_reset(tape);
-    return st;
-}
-
 enum { CHOICE_ROWS = 64 };
 
 /* Choices of some rows from `first` on. */
@@ -218,5 +186,35 @@ ts_status ts_score_numbers(ts_decoder *d, ts_tape *tape, const int32_t *ids, int
     if (st == TS_OK)
         st = ts_device_read(d->dev, out, ts_tensor_data(y), ts_tensor_bytes(y));
     ts_tape_reset(tape);
+    return st;
+}
+
+static ts_status vector_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_sentence *how, float *weights,
+                           ts_tensor **y)
+{
+    sequence s;
+    ts_tensor *hidden, *w, *v, *wide;
+    for (int64_t i = 0; i < n; i++)
+        weights[i] = ts_pool_weight(how->pooling, i, 0, n - 1);
+    TS_TRY(put_sequence(d, tape, ids, n, &s));
+    TS_TRY(ts_tape_upload(tape, TS_DTYPE_F32, weights, n, &w));
+    TS_TRY(run_layers(d, tape, &s, NULL, &hidden));
+    TS_TRY(ts_op_pool(tape, hidden, w, 1, NULL, &v));
+    TS_TRY(ts_op_cast(tape, v, TS_DTYPE_F32, &wide));
+    return ts_op_direct(tape, wide, wide->dim[1], how->unit, y);
+}
+
+ts_status ts_score_vector(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_sentence *how, float *out)
+{
+    float *weights;
+    ts_tensor *y;
+    TS_TRY(ts_alloc(&weights, (size_t)n, sizeof *weights));
+    ts_tape_reset(tape);
+    tape->recording = false;
+    ts_status st = vector_of(d, tape, ids, n, how, weights, &y);
+    if (st == TS_OK)
+        st = ts_device_read(d->dev, out, ts_tensor_data(y), ts_tensor_bytes(y));
+    ts_tape_reset(tape);
+    ts_free(&weights);
     return st;
 }

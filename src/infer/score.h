@@ -2,6 +2,7 @@
 #ifndef TS_INFER_SCORE_H
 #define TS_INFER_SCORE_H
 #include "infer/choice.h"
+#include "model/sentence.h"
 #include "model/weights.h"
 
 /* Scores one sequence: logprobs[i] is the natural logarithm of ids[i]'s probability after
@@ -14,11 +15,12 @@ ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t
  * (TS_CHOICE_MOST_TOP at most); out [n], of which the first is its id alone. Logits are held of some rows at a time. */
 ts_status ts_score_choices(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, int top,
                            ts_choice *out) TS_NODISCARD;
-/* The vector of a text: what is behind the final norm at token `at`, or its mean over all tokens (at -1); out [hidden]. */
-ts_status ts_score_vector(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, int64_t at, float *out) TS_NODISCARD;
 /* Of a model of rewards or labels: what its head tells of one sequence, at its last token, into out [1 or labels]. */
 ts_status ts_score_numbers(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes,
                            float *out) TS_NODISCARD;
+/* The vector of one sequence, into out [hidden], of a model that tells words or whatever. */
+ts_status ts_score_vector(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_sentence *how,
+                          float *out) TS_NODISCARD;
 /* The logits after each token, fp32 [n, vocab], into out. */
 ts_status ts_score_logits(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n,
                           float *out) TS_NODISCARD;

@@ -53,10 +53,15 @@ const char *ts_st_file_metadata(const ts_st_file *file, const char *key);      /
  * a GGUF file, whose tensors have Hugging Face's names and order then (io/gguf/tensors.h). */
 typedef struct ts_st_dir ts_st_dir;
 ts_status ts_st_dir_open(const char *path, const char *stem, ts_st_dir **out) TS_NODISCARD;
+/* The same of tensors that something else has: v [n] and all that they are made of belong to `own`, which is closed with
+ * the dir (not on failure). */
+ts_status ts_st_dir_of(const ts_st_tensor *v, size_t n, void *own, void (*close)(void *own), ts_st_dir **out) TS_NODISCARD;
 void ts_st_dir_destroy(ts_st_dir **dir);
 int64_t ts_st_dir_count(const ts_st_dir *dir);
 const ts_st_tensor *ts_st_dir_at(const ts_st_dir *dir, int64_t i); /* by name, ascending */
 const ts_st_tensor *ts_st_dir_find(const ts_st_dir *dir, const char *name);
+/* Puts t, which lives as long as the folder is open, in the place of the tensor of its name, which must be there. */
+void ts_st_dir_replace(ts_st_dir *dir, const ts_st_tensor *t);
 size_t ts_st_dir_bytes(const ts_st_dir *dir); /* of all tensors */
 void ts_st_dir_is_done(const ts_st_dir *dir, const ts_st_tensor *t); /* see ts_st_file_is_done */
 bool ts_st_dir_has_index(const ts_st_dir *dir); /* its shards are those that an index names */

@@ -19,6 +19,8 @@ struct ts_st_dir {
     shard *shards;
     size_t n_shards, cap_shards;
     ts_gguf_tensors *gguf; /* instead of shards; or NULL */
+    void *own;             /* likewise */
+    void (*close)(void *own);
     const ts_st_tensor **tensors; /* by name */
     size_t n, bytes;
     bool has_index;
@@ -57,27 +59,36 @@ static ts_status open_shard(ts_st_dir *d, const char *path, const char *name)
     return is_torch(path) ? ts_torch_dict_open(path, &s->torch) : ts_st_file_open(path, &s->file);
 }
 
-/* All tensors of all files into one sorted list; a name in two files is refused. */
-static ts_status gather(ts_st_dir *d)
+static ts_status sort(ts_st_dir *d)
 {
-    size_t total = d->gguf ? (size_t)ts_gguf_tensors_count(d->gguf) : 0, at = 0;
-    for (size_t i = 0; i < d->n_shards; i++)
-        total += shard_count(&d->shards[i]);
-    TS_TRY(ts_alloc(&d->tensors, total, sizeof *d->tensors));
-    for (size_t i = 0; i < d->n_shards; i++)
-        for (size_t j = 0; j < shard_count(&d->shards[i]); j++) {
-            d->tensors[at] = shard_at(&d->shards[i], j);
-            d->bytes += d->tensors[at++]->size;
-        }
-    for (; d->gguf && at < total; d->bytes += d->tensors[at++]->size)
-        d->tensors[at] = ts_gguf_tensors_at(d->gguf, (int64_t)at);
-    d->n = total;
     qsort(d->tensors, d->n, sizeof *d->tensors, by_name);
     for (size_t i = 1; i < d->n; i++)
         if (!strcmp(d->tensors[i - 1]->name, d->tensors[i]->name))
             return ts_error(TS_ERR_USER, "tensor %s stands in both %s and %s", d->tensors[i]->name,
                             d->tensors[i - 1]->path, d->tensors[i]->path);
     return TS_OK;
+}
+
+static void take(ts_st_dir *d, const ts_st_tensor *t)
+{
+    d->tensors[d->n++] = t;
+    d->bytes += t->size;
+}
+
+/* All tensors of all files into one sorted list; a name in two files is refused. */
+static ts_status gather(ts_st_dir *d)
+{
+    const int64_t in_gguf = d->gguf ? ts_gguf_tensors_count(d->gguf) : 0;
+    size_t total = (size_t)in_gguf;
+    for (size_t i = 0; i < d->n_shards; i++)
+        total += shard_count(&d->shards[i]);
+    TS_TRY(ts_alloc(&d->tensors, total, sizeof *d->tensors));
+    for (size_t i = 0; i < d->n_shards; i++)
+        for (size_t j = 0; j < shard_count(&d->shards[i]); j++)
+            take(d, shard_at(&d->shards[i], j));
+    for (int64_t i = 0; i < in_gguf; i++)
+        take(d, ts_gguf_tensors_at(d->gguf, i));
+    return sort(d);
 }
 
 static bool is_plain_name(const char *name)
@@ -244,6 +255,25 @@ ts_status ts_st_dir_open(const char *path, const char *stem, ts_st_dir **out)
     return TS_OK;
 }
 
+ts_status ts_st_dir_of(const ts_st_tensor *v, size_t n, void *own, void (*close)(void *own), ts_st_dir **out)
+{
+    ts_st_dir *d = NULL;
+    TS_TRY(ts_alloc(&d, 1, sizeof *d));
+    ts_status st = ts_alloc(&d->tensors, n, sizeof *d->tensors);
+    for (size_t i = 0; st == TS_OK && i < n; i++)
+        take(d, &v[i]);
+    if (st == TS_OK)
+        st = sort(d);
+    if (st != TS_OK) {
+        ts_st_dir_destroy(&d);
+        return st;
+    }
+    d->own = own;
+    d->close = close;
+    *out = d;
+    return TS_OK;
+}
+
 void ts_st_dir_destroy(ts_st_dir **dir)
 {
     ts_st_dir *d = *dir;
@@ -255,6 +285,8 @@ void ts_st_dir_destroy(ts_st_dir **dir)
         ts_free(&d->shards[i].name);
     }
     ts_gguf_tensors_close(&d->gguf);
+    if (d->close)
+        d->close(d->own);
     ts_free(&d->shards);
     ts_free(&d->tensors);
     ts_free(dir);
@@ -277,6 +309,14 @@ const ts_st_tensor *ts_st_dir_at(const ts_st_dir *d, int64_t i)
 {
     TS_ASSERT(i >= 0 && (size_t)i < d->n, "tensor %lld of %zu", (long long)i, d->n);
     return d->tensors[i];
+}
+
+void ts_st_dir_replace(ts_st_dir *d, const ts_st_tensor *t)
+{
+    const ts_st_tensor **at = bsearch(&t, d->tensors, d->n, sizeof *d->tensors, by_name);
+    TS_ASSERT(at, "there is no tensor %s to replace", t->name);
+    d->bytes += t->size - (*at)->size;
+    *at = t;
 }
 
 const ts_st_tensor *ts_st_dir_find(const ts_st_dir *d, const char *name)

@@ -15,4 +15,6 @@ ts_status ts_adapter_config_compare(const ts_lora_options *o, const ts_option_se
  * names that "all-linear" means beside experts and routers, a list. */
 ts_status ts_adapter_config_modernise(json_t *config, const char *file, const char *model_type,
                                       json_t *linears) TS_NODISCARD;
+/* Labels of the head that stands in a PEFT folder (modules_to_save score); 0: none. */
+ts_status ts_adapters_find_labels(const char *folder, int64_t *labels) TS_NODISCARD;
 #endif

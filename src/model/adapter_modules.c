@@ -1,6 +1,8 @@
 /* Which layers an adapter fits: PEFT's rules at the names that a family gives to our weights. */
 #include "model/adapter_modules.h"
 
+#include "model/adapter_tokens.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -405,10 +407,7 @@ static ts_status keep_whole(resolving *r)
     }
     if (r->rules.save.n && !ts_names_count(a->saved))
         return ts_error(TS_ERR_USER, "%s: modules_to_save fits nothing in the model", r->file);
-    if (r->arch->tied && ts_names_find(a->saved, "embedding.word_embeddings.weight") >= 0)
-        return ts_error(TS_ERR_USER, "%s: modules_to_save: the embedding is the output layer too in this model, and cannot be "
-                                     "trained as one of the two", r->file);
-    return TS_OK;
+    return ts_adapter_settle_tie(a->config, r->file, r->family, r->arch, a->saved, &a->tied);
 }
 
 ts_status ts_adapter_resolve(resolving *r)

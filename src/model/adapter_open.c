@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "model/adapter_config.h"
 #include "model/adapter_modules.h"
+#include "model/adapter_tokens.h"
 #include "model/param_list.h"
 
 #include <stdio.h>
@@ -64,6 +65,8 @@ static ts_status begin_config(const ts_adapter_resolving *r, ts_str *path, ts_ad
     const char *head = head_of(r->arch);
     TS_TRY(ts_str_puts(path, "--lora-target-modules"));
     TS_TRY(ts_adapter_config_new(r->o, &a->config));
+    if (r->o->tokens)
+        TS_TRY(ts_adapter_save_tokens(r->family, r->arch, a->config));
     return head ? save_head(head, a->config) : TS_OK;
 }
 
@@ -194,5 +197,6 @@ void ts_adapters_destroy(ts_adapters **adapters)
     json_decref(a->config);
     json_decref(a->megatron);
     ts_free(&a->folder);
+    ts_free(&a->tied);
     ts_free(adapters);
 }

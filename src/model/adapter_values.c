@@ -222,6 +222,8 @@ static bool is_of_module(const ts_adapters *a, const ts_adapted *m, ts_adapter_k
 static bool is_known(const ts_adapters *a, const char *tensor)
 {
     static const char begin[] = "base_model.model.";
+    if (a->tied && !strcmp(tensor, a->tied))
+        return true;
     if (!strncmp(tensor, begin, sizeof begin - 1) && ts_names_find(a->saved_files, tensor + sizeof begin - 1) >= 0)
         return true;
     for (size_t i = 0; i < a->n; i++)

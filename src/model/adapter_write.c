@@ -66,6 +66,12 @@ static ts_status write_config(const writing *w, const char *folder)
     return st;
 }
 
+/* PEFT wants the embedding of a tied model under both of its names. */
+static bool has_copy(const writing *w, const ts_name_tensor *t)
+{
+    return w->a->tied && !strcmp(w->map.piece[t->first_piece].name, "embedding.word_embeddings.weight");
+}
+
 static ts_status name_tensors(writing *w)
 {
     char name[TS_ADAPTER_FILE_NAME];
@@ -81,6 +87,8 @@ static ts_status name_tensors(writing *w)
             continue;
         snprintf(name, sizeof name, "base_model.model.%s", t->hf_name);
         TS_TRY(ts_st_writer_add(w->w, name, TS_ST_F32, t->rank, t->dim));
+        if (has_copy(w, t))
+            TS_TRY(ts_st_writer_add(w->w, w->a->tied, TS_ST_F32, t->rank, t->dim));
     }
     return TS_OK;
 }
@@ -140,7 +148,8 @@ static ts_status write_tensor(writing *w, const ts_name_tensor *t)
                             t->hf_name);
         TS_TRY(w->values->read(w->values->ctx, p->name, p->row * cols, p->rows * cols, w->y + p->hf_row * cols));
     }
-    return put(w, w->y, count);
+    TS_TRY(put(w, w->y, count));
+    return has_copy(w, t) ? put(w, w->y, count) : TS_OK;
 }
 
 static ts_status write_tensors(writing *w, const char *folder)
@@ -167,10 +176,28 @@ static ts_status write_tensors(writing *w, const char *folder)
     return st;
 }
 
+/* One that has the embedding is of its own tokenizer, which may have tokens that the base model's has not. */
+static ts_status write_tokenizer(const writing *w, const char *folder)
+{
+    const ts_side_files *all = w->values->files;
+    ts_side_files own = { 0 };
+    ts_status st = TS_OK;
+    if (!all || ts_names_find(w->a->saved, "embedding.word_embeddings.weight") < 0)
+        return TS_OK;
+    for (size_t i = 0; i < all->n && st == TS_OK; i++)
+        if (ts_side_file_of_tokenizer(all->v[i].name))
+            st = ts_side_files_put(&own, all->v[i].name, ts_str_text(&all->v[i].text), all->v[i].text.len);
+    if (st == TS_OK)
+        st = ts_side_files_write(&own, folder);
+    ts_side_files_deinit(&own);
+    return st;
+}
+
 static ts_status make_folder(void *ctx, const char *folder)
 {
     writing *w = ctx;
     TS_TRY(write_tensors(w, folder));
+    TS_TRY(write_tokenizer(w, folder));
     return write_config(w, folder);
 }
 

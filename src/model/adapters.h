@@ -36,14 +36,13 @@ typedef struct ts_adapters {
     size_t n, cap;
     ts_names *saved; /* parameters of the model that are trained whole (modules_to_save), and of the files */
     ts_names *saved_files;
+    char *tied; /* the output layer's weight, that is the embedding's, under its name in files; NULL: they are not trained as one */
 } ts_adapters;
 
 /* What the options say of the (checked) description, all but values. family NULL: the model has no Hugging Face names.
  * TS_ERR_USER: an adapter that fits nothing, or not; options that contradict its config. */
 ts_status ts_adapters_open(const ts_lora_options *o, const ts_option_set *set, const ts_family *family, const ts_arch *a,
                            bool training, ts_adapters **out) TS_NODISCARD;
-/* Labels of the head that stands in a PEFT folder (modules_to_save score); 0: none. */
-ts_status ts_adapters_find_labels(const char *folder, int64_t *labels) TS_NODISCARD;
 void ts_adapters_destroy(ts_adapters **a);
 /* Before d, which was made with the plan, is allocated: in training all that is no adapter and not to be saved is held as
  * it is multiplied. */

@@ -13,6 +13,7 @@ typedef struct ts_lora_options {
     bool alone;  /* checkpoints hold what is trained alone */
     const json_t *told; /* an adapter that a checkpoint describes (ts_adapters_tell); NULL: none */
     bool nf4; /* weights of the layers' linear layers that are not trained are held in NF4 */
+    bool tokens; /* a new adapter trains the embedding and the output layer whole: the vocabulary has got rows */
     const char *save_peft; /* of commands that train; NULL */
 } ts_lora_options;
 extern const ts_option ts_lora_option_rows[];

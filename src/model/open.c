@@ -2,8 +2,11 @@
 
 #include "base/file.h"
 #include "io/gguf/gguf.h"
+#include "model/adapter_config.h"
 #include "model/adapters.h"
+#include "model/folder.h"
 #include "model/weights_scaled.h"
+#include "text/hf_files.h"
 
 #include <math.h>
 
@@ -62,6 +65,14 @@ ts_status ts_model_use_decoder(const ts_arch *arch, const ts_model_use *use, ts_
         leave_table(m, &a);
     }
     return allocate(m->decoder, use, value);
+}
+
+ts_status ts_model_check_words(const ts_model_use *use, bool rewards, const char *from)
+{
+    return !rewards || use->reward || !use->inference
+               ? TS_OK
+               : ts_error(TS_ERR_USER, "%s has a head of rewards (rm_head) and no output layer: it tells no words, and `tessera score "
+                                       "--reward` tells the reward of a text", from);
 }
 
 ts_status ts_model_begin_reward(ts_model *m, const ts_model_use *use, bool is_there, const char *from)
@@ -131,14 +142,49 @@ static ts_status begin_head(ts_decoder *d, const ts_model_use *use)
     return use->dev->computes && d->labels ? ts_param_begin(d->labels, use->seed, (float)d->arch.init_std) : TS_OK;
 }
 
+/* An adapter whose embedding was trained whole with more rows than the model has needs as many here; it is of its own
+ * tokenizer then. */
+static ts_status grow(const ts_model_use *use, const char *folder, ts_arch *a, ts_st_dir *dir, ts_model *m, ts_new_rows **rows)
+{
+    const char *adapter = use->lora ? use->lora->load : NULL;
+    ts_new_rows_want of_adapter = { .multiple = 1, .from = -1, .init = TS_NEW_ROWS_MEAN };
+    const ts_new_rows_want *w = use->rows_wanted;
+    if (adapter)
+        TS_TRY(ts_new_rows_of_adapter(adapter, m->family, &of_adapter.ids));
+    if (of_adapter.ids > a->vocab) {
+        w = &of_adapter;
+        if (ts_hf_files_have_tokenizer(adapter))
+            TS_TRY(ts_strdup(adapter, &m->tokens_folder));
+    }
+    const int64_t had = a->vocab;
+    if (w)
+        TS_TRY(ts_new_rows_put(w, m->family, folder, use->dev->computes, a, m->config, dir, rows));
+    m->rows_grown = a->vocab > had ? had : 0;
+    return TS_OK;
+}
+
+static ts_status use_grown(const ts_arch *a, const ts_model_use *use, ts_model *m)
+{
+    const bool learns = m->rows_grown || (use->rows_wanted && use->rows_wanted->adds);
+    ts_model_use with = *use;
+    ts_lora_options lora = { 0 };
+    if (use->lora && learns) {
+        lora = *use->lora;
+        lora.tokens = true;
+        with.lora = &lora;
+    }
+    return ts_model_use_decoder(a, &with, value_type(use, m->file_dtype), m);
+}
+
 static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
 {
     /* what is read is unpacked, and so is what is written from it */
     static const char *const packed[] = { "quantization_config", "expert_dtype" };
     ts_arch a;
     ts_st_dir *dir = NULL;
+    ts_new_rows *rows = NULL;
     ts_arch_init(&a);
-    ts_status st = ts_family_read_folder(folder, &m->family, &a, &m->config);
+    ts_status st = ts_folder_read(folder, &m->family, &a, &m->config);
     if (st == TS_OK)
         st = ts_strdup(folder, &m->folder);
     if (st == TS_OK)
@@ -146,11 +192,13 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
     if (st == TS_OK && use->lora && (use->lora->nf4 || use->lora->alone))
         st = ts_strdup(folder, &m->nf4_base);
     if (st == TS_OK && use->lora && use->lora->nf4) /* apart, since what was read of a mapping stays in memory with it */
-        st = ts_st_dir_open(folder, NULL, &m->mapped);
+        st = ts_folder_open(folder, &m->mapped);
     if (st == TS_OK)
-        st = ts_st_dir_open(folder, NULL, &dir);
+        st = ts_folder_open(folder, &dir);
     for (size_t i = 0; st == TS_OK && i < sizeof packed / sizeof *packed; i++)
         json_object_del(m->config, packed[i]);
+    if (st == TS_OK)
+        st = ts_model_check_words(use, ts_st_dir_find(dir, "rm_head.weight"), folder);
     if (st == TS_OK)
         st = ts_weights_settle_tie(m->family, dir, folder, &a, m->config);
     if (st == TS_OK)
@@ -160,10 +208,12 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
         st = ts_weights_want_mtp(folder, use->training ? use->mtp_layers : 0, &a, m->config);
     if (st == TS_OK)
         st = ts_weights_settle_names(m->family, dir, &a);
+    if (st == TS_OK)
+        st = grow(use, folder, &a, dir, m, &rows);
     if (st == TS_OK) {
         ts_weights_settle_experts(dir, &a);
         m->file_dtype = ts_weights_dtype(dir);
-        st = ts_model_use_decoder(&a, use, value_type(use, m->file_dtype), m);
+        st = use_grown(&a, use, m);
     }
     if (st == TS_OK && a.labels && !ts_st_dir_find(dir, "score.weight") && may_begin(use, m))
         st = begin_head(m->decoder, use);
@@ -176,19 +226,12 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
     if (st == TS_OK && m->adapters)
         st = ts_adapters_fill(m->adapters, m->decoder, m->family, use->seed);
     ts_st_dir_destroy(&dir);
+    ts_new_rows_destroy(&rows);
     ts_arch_deinit(&a);
     return st;
 }
 
-bool ts_model_is_hf(const char *folder)
-{
-    ts_str path = { 0 };
-    if (ts_gguf_is(folder))
-        return true;
-    const bool yes = ts_path_join(&path, folder, "config.json") == TS_OK && ts_path_exists(path.s);
-    ts_str_deinit(&path);
-    return yes;
-}
+bool ts_model_is_hf(const char *folder) { return ts_folder_is(folder); }
 
 ts_status ts_model_load(const char *folder, const ts_model_use *use, ts_model *out)
 {
@@ -296,7 +339,7 @@ static ts_status look_in_folder(const ts_model *m, const char *folder, ts_str *w
     ts_st_dir *dir = NULL;
     ts_status st = ts_family_names(m->family, a, &map);
     if (st == TS_OK)
-        st = ts_st_dir_open(folder, NULL, &dir);
+        st = ts_folder_open(folder, &dir);
     for (size_t i = 0; st == TS_OK && !why->len && i < map.n_tensors; i++) {
         const ts_st_tensor *t = ts_weights_find(m->family, a, dir, map.tensor[i].hf_name);
         st = t && ts_scaled_is(dir, t) ? tell_not_finite_code(dir, t, &map.tensor[i], why) : tell_not_finite(t, why);

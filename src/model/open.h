@@ -6,6 +6,7 @@
 #include "ckpt/checkpoint.h"
 #include "model/lora_options.h"
 #include "model/narrow.h"
+#include "model/new_rows.h"
 #include "model/weights.h"
 
 /* How the values are to be held. */
@@ -38,6 +39,7 @@ typedef struct ts_model_use {
     const ts_lora_options *lora; /* adapters beside the weights; NULL: none */
     const ts_option_set *set;    /* of its options, to compare; may be NULL */
     uint64_t seed;               /* of those that begin, and of a head that does */
+    const ts_new_rows_want *rows_wanted; /* of the vocabulary, of a Hugging Face folder; NULL: as many as it has */
     int64_t labels; /* a head of so many labels, of this kind, takes the output layer's place; 0: as the model has it */
     ts_problem problem;
     bool vectors; /* training: its last layer's vectors are compared, so that the output layer stays as it is */
@@ -47,6 +49,8 @@ typedef struct ts_model_use {
  * inference. */
 ts_status ts_model_use_decoder(const ts_arch *a, const ts_model_use *use, ts_dtype value,
                                ts_model *m) TS_NODISCARD;
+/* Whoever infers words of a model that has a head of rewards instead is told what to do: TS_ERR_USER. */
+ts_status ts_model_check_words(const ts_model_use *use, bool rewards, const char *from) TS_NODISCARD;
 /* A model that is to have a head of rewards comes from one that has it (is_there), or from an adapter, or may begin with
  * random values: TS_ERR_USER names `from`. */
 ts_status ts_model_begin_reward(ts_model *m, const ts_model_use *use, bool is_there, const char *from) TS_NODISCARD;

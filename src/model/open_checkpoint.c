@@ -4,13 +4,15 @@
 #include "model/open.h"
 #include "model/param_read.h"
 
+#include <string.h>
+
 ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **family, ts_arch *a,
                                  json_t **config)
 {
     const char *file = ts_checkpoint_state_file(ck);
     const json_t *s = ts_checkpoint_state(ck), *c = json_object_get(s, "config"),
                  *own = json_object_get(s, "arch");
-    bool frozen;
+    bool frozen, with_norm;
     static const char further[] = "mtp.layers.0.enorm.weight";
     *family = NULL;
     *config = NULL;
@@ -28,8 +30,10 @@ ts_status ts_checkpoint_describe(const ts_checkpoint *ck, const ts_family **fami
     a->pad_frozen = frozen;
     TS_TRY(ts_json_bool(s, file, "experts_stacked", a->experts_stacked, &a->experts_stacked));
     TS_TRY(ts_json_bool(s, file, "other_names", a->other_names, &a->other_names));
+    const bool normed = ts_checkpoint_tensor(ck, "decoder.final_layernorm.weight"); /* unless the base alone has it */
+    TS_TRY(ts_json_bool(s, file, "reward_norm", normed, &with_norm));
     if (ts_checkpoint_tensor(ck, "rm_head.weight"))
-        ts_arch_take_reward(a, ts_checkpoint_tensor(ck, "decoder.final_layernorm.weight"));
+        ts_arch_take_reward(a, with_norm);
     if (a->mtp_layers && !ts_checkpoint_tensor(ck, further)) /* config is of the folder that it began with */
         a->mtp_layers = 0;
     if (!*family)
@@ -92,18 +96,51 @@ static ts_status find_base(const ts_checkpoint *ck, ts_model *m)
     return ts_st_dir_open(base, NULL, &m->mapped);
 }
 
+/* Of a vocabulary that had got rows: they are trained, so that the checkpoint has them. */
+static ts_status add_rows(const ts_model *m, ts_st_dir *dir, ts_new_rows **rows)
+{
+    const ts_new_rows_want w = { .ids = m->decoder->arch.vocab, .multiple = 1, .from = -1, .init = TS_NEW_ROWS_MEAN };
+    const ts_family *family;
+    json_t *config = NULL;
+    ts_arch a;
+    ts_arch_init(&a);
+    ts_status st = ts_family_read_folder(m->nf4_base, &family, &a, &config);
+    if (st == TS_OK)
+        st = ts_new_rows_put(&w, family, m->nf4_base, true, &a, config, dir, rows);
+    json_decref(config);
+    ts_arch_deinit(&a);
+    return st;
+}
+
 static ts_status load_base(ts_model *m)
 {
     ts_st_dir *dir = NULL;
     ts_decoder *d = m->decoder;
     const bool reward_begins = d->reward_begins;
+    ts_new_rows *rows = NULL;
     TS_TRY(ts_st_dir_open(m->nf4_base, NULL, &dir));
     d->head_begins = d->reward_begins = true; /* heads are the checkpoint's */
-    const ts_status st = ts_weights_load(d, m->family, dir, m->nf4_base, d->arch.mtp_layers);
+    ts_status st = add_rows(m, dir, &rows);
+    if (st == TS_OK)
+        st = ts_weights_load(d, m->family, dir, m->nf4_base, d->arch.mtp_layers);
     d->reward_begins = reward_begins;
     ts_st_dir_destroy(&dir);
+    ts_new_rows_destroy(&rows);
     ts_weights_map(m->decoder, m->family, m->mapped);
     return st;
+}
+
+/* Whether its adapter trains the embedding whole, which new tokens have made it do (see ts_lora_options). */
+static bool trains_tokens(const json_t *told, const ts_family *f)
+{
+    const json_t *save = json_object_get(json_object_get(told, "config"), "modules_to_save");
+    const char *module = f ? ts_family_module(f, "embedding.word_embeddings") : NULL, *dot = module ? strrchr(module, '.') : NULL;
+    bool is = false;
+    for (size_t i = 0; module && i < json_array_size(save); i++) {
+        const char *name = json_string_value(json_array_get(save, i));
+        is = is || (name && !strcmp(name, dot ? dot + 1 : module));
+    }
+    return is;
 }
 
 static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *wanted, ts_arch *a,
@@ -119,6 +156,8 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *wanted, 
     const ts_model_use *use = &with;
     const char *type = json_string_value(json_object_get(s, "file_dtype"));
     TS_TRY(ts_checkpoint_describe(ck, &m->family, a, &m->config));
+    lora.tokens = trains_tokens(told, m->family);
+    TS_TRY(ts_model_check_words(use, a->reward, ts_checkpoint_path(ck)));
     if (use->labels && (a->labels != use->labels || a->problem != use->problem))
         return ts_error(TS_ERR_USER, "--num-labels %lld: %s %s", (long long)use->labels, ts_checkpoint_path(ck),
                         !a->labels                ? "is of a language model: a head of labels begins with a Hugging Face folder "

@@ -19,6 +19,7 @@ void ts_model_deinit(ts_model *m)
     json_decref(m->config);
     json_decref(m->tokenizer);
     ts_free(&m->folder);
+    ts_free(&m->tokens_folder);
     ts_free(&m->nf4_base);
     ts_st_dir_destroy(&m->mapped);
     ts_side_files_deinit(&m->files);

@@ -13,6 +13,8 @@ typedef struct ts_model {
     const ts_family *family;
     json_t *config;          /* as read; NULL: described by options */
     char *folder;            /* where it came from, or NULL */
+    int64_t rows_grown;      /* how many rows its vocabulary had in files, where it has got more; else 0 */
+    char *tokens_folder;     /* an adapter's, whose tokenizer is the model's; or NULL: folder's */
     char *nf4_base;          /* the Hugging Face folder that its weights in NF4 are of, which no checkpoint holds, or NULL */
     ts_st_dir *mapped;       /* that folder, where a table stays in it; or NULL */
     ts_st_dtype file_dtype;  /* of its matrices in files */
@@ -83,6 +85,7 @@ ts_status ts_weights_load(ts_decoder *d, const ts_family *family, const ts_st_di
 typedef struct ts_weights_save_options {
     ts_st_dtype dtype;       /* F32, BF16 or F16 */
     size_t max_shard_bytes;  /* 0: 5 GB, as transformers */
+    bool keeps_types;        /* each tensor has its source's type, where that is told */
 } ts_weights_save_options;
 /* Whether `folder` may be written by ts_weights_save: it is not there, or holds nothing but the
  * files of a model. Anything else in it would be lost, so it is TS_ERR_USER that names what was
@@ -98,6 +101,9 @@ typedef struct ts_weights_source {
     /* Elements [at, at + n) of the parameter (its name in the model) as fp32. */
     ts_status (*read)(void *ctx, const char *param, int64_t at, int64_t n, float *to);
     void *ctx;
+    /* may be NULL: the type that a parameter has in its files, which tensors keep where the type of all is not asked for */
+    ts_st_dtype (*dtype)(const void *dtype_ctx, const char *param);
+    const void *dtype_ctx;
     /* may be NULL: told of each tensor that is written */
     void (*progress)(void *ctx, size_t done, size_t all);
 } ts_weights_source;

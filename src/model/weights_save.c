@@ -52,6 +52,7 @@ typedef struct saver {
     const plan *plan;
     ts_st_dir_writer *w;
     ts_st_dtype dtype;
+    bool keeps_types;
     float *values;  /* at least PIECE and the widest row */
     char *bytes;
     int64_t capacity;
@@ -77,7 +78,14 @@ static ts_status get_values(const saver *s, const ts_name_piece *piece, int64_t 
 
 static ts_st_dtype dtype_of(const saver *s, int64_t tensor)
 {
-    return s->plan->map.tensor[tensor].is_choice ? TS_ST_I64 : s->dtype;
+    const ts_weights_source *source = s->plan->source;
+    const ts_name_tensor *t = &s->plan->map.tensor[tensor];
+    const char *name = t->n_pieces ? s->plan->map.piece[t->first_piece].name : NULL;
+    if (t->is_choice)
+        return TS_ST_I64;
+    return s->keeps_types && source->dtype && name && ts_names_find(s->plan->has.names, name) >= 0
+               ? source->dtype(source->dtype_ctx, name)
+               : s->dtype;
 }
 
 static ts_status put(const saver *s, int64_t tensor, int64_t at, int64_t n)
@@ -183,7 +191,7 @@ static ts_status save_tensors(saver *s)
 
 static ts_status save_weights(const plan *p, const char *folder, const ts_weights_save_options *o)
 {
-    saver s = { .plan = p, .dtype = o->dtype };
+    saver s = { .plan = p, .dtype = o->dtype, .keeps_types = o->keeps_types };
     ts_status st = ts_st_dir_writer_create(
         folder, NULL, o->max_shard_bytes ? o->max_shard_bytes : 5000000000u, &s.w);
     if (st == TS_OK)
@@ -240,13 +248,17 @@ ts_status ts_weights_generation_config(const ts_arch *a, ts_str *out)
 
 static bool is_model_file(const char *name)
 {
-    static const char *const own[] = { "config.json", "model.safetensors.index.json", "adapter_config.json" };
+    static const char *const own[] = { "config.json", "model.safetensors.index.json", "adapter_config.json", "modules.json",
+                                       "sentence_bert_config.json", "config_sentence_transformers.json" };
     const size_t n = strlen(name);
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (!strcmp(name, own[i]))
             return true;
     return ts_side_file_known(name) || (n > 12 && !strcmp(name + n - 12, ".safetensors"));
 }
+
+/* Parts of sentence-transformers' folders (model/sentence.h). */
+static bool is_model_folder(const char *name) { return !strcmp(name, "1_Pooling") || !strcmp(name, "2_Normalize"); }
 
 /* Whether a folder that is not there can be made: its nearest parent that is there says so. */
 static ts_status may_make(const char *folder, const char *option)
@@ -282,7 +294,7 @@ ts_status ts_weights_may_save(const char *folder, const char *option)
     for (size_t i = 0; i < n; i++) {
         if (st == TS_OK)
             st = ts_path_join(&path, folder, names[i]);
-        if (st == TS_OK && (!is_model_file(names[i]) || ts_path_is_dir(path.s)))
+        if (st == TS_OK && !(ts_path_is_dir(path.s) ? is_model_folder(names[i]) : is_model_file(names[i])))
             st = ts_error(
                 TS_ERR_USER,
                 "%s %s: the folder holds %s, which is no file of a model and would be lost; name a "

@@ -1,8 +1,24 @@
 /* From the rows of texts to one vector of each, and what heads tell of these (device/kernels/heads.h has the formulas). */
 #ifndef TS_OPS_HEADS_H
 #define TS_OPS_HEADS_H
+#include "base/choice.h"
 #include "ops/group.h"
 #include "ops/ops.h"
+
+/* Whose row a text's vector is: its last token's, the mean of all, its first one's. */
+#define TS_POOLINGS(W)                                                                             \
+    W(TS_POOL_LAST, "last,lasttoken")                                                              \
+    W(TS_POOL_MEAN, "mean")                                                                        \
+    W(TS_POOL_FIRST, "cls,first")
+typedef enum ts_pooling { TS_POOLINGS(TS_CHOICE_VALUE) } ts_pooling;
+
+/* How much row s of a text counts, whose tokens are rows first to last. */
+static inline float ts_pool_weight(ts_pooling p, int64_t s, int64_t first, int64_t last)
+{
+    if (p == TS_POOL_MEAN)
+        return s >= first && s <= last ? (float)(1 / (double)(last - first + 1)) : 0;
+    return s == (p == TS_POOL_FIRST ? first : last);
+}
 
 /* y [n, width]: of each of n texts, which x [n * S, width] has one behind the other, the sum of its S rows times their
  * weights, fp32 [n * S], which stay until the backward. group: processes that have the other rows of the same texts; y is

@@ -73,11 +73,9 @@ static ts_status run(void *ctx, ts_lm *lm)
     const ts_tape_options o = { 0 };
     if (!lm->tape)
         TS_TRY(ts_tape_create(lm->dev, &o, &lm->tape));
+    const ts_sentence how = { .pooling = (ts_pooling)e->s->o.pooling };
     for (size_t i = 0; i < e->n; i++)
-        TS_TRY(ts_score_vector(lm->model.decoder, lm->tape, e->ids[i].v, (int64_t)e->ids[i].n,
-                               (ts_pooling)e->s->o.pooling == TS_POOL_LAST    ? (int64_t)e->ids[i].n - 1
-                               : (ts_pooling)e->s->o.pooling == TS_POOL_FIRST ? 0
-                                                                              : -1,
+        TS_TRY(ts_score_vector(lm->model.decoder, lm->tape, e->ids[i].v, (int64_t)e->ids[i].n, &how,
                                e->v + i * (size_t)e->hidden));
     return TS_OK;
 }

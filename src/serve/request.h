@@ -15,6 +15,7 @@ typedef struct ts_request_rules {
     ts_wording *wording;
     ts_settings_defaults defaults;
     const char *model;  /* its name */
+    const ts_token_list *tokens; /* of grammars; NULL: there is no text */
     int64_t max_length; /* tokens of a prompt and its answer */
 } ts_request_rules;
 

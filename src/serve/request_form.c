@@ -14,7 +14,7 @@ static ts_status constrain(ts_request *e, const ts_str *text, const char *field,
         return ts_refuse(r, 400, field, "no_tokenizer", "%s: the model has no tokenizer", field);
     ts_status st = ts_grammar_parse(ts_str_text(text), text->len, field, &g);
     if (st == TS_OK)
-        st = ts_constraint_create(&g, e->rules->wording->tok->tok, e->rules->defaults.vocab, &e->constraint);
+        st = ts_constraint_create(&g, e->rules->tokens, &e->constraint);
     ts_grammar_destroy(&g);
     if (st == TS_ERR_USER)
         *r = (ts_refusal){ 400, field, "invalid_value" };

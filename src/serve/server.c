@@ -1,5 +1,6 @@
 #include "serve/server.h"
 
+#include "infer/lookup.h"
 #include "serve/site.h"
 
 #include <string.h>
@@ -64,9 +65,18 @@ static ts_status start(ts_server *s, ts_lm *lm, const ts_gen_config *gen, bool i
     s->rules.defaults =
         (ts_settings_defaults){ all, is_greedy, max_new ? max_new : -1, lm->model.decoder->arch.vocab };
     s->hidden = lm->model.decoder->arch.hidden;
-    const ts_worker_options w = {
-        .batch = { s->o.texts, s->o.step_tokens, s->o.cache_tokens, !s->o.no_prefix }, .queue = s->o.queue
-    };
+    if (ts_lm_has_text(lm))
+        TS_TRY(ts_lm_list_tokens(lm));
+    s->rules.tokens = lm->tokens;
+    s->ngram = gen->ngram;
+    if (gen->draft)
+        return ts_error(TS_ERR_USER,
+                        "--draft-model: a server guesses from text that repeats alone (--prompt-lookup-num-tokens)");
+    const ts_worker_options w = { .batch = { .texts = s->o.texts, .step_tokens = s->o.step_tokens,
+                                             .tokens = s->o.cache_tokens, .reuse = !s->o.no_prefix,
+                                             .drafts = gen->drafts, .drafter = ts_lookup_guess,
+                                             .drafter_ctx = &s->ngram },
+                                  .queue = s->o.queue };
     TS_TRY(ts_worker_start(lm, &w, &s->rules.worker));
     return ts_http_start(s);
 }

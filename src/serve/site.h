@@ -18,6 +18,7 @@ struct ts_server {
     struct MHD_Daemon *daemon;
     ts_str url, name;
     int64_t created, hidden;
+    int64_t ngram; /* tokens that have to repeat for a guess */
     atomic_int active;      /* requests that are being answered */
     atomic_bool is_closing; /* new ones are refused */
     atomic_bool is_ending;  /* those that run are given up */

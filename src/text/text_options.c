@@ -1,6 +1,8 @@
 #include "text/text_options.h"
 
-#include "text/unicode.h"
+#include "base/file.h"
+#include "text/load/sp_json.h"
+#include "text/tok.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +32,11 @@ const ts_option ts_text_option_rows[] = {
     RUN(LIST, tiktoken_special, "tiktoken-special",
         "special tokens of a .tiktoken file, after the last rank"),
     RUN(LIST, tiktoken_special, "tiktoken-special-tokens", "as --tiktoken-special"),
+    RUN(LIST, add_tokens, "add-tokens",
+        "tokens that the tokenizer gets beside its own; a Hugging Face folder that is trained gets a row for each"),
+    RUN(LIST, add_special_tokens, "add-special-tokens", "likewise, special ones: found in any text, left out when decoding"),
+    FILES(new_tokens_config, "new-tokens-config",
+          "a YAML or JSON file of special tokens, each with words that describe it (see --new-tokens-init)"),
     TS_NOTE("tokenizer-not-use-fast", 0, "tokenizer", "there is one implementation"),
     TS_NOTE("vocab-extra-ids", 1, "tokenizer", "a tokenizer's file says its special tokens"),
     TS_HINT("tokenizer", 1, "--tokenizer-name-or-path (or --tokenizer-model FILE)"),
@@ -60,6 +67,56 @@ static ts_status open_file(const ts_text_options *o, const char *path, ts_text_t
 {
     const ts_tokenizer_options more = ts_text_file_options(o);
     return ts_tokenizer_open(path, &more, &t->tok);
+}
+
+/* A SentencePiece model takes no tokens, but what it becomes for transformers does. Roles are the same ids. */
+static ts_status open_again(const char *path, ts_text_tokenizer *t)
+{
+    static const char *const names[] = { "tokenizer.model", "spiece.model", "sentencepiece.bpe.model" };
+    ts_str file = { 0 }, model = { 0 }, json = { 0 };
+    ts_tokenizer *tok = NULL;
+    bool can = false;
+    ts_status st = ts_str_puts(&file, path);
+    for (size_t i = 0; i < sizeof names / sizeof *names && st == TS_OK && ts_path_is_dir(ts_str_text(&file)); i++) {
+        st = ts_path_join(&file, path, names[i]);
+        if (st == TS_OK && !ts_path_exists(file.s))
+            st = ts_str_puts((ts_str_reset(&file), &file), path);
+    }
+    if (st == TS_OK)
+        st = ts_file_read(file.s, &model);
+    if (st == TS_OK)
+        st = ts_sp_json(ts_str_text(&model), model.len, file.s, false, false, &json, &can);
+    if (st == TS_OK && !can)
+        st = ts_error(TS_ERR_USER, "%s: a SentencePiece model of this kind takes no new tokens (--add-tokens)", file.s);
+    if (st == TS_OK)
+        st = ts_tokenizer_open_bytes(json.s, json.len, file.s, NULL, &tok);
+    if (st == TS_OK) {
+        tok->bos = t->tok->bos, tok->eos = t->tok->eos, tok->pad = t->tok->pad, tok->unk = t->tok->unk;
+        ts_tokenizer_destroy(&t->tok);
+        t->tok = tok;
+    }
+    ts_str_deinit(&file);
+    ts_str_deinit(&model);
+    ts_str_deinit(&json);
+    return st;
+}
+
+bool ts_text_options_grow(const ts_text_options *o)
+{
+    return o->add_tokens.n || o->add_special_tokens.n || o->new_tokens_config;
+}
+
+static ts_status add_tokens(const ts_text_options *o, ts_text_tokenizer *t)
+{
+    ts_new_tokens tokens;
+    if (!ts_text_options_grow(o))
+        return TS_OK;
+    if (ts_tokenizer_is_closed(t->tok))
+        TS_TRY(open_again(o->name_or_path ? o->name_or_path : o->model, t));
+    TS_TRY(ts_new_tokens_read(&o->add_tokens, &o->add_special_tokens, o->new_tokens_config, &tokens));
+    const ts_status st = ts_new_tokens_add(&tokens, t->tok);
+    ts_new_tokens_deinit(&tokens);
+    return st;
 }
 
 /* Which class; the ids by role come from the tokenizer and are corrected after. */
@@ -135,6 +192,10 @@ ts_status ts_text_tokenizer_open(const ts_text_options *o, ts_text_tokenizer *ou
     if (!strcmp(type, "NullTokenizer"))
         return open_null(o, out);
     TS_TRY(open_type(o, type, &t));
+    const ts_status added = add_tokens(o, &t);
+    if (added != TS_OK)
+        ts_text_tokenizer_close(&t);
+    TS_TRY(added);
     t.vocab_size = ts_tokenizer_vocab_size(t.tok);
     t.eod = ts_tokenizer_eos(t.tok);
     t.bos = ts_tokenizer_bos(t.tok);

@@ -3,11 +3,12 @@
 #ifndef TS_TEXT_TEXT_OPTIONS_H
 #define TS_TEXT_TEXT_OPTIONS_H
 #include "base/option.h"
-#include "text/tokenizer.h"
+#include "text/new_tokens.h"
 
 typedef struct ts_text_options {
     const char *type, *name_or_path, *model, *vocab_file, *merge_file, *tiktoken_pattern;
-    ts_option_list tiktoken_special, kwargs;
+    ts_option_list tiktoken_special, kwargs, add_tokens, add_special_tokens;
+    const char *new_tokens_config;
     int64_t vocab_size;
 } ts_text_options;
 extern const ts_option ts_text_option_rows[];
@@ -24,6 +25,8 @@ typedef struct ts_text_tokenizer {
 
 /* Whether the options name a tokenizer at all. */
 bool ts_text_options_given(const ts_text_options *o);
+/* Whether they name tokens that it gets beside its own (text/new_tokens.h). */
+bool ts_text_options_grow(const ts_text_options *o);
 /* What a tokenizer's file alone does not say. */
 ts_tokenizer_options ts_text_file_options(const ts_text_options *o);
 /* Missing files and unknown types are TS_ERR_USER with the options' names. */

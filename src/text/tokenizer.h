@@ -74,9 +74,12 @@ int64_t ts_tokenizer_vocab_size(const ts_tokenizer *tok);
 int32_t ts_tokenizer_token_id(const ts_tokenizer *tok, const char *token);
 /* The token's text as it stands in the vocabulary, or NULL. Borrowed. */
 const char *ts_tokenizer_id_token(const ts_tokenizer *tok, int32_t id);
-/* Makes a text a special token, behind all others where it is none yet; nobody may be encoding. The
- * model's rows are its owner's care. SentencePiece models take none (TS_ERR_USER). */
-ts_status ts_tokenizer_add_special(ts_tokenizer *tok, const char *token, int32_t *id) TS_NODISCARD;
+/* Makes a text a token, behind all others where it is none yet, with the id that tokenizers gives it; nobody may be
+ * encoding. One that is not special is found in normalized text. The model's rows are its owner's care. SentencePiece
+ * models take none (TS_ERR_USER). */
+ts_status ts_tokenizer_add(ts_tokenizer *tok, const char *token, bool special, int32_t *id) TS_NODISCARD;
+/* Whether ts_tokenizer_add is refused. */
+bool ts_tokenizer_is_closed(const ts_tokenizer *tok);
 bool ts_tokenizer_is_special(const ts_tokenizer *tok, int32_t id);
 /* Ids by role (tokenizer_config.json, special_tokens_map.json, or the model file), -1 when there is
  * none. */

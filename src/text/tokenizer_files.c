@@ -121,13 +121,31 @@ static ts_status set_list(json_t *o, const char *key, const ts_option_list *l)
     return TS_OK;
 }
 
+static const char described[] = "new-tokens-config";
+
+/* A file of new tokens is not kept: the tokens are special ones. */
+static ts_status take_described(const ts_text_options *o, json_t *options)
+{
+    static const char special[] = "add-special-tokens";
+    json_t *tokens = NULL, *list = json_object_get(options, special), *words;
+    const char *token;
+    if (!o->new_tokens_config)
+        return TS_OK;
+    TS_TRY(ts_yaml_read(o->new_tokens_config, &tokens, NULL));
+    bool failed = !list && json_object_set_new(options, special, list = json_array());
+    json_object_foreach(tokens, token, words)
+        failed = failed || json_array_append_new(list, ts_json_string(token));
+    json_decref(tokens);
+    return failed ? no_memory() : TS_OK;
+}
+
 static ts_status take_option(const ts_option *row, const ts_text_options *o, ts_side_files *files,
                              json_t *options)
 {
     const char *at = (const char *)o + row->offset, *as;
     if (row->type == TS_OPTION_TEXT) {
         const char *text = *(const char *const *)(const void *)at;
-        if (!text)
+        if (!text || !strcmp(row->name, described))
             return TS_OK;
         return is_path_option(row->name, &as) ? take_path(text, as, files, options, row->name)
                                               : set_text(options, row->name, text);
@@ -154,6 +172,7 @@ static ts_status take_all(const ts_text_options *o, const ts_text_tokenizer *t,
         return no_memory();
     for (size_t i = 0; i < ts_text_option_count; i++)
         TS_TRY(take_option(&ts_text_option_rows[i], o, files, options));
+    TS_TRY(take_described(o, options));
     TS_TRY(set_role(note, "bos_token", t, t->bos));
     TS_TRY(set_role(note, "eos_token", t, t->eod));
     TS_TRY(set_role(note, "pad_token", t, t->pad));
@@ -376,7 +395,8 @@ static const ts_side_file *find_tiktoken(const ts_side_files *files)
     return NULL;
 }
 
-ts_status ts_tokenizer_files_hf(const ts_side_files *files, const json_t *note, ts_side_files *out)
+/* The form that transformers reads, of the tokenizer as it was given. */
+static ts_status make_hf(const ts_side_files *files, const json_t *note, ts_side_files *out)
 {
     const json_t *options = json_object_get(note, "options");
     const char *type = json_string_value(json_object_get(options, "tokenizer-type"));
@@ -401,4 +421,28 @@ ts_status ts_tokenizer_files_hf(const ts_side_files *files, const json_t *note, 
                        : ts_side_files_find(out, "vocab.json")       ? "GPT2Tokenizer"
                                                                      : "PreTrainedTokenizerFast",
                        adds_bos, out);
+}
+
+/* The tokens that a note says beside it. Texts live as long as the note. */
+static ts_status add_new(const json_t *note, ts_side_files *out)
+{
+    ts_text_options o;
+    ts_option_set *set = NULL;
+    ts_new_tokens t = { 0 };
+    TS_TRY(ts_tokenizer_files_options(note, "", &o, &set));
+    ts_status st = TS_OK;
+    if (ts_text_options_grow(&o)) {
+        st = ts_new_tokens_read(&o.add_tokens, &o.add_special_tokens, NULL, &t);
+        if (st == TS_OK)
+            st = ts_new_tokens_put(&t, out);
+        ts_new_tokens_deinit(&t);
+    }
+    ts_option_set_destroy(&set);
+    return st;
+}
+
+ts_status ts_tokenizer_files_hf(const ts_side_files *files, const json_t *note, ts_side_files *out)
+{
+    TS_TRY(make_hf(files, note, out));
+    return note ? add_new(note, out) : TS_OK;
 }

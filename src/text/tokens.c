@@ -89,18 +89,33 @@ const char *ts_tokenizer_id_token(const ts_tokenizer *tok, int32_t id)
     return token_text(tok, id, NULL);
 }
 
-ts_status ts_tokenizer_add_special(ts_tokenizer *tok, const char *token, int32_t *id)
+/* As tokenizers counts: behind the added tokens where one is behind the model's, else behind these. */
+static int32_t next_id(const ts_tokenizer *tok)
+{
+    const size_t model = tok->model.vocab.n, added = tok->added.by_id.n_ids;
+    return (int32_t)(added > model ? added : model);
+}
+
+/* Whether it is an added token already, as special as it is to be. */
+static bool is_added(const ts_tokenizer *tok, const char *token, size_t n, bool special)
+{
+    return ts_added_find(&tok->added, token, n) >= 0 && (!special || ts_added_is_special(&tok->added, token, n));
+}
+
+bool ts_tokenizer_is_closed(const ts_tokenizer *tok) { return tok->is_sp; }
+
+ts_status ts_tokenizer_add(ts_tokenizer *tok, const char *token, bool special, int32_t *id)
 {
     const size_t n = strlen(token);
     const int32_t known = ts_tokenizer_token_id(tok, token);
     if (known < 0 && tok->is_sp)
         return ts_error(TS_ERR_USER, "the SentencePiece model has no token %s, and takes no further ones", token);
-    const int32_t as = known >= 0 ? known : (int32_t)ts_tokenizer_vocab_size(tok);
-    if (!tok->is_sp && !ts_added_is_special(&tok->added, token, n)) {
-        TS_TRY(ts_added_add(&tok->added, token, n, (ts_added_token){ .id = as, .special = true }));
+    const ts_added_token as = { .id = known >= 0 ? known : next_id(tok), .special = special, .normalized = !special };
+    if (!tok->is_sp && !is_added(tok, token, n, special)) {
+        TS_TRY(ts_added_add(&tok->added, token, n, as));
         TS_TRY(ts_added_finish(&tok->added, &tok->norm, token));
     }
-    *id = as;
+    *id = as.id;
     return TS_OK;
 }
 

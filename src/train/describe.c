@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "model/adapters.h"
 
 #include <stdio.h>
 
@@ -51,6 +52,19 @@ static void say_size(const ts_job *j)
                (long long)j->train_iters);
 }
 
+/* Where the vocabulary may have grown. */
+static void say_tokens(const ts_job *j)
+{
+    const ts_adapters *a = j->model.adapters;
+    const long long ids = (long long)j->rows.ids, rows = (long long)j->model.decoder->arch.vocab;
+    const char *whole = a && ts_names_count(a->saved) ? "; the embedding is trained whole, and saved with the adapter" : "";
+    if (ids && j->model.rows_grown)
+        ts_log(TS_LOG_INFO, "the vocabulary grows from %lld rows to %lld, for %lld ids of the tokenizer%s",
+               (long long)j->model.rows_grown, rows, ids, whole);
+    else if (ids)
+        ts_log(TS_LOG_INFO, "the tokenizer's %lld ids have rows: there are %lld%s", ids, rows, whole);
+}
+
 static void warn_of_parts(const ts_job *j)
 {
     const ts_arch *a = &j->model.decoder->arch;
@@ -79,6 +93,7 @@ ts_status ts_job_describe(const ts_job *j)
     if (j->comm->rank)
         return TS_OK;
     say_origin(j);
+    say_tokens(j);
     for (int p = 0; st == TS_OK && p < TS_DATA_PARTS; p++) {
         if (!ts_job_data(j, (ts_data_part)p))
             continue;

@@ -6,39 +6,13 @@
 #include "parallel/context.h"
 #include "train/layout.h"
 #include "train/job_samples.h"
+#include "train/job_tokens.h"
 #include "train/model_files.h"
 #include "train/recompute.h"
 #include "train/together.h"
 
 #include <stdio.h>
 #include <string.h>
-
-typedef struct tokens_info {
-    int64_t vocab;         /* 0: no tokenizer */
-    ts_text_tokenizer tok; /* where has_tok */
-    bool has_tok;
-    int32_t eod, pad;
-} tokens_info;
-
-static ts_status read_tokenizer(const ts_job *j, tokens_info *k)
-{
-    *k = (tokens_info){ .vocab = j->o->text.vocab_size, .eod = -1, .pad = -1 };
-    if (!ts_text_options_given(&j->o->text))
-        return TS_OK;
-    TS_TRY(ts_text_tokenizer_open(&j->o->text, &k->tok));
-    k->has_tok = true;
-    k->vocab = k->tok.vocab_size;
-    k->eod = k->tok.eod;
-    k->pad = k->tok.pad;
-    return TS_OK;
-}
-
-static void close_tokenizer(tokens_info *k)
-{
-    if (k->has_tok)
-        ts_text_tokenizer_close(&k->tok);
-    k->has_tok = false;
-}
 
 /* ---- model ---- */
 
@@ -142,6 +116,7 @@ static ts_model_use use_of(ts_job *j)
                            .int8 = j->o->train.int8 != TS_INT8_NONE,
                            .int8_head = j->o->train.int8 == TS_INT8_ALL,
                            .freeze = j->o->train.freeze,
+                           .rows_wanted = j->rows.ids ? &j->rows : NULL,
                            .labels = ts_head_labels(&j->o->head, j->o->tuning.stage),
                            .problem = ts_head_problem(&j->o->head, j->o->tuning.stage),
                            .vectors = j->o->tuning.stage == TS_STAGE_EMBED,
@@ -167,7 +142,7 @@ static ts_model_use use_of(ts_job *j)
                            .stage_of = stage_of, .stage_ctx = j };
 }
 
-static ts_status model_from_options(ts_job *j, const tokens_info *k)
+static ts_status model_from_options(ts_job *j, const ts_job_tokens *k)
 {
     const ts_model_use use = use_of(j);
     ts_arch a;
@@ -216,7 +191,7 @@ static ts_status missing_load(const ts_job *j)
     return ts_error(TS_ERR_USER, "--load %s: there is no such folder", load);
 }
 
-static ts_status make_model(ts_job *j, const ts_checkpoint *ck, const tokens_info *k)
+static ts_status make_model(ts_job *j, const ts_checkpoint *ck, const ts_job_tokens *k)
 {
     const char *load = j->o->runtime.load;
     const ts_model_use use = use_of(j);
@@ -257,7 +232,7 @@ static ts_status restore(ts_job *j, const ts_checkpoint *ck)
 
 /* ---- data ---- */
 
-static ts_status open_data(ts_job *j, const tokens_info *k)
+static ts_status open_data(ts_job *j, const ts_job_tokens *k)
 {
     const ts_train_options *o = &j->o->train;
     const ts_arch *a = &j->model.decoder->arch;
@@ -281,7 +256,7 @@ static ts_status open_data(ts_job *j, const tokens_info *k)
         need.n_train = 0;
     if (!ts_tuning_on(&j->o->tuning))
         return ts_data_source_create(&j->o->data, &need, &j->source);
-    return ts_job_open_samples(j->o, &j->model, j->ramp.full, &need, &j->samples);
+    return ts_job_open_samples(j->o, &j->text, &j->model, j->ramp.full, &need, &j->samples);
 }
 
 const ts_dataset *ts_job_data(const ts_job *j, ts_data_part part)
@@ -314,17 +289,20 @@ static ts_status open_judge(ts_job *j)
 }
 
 /* Rank 0 saves what stands beside the weights. */
-static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_data, tokens_info *k)
+static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_data, ts_job_tokens *k)
 {
-    TS_TRY(read_tokenizer(j, k));
+    TS_TRY(ts_job_read_tokenizer(j->o, k, &j->text, &j->rows));
     TS_TRY(make_model(j, ck, k));
+    TS_TRY(ts_job_check_tokens(&j->text, &j->model));
     TS_TRY(ts_blocks_join(&j->stages, &j->model.decoder->arch, j->mesh));
     TS_TRY(open_judge(j));
     TS_TRY(open_others(j, ck, with_data));
     TS_TRY(ts_job_check_heads(j));
     TS_TRY(ts_job_check_model(j));
-    if (with_data && j->dev->computes && j->comm->rank == 0)
-        TS_TRY(ts_model_take_files(&j->model, &j->o->text, k->has_tok ? &k->tok : NULL));
+    if (with_data && j->dev->computes && j->comm->rank == 0) {
+        TS_TRY(ts_model_take_files(&j->model, &j->text, k->has_tok ? &k->tok : NULL));
+        TS_TRY(ts_job_note_vectors(j));
+    }
     return ts_job_check_save_hf(j, with_data);
 }
 
@@ -479,10 +457,10 @@ static ts_status prepare_trainer(ts_job *j, const ts_checkpoint *ck)
  * and the others find it on disk. */
 static ts_status prepare(ts_job *j, const ts_checkpoint *ck, bool with_data)
 {
-    tokens_info k;
+    ts_job_tokens k;
     const bool first = j->comm->local_rank == 0;
     const ts_status made = prepare_model(j, ck, with_data, &k);
-    close_tokenizer(&k);
+    ts_job_close_tokenizer(&k);
     TS_TRY(ts_comm_agree(j->comm, made));
     if (with_data && j->comm->size > 1)
         TS_TRY(ts_comm_agree(j->comm, first ? open_data(j, &k) : TS_OK));
@@ -568,6 +546,7 @@ void ts_job_close(ts_job *j)
     ts_data_source_destroy(&j->source);
     ts_tuning_source_destroy(&j->samples);
     ts_model_deinit(&j->model);
+    ts_new_rows_want_deinit(&j->rows);
     ts_routes_close(&j->routes);
     ts_judge_destroy(&j->judge);
     ts_model_deinit(&j->teacher);

@@ -18,6 +18,8 @@ typedef struct ts_job {
     const ts_job_options *o;
     const ts_option_set *set;
     ts_comm *comm;          /* all processes; borrowed */
+    ts_text_options text;   /* o's, or with new tokens the tokenizer of the model that is loaded */
+    ts_new_rows_want rows;  /* of the vocabulary; ids 0: as many as the model has */
     ts_mesh *mesh;          /* of them */
     ts_sharers sharers;     /* of the mesh */
     ts_device *dev;         /* borrowed */
@@ -86,6 +88,8 @@ ts_objective *ts_job_compare(ts_job *j);
 ts_objective *ts_job_pool(ts_job *j);
 /* Whether the model has what such a stage asks of it, once it is there. */
 ts_status ts_job_check_heads(ts_job *j) TS_NODISCARD;
+/* How its vectors are made goes beside what is saved. */
+ts_status ts_job_note_vectors(ts_job *j) TS_NODISCARD;
 /* With --precompute-ref-log-probs, before the first step: the reference looks at all samples, and is let go. Collective. */
 ts_status ts_job_look_ahead(ts_job *j) TS_NODISCARD;
 

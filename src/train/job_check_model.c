@@ -28,6 +28,7 @@ static ts_status check_place(const ts_job *j, const char *folder, const char *op
 static ts_status check_folder(ts_job *j, const char *folder, const char *option, bool with_data)
 {
     TS_TRY(check_place(j, folder, option, with_data));
+    TS_TRY(ts_new_rows_check(&j->o->rows, &j->model.hf_files, j->model.decoder->arch.vocab, option, folder));
     const ts_weights_source s = ts_model_source(&j->model);
     char why[512];
     const ts_status st = ts_weights_check(&s);

@@ -12,7 +12,7 @@ static ts_status count_epochs(ts_job *j, const ts_data_need *need)
     if (!ts_train_counts_epochs(o) || o->skip_train || !ts_tuning_on(&j->o->tuning))
         return TS_OK;
     look.n_train = 1, look.n_valid = look.n_test = 0;
-    TS_TRY(ts_job_open_samples(j->o, &j->model, j->ramp.full, &look, &s));
+    TS_TRY(ts_job_open_samples(j->o, &j->text, &j->model, j->ramp.full, &look, &s));
     const double samples = o->epochs * (double)ts_tuning_source_samples(s, TS_DATA_TRAIN),
                  steps = ceil(samples / (double)j->ramp.full);
     ts_tuning_source_destroy(&s);

@@ -8,6 +8,7 @@
 #include "model/experts_options.h"
 #include "model/lora_options.h"
 #include "model/narrow.h"
+#include "model/new_rows.h"
 #include "model/options.h"
 #include "parallel/options.h"
 #include "text/text_options.h"
@@ -23,6 +24,7 @@ typedef struct ts_job_options {
     ts_runtime_options runtime;
     ts_model_options model;
     ts_text_options text;
+    ts_new_rows_options rows;
     ts_data_options data;
     ts_dist_options dist;
     ts_train_options train;
@@ -37,7 +39,7 @@ typedef struct ts_job_options {
     ts_head_options head;
     ts_chat_options chat;
 } ts_job_options;
-enum { TS_JOB_TABLES = 20 };
+enum { TS_JOB_TABLES = 21 };
 /* Samples to tune on: how they become rows; `global` are a global batch. */
 ts_tuning_data ts_job_tuning_data(const ts_job_options *o, int64_t global);
 /* Of a command that trains on text alone. */

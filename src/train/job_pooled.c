@@ -1,6 +1,8 @@
 /* A job that tells something of whole texts: its objective, and whether its model has what that asks for. */
 #include "train/job.h"
 
+#include "model/sentence.h"
+
 static ts_status check_labels(const ts_job *j)
 {
     const ts_arch *a = &j->model.decoder->arch;
@@ -21,6 +23,13 @@ ts_status ts_job_check_heads(ts_job *j)
     if (j->o->tuning.stage == TS_STAGE_EMBED)
         return ts_head_dims(&j->o->head, j->model.decoder->arch.hidden, &j->dims, &j->n_dims);
     return TS_OK;
+}
+
+ts_status ts_job_note_vectors(ts_job *j)
+{
+    const ts_sentence s = { .pooling = (ts_pooling)j->o->head.pooling, .unit = j->o->head.unit,
+                            .width = j->model.decoder->arch.hidden, .length = j->o->train.seq_length };
+    return j->o->tuning.stage == TS_STAGE_EMBED ? ts_sentence_files(&s, &j->model.hf_files) : TS_OK;
 }
 
 ts_objective *ts_job_pool(ts_job *j)

@@ -2,11 +2,11 @@
 
 #include "train/model_files.h"
 
-ts_status ts_job_open_samples(const ts_job_options *o, const ts_model *m, int64_t global, const ts_data_need *need,
-                              ts_tuning_source **out)
+ts_status ts_job_open_samples(const ts_job_options *o, const ts_text_options *of_job, const ts_model *m,
+                              int64_t global, const ts_data_need *need, ts_tuning_source **out)
 {
     ts_tuning_data t = ts_job_tuning_data(o, global);
-    ts_text_options text = o->text;
+    ts_text_options text = *of_job;
     ts_option_set *set = NULL;
     bool found = true;
     ts_status st = TS_OK;
@@ -14,7 +14,7 @@ ts_status ts_job_open_samples(const ts_job_options *o, const ts_model *m, int64_
         st = ts_model_tokenizer(m, &text, &set, &found);
     if (st == TS_OK) {
         t.chat = &o->chat;
-        t.text = found ? &text : &o->text;
+        t.text = found ? &text : of_job;
         t.folder = m->folder;
         st = ts_tuning_source_create(&t, &o->data, need, out);
     }

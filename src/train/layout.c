@@ -1,6 +1,7 @@
 #include "train/layout.h"
 
 #include "base/mem.h"
+#include "model/folder.h"
 #include "model/open.h"
 #include "parallel/dist_train.h"
 #include "parallel/rules.h"
@@ -22,7 +23,7 @@ static ts_status describe_folder(const ts_job_options *o, ts_arch *a)
 {
     const ts_family *family;
     json_t *config = NULL;
-    const ts_status st = ts_family_read_folder(o->runtime.load, &family, a, &config);
+    const ts_status st = ts_folder_read(o->runtime.load, &family, a, &config);
     json_decref(config);
     return st;
 }

@@ -81,6 +81,10 @@ ts_status ts_model_take_files(ts_model *m, const ts_text_options *o, const ts_te
 {
     if (m->folder && ts_path_exists(m->folder))
         TS_TRY(ts_hf_files_read(m->folder, &m->files));
+    if (m->tokens_folder) {
+        ts_side_files_remove_tokenizer(&m->files);
+        TS_TRY(ts_hf_files_read(m->tokens_folder, &m->files));
+    }
     if (t)
         TS_TRY(take_tokenizer(m, o, t));
     if (!ts_side_files_find(&m->files, generation_config))
@@ -93,10 +97,11 @@ ts_status ts_model_take_files(ts_model *m, const ts_text_options *o, const ts_te
 ts_status ts_model_tokenizer(const ts_model *m, ts_text_options *o, ts_option_set **set,
                              bool *found)
 {
-    *found = m->tokenizer || (m->folder && ts_hf_files_have_tokenizer(m->folder));
+    const char *folder = m->tokens_folder ? m->tokens_folder : m->folder;
+    *found = m->tokenizer || (folder && ts_hf_files_have_tokenizer(folder));
     if (m->tokenizer)
         return ts_tokenizer_files_options(m->tokenizer, m->folder, o, set);
-    *o = (ts_text_options){ .type = "PretrainedFromHF", .name_or_path = m->folder };
+    *o = (ts_text_options){ .type = "PretrainedFromHF", .name_or_path = folder };
     return TS_OK;
 }
 

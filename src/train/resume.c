@@ -27,6 +27,7 @@ static ts_status describe_model(const ts_model *m, json_t *state)
     }
     if (st == TS_OK && (json_object_set_new(state, key, o) ||
                         json_object_set_new(state, "pad_frozen", json_boolean(a->pad_frozen)) ||
+                        (a->reward && json_object_set_new(state, "reward_norm", json_boolean(a->final_norm))) ||
                         json_object_set_new(state, "experts_stacked", json_boolean(a->experts_stacked)) ||
                         json_object_set_new(state, "other_names", json_boolean(a->other_names))))
         st = ts_error(TS_ERR_NOMEM, "out of memory while describing the model");

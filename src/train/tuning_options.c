@@ -1,5 +1,7 @@
 #include "train/tuning_options.h"
 
+#include "base/log.h"
+
 #define RUN(type, field, name, def, lo, hi, choices, help)                                         \
     TS_ROW_IS(TS_OPTION_DECIDES, type, ts_tuning_options, field, name, def, lo, hi, choices, "tuning", help)
 
@@ -122,7 +124,8 @@ void ts_tuning_options_warn(const ts_tuning_options *o, const ts_option_set *set
     const bool resets = ts_option_is_on(set, "reset-attention-mask");
     ts_option_warn_alone(set, "pad-to-multiple-of", has_lengths(o, set), "--no-pad-to-seq-lengths");
     ts_option_warn_alone(set, "fix-sub-seq-length", resets, "--reset-attention-mask");
-    ts_option_warn_alone(set, "neat-pack", resets, "--reset-attention-mask");
+    if (o->neat_pack && !resets)
+        ts_log(TS_LOG_WARN, "--neat-pack without --reset-attention-mask: what shares a row is one text, positions too");
 }
 
 ts_tuning_data ts_tuning_options_data(const ts_tuning_options *o, int64_t global)

@@ -86,4 +86,37 @@ expect 2 "there is no rule x" "$T" infer --load "$D/model" --prompt a --grammar 
 expect 2 "do not go with --num-beams" "$T" infer --load "$D/model" --prompt a --regex a --num-beams 2
 echo '{"not": {}}' >"$D/bad-schema.json"
 expect 2 "schema.json: \"not\": this word" "$T" infer --load "$D/model" --prompt a --json-schema-file "$D/bad-schema.json"
+
+# guesses: the same answers to the bit, whoever guesses and however much
+"$T" pretrain --mock-data --num-layers 1 --hidden-size 32 --ffn-hidden-size 64 --num-attention-heads 4 --position-embedding-type rope \
+    --normalization RMSNorm --swiglu --disable-bias-linear --max-position-embeddings 512 --tokenizer-type NullTokenizer --vocab-size 511 \
+    --make-vocab-size-divisible-by 1 --seq-length 64 --micro-batch-size 1 --global-batch-size 1 --train-iters 1 --lr 1e-3 --eval-iters 0 \
+    --init-method-std 0.3 --save-hf "$D/small" >"$D/err" 2>&1 || wrong "$(cat "$D/err")"
+for i in 1 2 3 4 5; do echo "{\"text\": \"the fox the fox $i the fox\"}"; done >"$D/texts.jsonl"
+guessing() { # guessing WHAT MODE OPTIONS...
+    what=$1 mode=$2
+    shift 2
+    # shellcheck disable=SC2086
+    "$T" infer --load "$D/model" $mode --input "$D/texts.jsonl" --max-new-tokens 60 --logprobs --json "$@" >"$D/$what" 2>"$D/err" ||
+        wrong "$(cat "$D/err")"
+    grep -q "guesses were right" "$D/err" || wrong "nothing was guessed: $*"
+}
+for mode in "--greedy --repetition-penalty 0.9" "--do-sample --seed 3 --temperature 0.3 --repetition-penalty 0.9"; do
+    guessing want "$mode" --prompt-lookup-num-tokens 1 --batch-size 1
+    guessing got "$mode" --prompt-lookup-num-tokens 7 --max-matching-ngram-size 1
+    same "$D/want" "$D/got"
+    guessing got "$mode" --draft-model "$D/small" --num-speculative-tokens 3
+    same "$D/want" "$D/got"
+    guessing got "$mode" --draft-model "$D/model"
+    same "$D/want" "$D/got"
+    # shellcheck disable=SC2086
+    "$T" infer --load "$D/model" $mode --input "$D/texts.jsonl" --max-new-tokens 60 --json 2>/dev/null | sed 's/, "text.*//' >"$D/plain"
+    sed 's/, "text.*//' "$D/want" >"$D/got"
+    same "$D/plain" "$D/got"
+done
+guessing got "--greedy" --draft-model "$D/model"
+checks=$((checks + 1))
+grep -q "right: [4-6]\.[0-9]* tokens a step" "$D/err" || wrong "its own guesses are wrong: $(cat "$D/err")"
+expect 2 "both guess" "$T" infer --load "$D/model" --prompt a --prompt-lookup-num-tokens 3 --draft-model "$D/small"
+expect 2 "do not go with --num-beams" "$T" infer --load "$D/model" --prompt a --prompt-lookup-num-tokens 3 --num-beams 2
 finish

@@ -57,14 +57,22 @@ echo '[{"conversations": [{"from": "human", "value": "Q1"}, {"from": "gpt", "val
 same "$D/slots.jsonl" "$D/turns.jsonl"
 checks=$((checks + 1))
 grep -q '"labels": .*[0-9], -100' "$D/turns.jsonl" || wrong "nothing is trained of $(cat "$D/turns.jsonl")"
+# the file of a run; a file that is not there; ids that a template gives the tokenizer, in files too
+printf 'do_train: true\nstage: sft\nmodel_name_or_path: %s\ndata_path: %s\nprompt_type: alpaca\nlearning_rate: 1e-4\nlora_target: all\n' \
+    "$D/model" "$D/turns.json" >"$D/run.yaml"
+expect 0 "⟦three" "$T" data show --config "$D/run.yaml" --lr 1
+expect 2 "--data-path $D/none.jsonl: there is no such file" "$T" data show --load "$D/model" --data-path "$D/none.jsonl" --prompt-type alpaca
+"$T" preprocess --input "$D/turns.json" --output-prefix "$D/stops" --handler-name SharegptStyleInstructionHandler --prompt-type qwen \
+    --tokenizer-type PretrainedFromHF --tokenizer-name-or-path "$D/model" --seq-length 512 >/dev/null 2>"$D/err" || wrong "$(cat "$D/err")"
+expect 0 "<|im_end|>" "$T" data show --load "$D/model" --data-path "$D/stops" --prompt-type qwen
 expect 0 "⟦three" "$T" data show --load "$D/model" --data-path "$D/turns.json" --prompt-type alpaca --mask-history
 echo '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "untaught", "weight": 0},
     {"role": "user", "content": "b"}, {"role": "assistant", "content": "taught"}]}' | tr -d '\n' >"$D/weighed.jsonl"
 expect 0 "⟦taught" "$T" data show --load "$D/model" --data-path "$D/weighed.jsonl" --prompt-type alpaca
 checks=$((checks + 1))
 ! grep -q "⟦untaught" "$D/out" || wrong "an answer of weight 0 is trained"
-sed -i 's/"weight": 0/"weight": 0.5/' "$D/weighed.jsonl"
-expect 2 'messages[1]: "weight": expected 0 or 1' "$T" data show --load "$D/model" --data-path "$D/weighed.jsonl" --prompt-type alpaca
+sed -i 's/"weight": 0/"weight": -0.5/' "$D/weighed.jsonl"
+expect 2 'messages[1]: "weight": expected a number from 0' "$T" data show --load "$D/model" --data-path "$D/weighed.jsonl" --prompt-type alpaca
 expect 2 "conversations are written in one way" "$T" data show --load "$D/model" --data-path "$D/turns.json" --prompt-type alpaca \
     --hf-chat-template
 expect 2 "--prompt-type none is no template" "$T" data show --load "$D/model" --data-path "$D/turns.json" --prompt-type none
@@ -98,7 +106,7 @@ expect 0 "1 of 3 records were bad" show --on-bad-record skip
 expect 2 'chats.jsonl:4: "messages": there is no assistant' show
 for bad in '{"messages": "hi"}|expected "messages" or "conversations" (a list)' '{"messages": [{"role": |the record: not valid JSON' '[1]|expected a JSON object' \
     '{"messages": [{"content": "x"}]}|"messages": a turn is {"role", "content"}' \
-    '{"messages": [{"role": "assistant", "content": "x", "weight": 0.5}]}|messages[0]: "weight": expected 0 or 1'; do
+    '{"messages": [{"role": "assistant", "content": "x", "weight": -1}]}|messages[0]: "weight": expected a number from 0'; do
     echo "${bad%|*}" >"$D/chats.jsonl"
     expect 2 "chats.jsonl:1: ${bad#*|}" show
 done

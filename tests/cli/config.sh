@@ -73,6 +73,25 @@ says "--learning_rat in $D/bad.yaml:5 (did you mean learning_rate" "lr_scheduler
 printf 'do_train: true\nlora_rank: 4\n' >"$D/lora.yaml"
 expect 2 "--lora_rank in $D/lora.yaml:2: --lora-r 4, no option of this command" "$T" infer --load x --config "$D/lora.yaml"
 
+# new tokens in LLaMA-Factory's words, and with its numbers; words that have no counterpart ask for nothing where they are off
+printf 'do_train: true\nstage: sft\nfinetuning_type: full\nadd_special_tokens: "<a>,<b>"\nsplit_special_tokens: false\ndefault_system: null\n' \
+    >"$D/tokens.yaml"
+tune --config "$D/tokens.yaml" --print-config >"$D/print.yaml" 2>"$D/err" || wrong "$(cat "$D/err")"
+for t in 'add_special_tokens: \["<a>,<b>"\]' 'new_tokens_init: "noise"' "resize_vocab_to_multiple_of: 64 "; do
+    checks=$((checks + 1))
+    grep -q "^$t" "$D/print.yaml" || wrong "no $t in what --print-config says: $(cat "$D/err")"
+done
+printf 'tool_format: qwen\ninit_special_tokens: desc_init\nsplit_special_tokens: true\n' >"$D/tokens.yaml"
+expect 2 "tool_format: qwen in $D/tokens.yaml:1: a template has its own" tune --config "$D/tokens.yaml"
+says "split_special_tokens: true in $D/tokens.yaml:3"
+# TRL's DPOConfig
+printf 'stage: dpo\nbeta: 0.3\nloss_type: hinge\nlabel_smoothing: 0.1\nf_divergence_type: reverse_kl\n' >"$D/trl.yaml"
+"$T" posttrain --config "$D/trl.yaml" --print-config >"$D/print.yaml" 2>"$D/err" || wrong "$(cat "$D/err")"
+for t in "dpo_beta: 0.3 " 'dpo_loss_type: "hinge"' "dpo_label_smoothing: 0.1 "; do
+    checks=$((checks + 1))
+    grep -q "^$t" "$D/print.yaml" || wrong "no $t in what --print-config says: $(cat "$D/err")"
+done
+
 # the last layers alone
 printf 'stage: sft\nfinetuning_type: freeze\nfreeze_trainable_layers: 1\nmodel_name_or_path: %s\n' "$D/run/hf" >"$D/freeze.yaml"
 expect 0 'freeze: ["embedding", "final_layernorm", "output_layer", "layers.{0-0}"]' "$T" posttrain --config "$D/freeze.yaml" --print-config

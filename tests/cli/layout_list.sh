@@ -9,6 +9,11 @@ make_ended_data
 answers="--stage sft --data-path $D/rows"
 "$3" "$D/pairs" pairs 41 5
 "$3" "$D/verdicts" kto 41 5
+# of texts: a class, a query with a text that belongs to it and one that does not
+awk 'function ids(s, n, i) { n = 1 + int(rand() * 30); s = "["; for (i = 0; i < n; i++) s = s (i ? ", " : "") 3 + int(rand() * 90); return s "]" }
+     BEGIN { srand(5); for (r = 0; r < 41; r++) printf "{\"ids\": %s, \"label\": %d, \"query\": %s, \"positive\": %s, \"negative\": %s}\n",
+             ids(), int(rand() * 3), ids(), ids(), ids() }' >"$D/texts.jsonl"
+texts="--data-path $D/texts.jsonl"
 documents="--data-path $D/ended_text_document --reset-attention-mask"
 heads="--num-layers 8 --hidden-size 48 --num-attention-heads 8 --num-query-groups 4 --group-query-attention --kv-channels 4
     --ffn-hidden-size 48 --vocab-size 96 --tokenizer-type NullTokenizer --max-position-embeddings 64"
@@ -32,7 +37,7 @@ J
 common="--data-path $D/data_text_document --split 100,0,0 --seq-length 32 --micro-batch-size 2 --global-batch-size 16
     --lr 0.004 --lr-decay-style constant --eval-iters 0 --seed 7 --log-params-norm --threads 1 --train-iters 3"
 # shellcheck disable=SC2086
-"$T" pretrain $common $gated --train-iters 1 --seed 9 --save "$D/compared" >"$D/out" 2>&1 || wrong "no model to compare with"
+"$T" pretrain $common $gated --train-iters 1 --seed 9 --save "$D/compared" --save-hf "$D/compared-hf" >"$D/out" 2>&1 || wrong "no model to compare with"
 model() {
     case $1 in
     dense) echo "$gated" ;;
@@ -84,6 +89,12 @@ model() {
     pairs-moe) echo "$gated $experts --moe-aux-loss-coeff 0 --moe-z-loss-coeff 0 --data-path $D/pairs --stage simpo" ;;
     verdicts) echo "$gated --data-path $D/verdicts --stage kto --ref-model $D/compared --global-batch-size 4" ;;
     rewards) echo "$gated --data-path $D/pairs --stage rm" ;;
+    texts) echo "$gated $texts --stage cls --num-labels 3" ;;
+    texts-tied) echo "$heads --position-embedding-type learned_absolute $texts --stage reg --no-pad-to-seq-lengths" ;;
+    texts-moe) echo "$gated $experts --moe-aux-loss-coeff 0 --moe-z-loss-coeff 0 $texts --stage rerank --num-negatives 1 --rerank-loss listwise" ;;
+    texts-adapted) echo "$gated $texts --stage cls --num-labels 3 --lora-r 4 --lora-alpha 8 --lora-target-modules linear_qkv linear_proj linear_fc1 linear_fc2 --load $D/compared-hf --finetune" ;;
+    vectors) echo "$gated $texts --stage embed --num-negatives 1 --pooling-mode mean --matryoshka-dims 16" ;;
+    vectors-own) echo "$gated $texts --stage embed --no-pad-to-seq-lengths" ;;
     answers-packed) echo "$gated $answers --neat-pack --reset-attention-mask" ;;
     answers-varied) echo "$gated $answers --no-pad-to-seq-lengths" ;;
     answers-varied-moe) echo "$gated $experts --moe-aux-loss-coeff 0 --moe-z-loss-coeff 0 $answers --no-pad-to-seq-lengths" ;;
@@ -139,7 +150,7 @@ check() {
     case "$family $options" in
     turns*) as_planned layout "$world" "$@" ;;
     *--expert-*-parallel-size* | *--moe-tp-extend-ep*) ;;
-    answers* | pairs* | verdicts* | rewards*) near_plan layout "$world" "$@" ;; # what is not trained takes no room for logits, nor the room behind short rows
+    answers* | pairs* | verdicts* | rewards* | texts* | vectors*) near_plan layout "$world" "$@" ;; # what is not trained takes no room for logits, nor the room behind short rows
     *) as_planned layout "$world" "$@" ;;
     esac
     [ "$failed" = "$before" ] || echo "layout: $world $family $how $options"

@@ -121,6 +121,8 @@ static ts_status open_texts(ts_records *r, const char *path)
     const ts_feed_options o = { .input = { &path, 1 }, .json_keys = { &key, 1 }, .any_name = true };
     ts_textfeed *feed = NULL;
     ts_text_batch batch = { 0 };
+    if (!ts_path_exists(path))
+        return ts_error(TS_ERR_USER, "--data-path %s: there is no such file", path);
     ts_status st = ts_textfeed_create(&o, &feed);
     if (st == TS_OK)
         st = find_records(r, feed, &batch);

@@ -4,6 +4,20 @@
 #include <stdio.h>
 #include <string.h>
 
+int64_t ts_texts_numbers(const ts_texts *t)
+{
+    switch (t->kind) {
+    case TS_TEXTS_CLASS:
+        return 1;
+    case TS_TEXTS_NUMBERS:
+        return t->labels;
+    case TS_TEXTS_RANK:
+        return t->each == 1;
+    default:
+        return 0;
+    }
+}
+
 /* ---- one text ---- */
 
 static ts_status take_ids(const json_t *list, const char *field, ts_ids *out)

@@ -1,7 +1,6 @@
 #include "data/instruct/text_rows.h"
 
 #include "data/instruct/records.h"
-#include "data/instruct/text_record.h"
 #include "io/bad_records.h"
 
 typedef struct text_rows {
@@ -10,20 +9,6 @@ typedef struct text_rows {
     int64_t *record; /* [table.n] of a sample */
     ts_text_reader reader;
 } text_rows;
-
-int64_t ts_texts_numbers(const ts_texts *t)
-{
-    switch (t->kind) {
-    case TS_TEXTS_CLASS:
-        return 1;
-    case TS_TEXTS_NUMBERS:
-        return t->labels;
-    case TS_TEXTS_RANK:
-        return t->each == 1;
-    default:
-        return 0;
-    }
-}
 
 static text_rows *inside(const ts_rows *r) { return (text_rows *)(uintptr_t)r; }
 

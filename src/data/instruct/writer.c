@@ -55,7 +55,8 @@ const size_t ts_chat_later_count = sizeof ts_chat_later_rows / sizeof *ts_chat_l
 
 ts_status ts_chat_tokenizer_open(const char *folder, const ts_text_options *text, ts_text_tokenizer *out)
 {
-    const ts_text_options own = { .type = "PretrainedFromHF", .name_or_path = folder };
+    ts_text_options own = *text; /* the tokens that it gets beside its own count */
+    own.type = "PretrainedFromHF", own.name_or_path = folder;
     const bool given = ts_text_options_given(text);
     if (!given && !folder)
         return ts_error(TS_ERR_USER, "texts need a tokenizer: --tokenizer-name-or-path FOLDER");

@@ -50,6 +50,8 @@ static const known modules[] = {
     { "torch.distributed.checkpoint.metadata",
       NAMES{ "Metadata", "TensorStorageMetadata", "TensorProperties", "ChunkStorageMetadata", "BytesStorageMetadata",
              "MetadataIndex", "StorageMeta", "_MEM_FORMAT_ENCODING", NULL } },
+    { "torch.distributed.checkpoint.planner",
+      NAMES{ "SavePlan", "WriteItem", "WriteItemType", "TensorWriteData", "BytesIOWriteData", NULL } },
     { "torch.distributed.checkpoint.filesystem", NAMES{ "_StorageInfo", "_StoragePrefix", NULL } },
 };
 

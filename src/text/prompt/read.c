@@ -157,7 +157,7 @@ static ts_status read_tools(const reader *r)
 static ts_status end_token(const reader *r, ts_text_tokenizer *tok, const char *token, int32_t *id)
 {
     const int64_t before = tok->vocab_size;
-    TS_TRY(ts_tokenizer_add_special(tok->tok, token, id));
+    TS_TRY(ts_tokenizer_add(tok->tok, token, true, id));
     tok->vocab_size = ts_tokenizer_vocab_size(tok->tok);
     if (tok->vocab_size > before)
         ts_log(TS_LOG_WARN,

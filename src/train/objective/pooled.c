@@ -16,13 +16,8 @@ static void weigh_row(const ts_pooled_objective *o, const ts_micro_batch *m, int
     int64_t last = first + tokens - 1;
     while (last > first && ids[last] == o->rules.passed)
         last--;
-    for (int64_t i = 0; i < n; i++) {
-        const int64_t s = ts_stretches_at(here, i);
-        const bool inside = s >= first && s <= last;
-        out[i] = o->rules.pooling == TS_POOL_MEAN    ? (inside ? (float)(1 / (double)tokens) : 0)
-                 : o->rules.pooling == TS_POOL_FIRST ? s == first
-                                                     : s == last;
-    }
+    for (int64_t i = 0; i < n; i++)
+        out[i] = ts_pool_weight(o->rules.pooling, ts_stretches_at(here, i), first, last);
 }
 
 /* *y [rows, width]. */

@@ -3,15 +3,8 @@
  * ops/heads.h says what becomes of these. */
 #ifndef TS_TRAIN_OBJECTIVE_POOLED_H
 #define TS_TRAIN_OBJECTIVE_POOLED_H
-#include "base/choice.h"
 #include "ops/heads.h"
 #include "train/objective/lm.h"
-
-#define TS_POOLINGS(W)                                                                             \
-    W(TS_POOL_LAST, "last,lasttoken")                                                              \
-    W(TS_POOL_MEAN, "mean")                                                                        \
-    W(TS_POOL_FIRST, "cls,first")
-typedef enum ts_pooling { TS_POOLINGS(TS_CHOICE_VALUE) } ts_pooling;
 
 typedef struct ts_pooled_rules {
     ts_told_form form;

@@ -4,8 +4,9 @@
 #include "../temp.h"
 
 #include "device/isa.h"
-#include "infer/scheduler.h"
 #include "infer/generate.h"
+#include "infer/lookup.h"
+#include "infer/scheduler.h"
 #include "model/open.h"
 
 #include <string.h>
@@ -172,13 +173,26 @@ typedef struct batch_case {
     bool has_pages;
 } batch_case;
 
+/* Guesses that are seldom right. */
+static int64_t guess_badly(void *ctx, const int32_t *ids, int64_t n, int64_t most, int32_t *out)
+{
+    (void)ctx;
+    for (int64_t i = 0; i < most; i++)
+        out[i] = ids[(n * 7 + i) % n];
+    return most - (n & 1);
+}
+
 static void check_case(const batch_case *c, const int64_t *lengths, int64_t new)
 {
     static int32_t ids[TEXTS * MOST];
     static result want[TEXTS], got[TEXTS];
-    static const ts_scheduler_options ways[] = { { 4, 7, 100000, true },
-                                                 { 3, 64, 0, true },
-                                                 { 6, 33, 100000, false } };
+    static int64_t ngram = 2;
+    const ts_scheduler_options ways[] = {
+        { .texts = 4, .step_tokens = 7, .tokens = 100000, .reuse = true },
+        { .texts = 3, .step_tokens = 64, .reuse = true, .drafts = 2, .drafter = guess_badly },
+        { .texts = 6, .step_tokens = 33, .tokens = 100000 },
+        { .texts = 4, .step_tokens = 64, .tokens = 100000, .reuse = true, .drafts = 5, .drafter = ts_lookup_guess, .drafter_ctx = &ngram },
+    };
     ts_gen_line lines[TEXTS];
     fixture f;
     open_model(&f, c->name, c->dtype, 1);
@@ -187,7 +201,7 @@ static void check_case(const batch_case *c, const int64_t *lengths, int64_t new)
     close_model(&f);
     open_model(&f, c->name, c->dtype, 2);
     assert_int_equal(ts_engine_has_pages(f.model.decoder), c->has_pages);
-    for (int w = 0; w < 3; w++) {
+    for (int w = 0; w < 4; w++) {
         ts_scheduler_options o = ways[w];
         memset(got, 0, sizeof got);
         if (!o.tokens) /* as few as the longest text alone needs */
@@ -200,6 +214,7 @@ static void check_case(const batch_case *c, const int64_t *lengths, int64_t new)
             assert_true(w != 0 || n.reused_tokens > 0);
         }
         assert_true(w != 2 || n.reused_tokens == 0);
+        assert_true(w == 0 || w == 2 || !c->has_pages ? !n.drafted : n.drafted >= n.accepted);
     }
     close_model(&f);
 }

@@ -206,8 +206,8 @@ static void new_tokens(void **state)
     ts_ids ids = { 0 };
     int32_t id, again;
     const int64_t size = ts_tokenizer_vocab_size(tok.tok);
-    OK(ts_tokenizer_add_special(tok.tok, "<|new|>", &id));
-    OK(ts_tokenizer_add_special(tok.tok, "<|new|>", &again));
+    OK(ts_tokenizer_add(tok.tok, "<|new|>", true, &id));
+    OK(ts_tokenizer_add(tok.tok, "<|new|>", true, &again));
     assert_int_equal(id, size);
     assert_int_equal(again, size);
     assert_int_equal(ts_tokenizer_vocab_size(tok.tok), size + 1);

@@ -26,9 +26,11 @@ static ts_request_rules *rules(void)
     if (ts_text_tokenizer_open(&o, &lm.tok) != TS_OK)
         abort();
     lm.has_tok = true;
-    if (ts_wording_open(&lm, &chat, &wording) != TS_OK)
+    if (ts_wording_open(&lm, &chat, &wording) != TS_OK ||
+        ts_token_list_create(lm.tok.tok, VOCAB, &lm.tokens) != TS_OK)
         abort();
     r = (ts_request_rules){ .wording = &wording,
+                            .tokens = lm.tokens,
                             .model = "m",
                             .max_length = 4096,
                             .defaults = { .gen = { .num_beams = 1,

@@ -135,8 +135,11 @@ static ts_status add_item(json_t *list, json_t *item, ts_refusal *r)
 {
     const char *type = json_string_value(json_object_get(item, "type")),
                *role = json_string_value(json_object_get(item, "role"));
+    json_t *content = json_object_get(item, "content");
+    if (role && !content)
+        return ts_refuse_field(r, "input", "input: a message has no \"content\"");
     if (role && (!type || !strcmp(type, "message")))
-        return add_message(list, role, json_incref(json_object_get(item, "content")));
+        return add_message(list, role, json_incref(content));
     if (type && !strcmp(type, "function_call"))
         return add_call(list, item, r);
     if (type && !strcmp(type, "function_call_output"))

@@ -110,6 +110,7 @@ code 400 /v1/chat/completions -d '[]'
 code 404 /v1/completions -d '{"model": "other", "prompt": "x"}'
 code 400 /v1/completions -d '{"prompt": "x", "grammar": "root ::= other"}'
 code 400 /v1/chat/completions -d "{$talk, \"tool_choice\": \"required\"}"
+code 400 /v1/responses -d '{"input": [{"role": "user"}]}'
 code 400 /v1/completions -d '{"prompt": [1, 99999]}'
 code 400 /v1/completions -d '{"prompt": "x", "max_tokens": 5000}'
 is "a refusal" '"param": "prompt", "code": "context_length_exceeded"}}' "$(sed 's/.*\("param".*\)/\1/' "$D/body")"

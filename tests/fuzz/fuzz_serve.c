@@ -20,13 +20,17 @@ static ts_request_rules *rules(void)
     const ts_text_options o = { .type = "PretrainedFromHF", .name_or_path = FUZZ_GOLDEN "/text/byte_level" };
     decoder.arch.vocab = VOCAB;
     lm.model.decoder = &decoder;
+    static char folder[] = FUZZ_GOLDEN "/chat";
+    lm.model.folder = folder;
     chat.style.chat_template = FUZZ_GOLDEN "/chat/tools.jinja";
     if (ts_text_tokenizer_open(&o, &lm.tok) != TS_OK)
         abort();
     lm.has_tok = true;
-    if (ts_wording_open(&lm, &chat, &wording) != TS_OK)
+    if (ts_wording_open(&lm, &chat, &wording) != TS_OK ||
+        ts_token_list_create(lm.tok.tok, VOCAB, &lm.tokens) != TS_OK)
         abort();
     r = (ts_request_rules){ .wording = &wording,
+                            .tokens = lm.tokens,
                             .model = "m",
                             .max_length = 4096,
                             .defaults = { .gen = { .num_beams = 1,

@@ -199,7 +199,7 @@ class Load:
         elif kind == "gone":
             r = self.post(dict(self.body(k), stream=True, max_tokens=200))
             r.read(rnd.randrange(1, 400))
-            r.connection.sock.close() if r.connection.sock else r.close()
+            r.connection.close()
         else:
             s = socket.create_connection(("127.0.0.1", self.server.port))
             s.settimeout(2)

@@ -67,6 +67,7 @@ ts_status ts_job_open_reference(ts_job *j, const ts_checkpoint *ck, const ts_mod
     const ts_prefer_rules rules = ts_job_prefer_rules(j);
     const ts_arch *a = &j->model.decoder->arch;
     const ts_model_use use = { .dev = model_use->dev, .compute = model_use->compute, .group = model_use->group,
+                               .rows_wanted = model_use->rows_wanted, /* the same new ones */
                                .stage_of = stage_of_reference, .stage_ctx = j };
     const char *folder;
     int64_t step;

@@ -219,7 +219,7 @@ static ts_status open_files(shower *s)
 {
     ts_str mask = { 0 };
     /* a template may have given the tokenizer ids (stop words) that are in the files */
-    TS_TRY(s->chat.prompt.type ? ts_chat_writer_open(&s->chat, s->o.load, &s->text, &s->writer)
+    TS_TRY(s->chat.style.prompt.type ? ts_chat_writer_open(&s->chat, s->o.load, &s->text, &s->writer)
                                : ts_chat_tokenizer_open(s->o.load, &s->text, &s->writer.tok));
     ts_status st = ts_str_printf(&mask, "%s_packed_attention_mask_document.idx", s->o.data_path);
     const bool has_mask = st == TS_OK && s->o.kind == TS_ROWS_SFT && ts_path_exists(mask.s);

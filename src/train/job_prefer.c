@@ -62,12 +62,27 @@ static ts_status find_reference(ts_job *j, const ts_checkpoint *ck, const char *
                    : ts_error(TS_ERR_USER, "--stage dpo and kto compare with a model: give --ref-model, or --load");
 }
 
+/* A run that goes on has its rows; the folder that it began with gets them again, by the same options. */
+static ts_status want_rows(ts_job *j, const char *folder)
+{
+    ts_text_options text = j->o->text;
+    ts_text_tokenizer with;
+    if (j->rows.ids || !ts_text_options_grow(&text) || !ts_model_is_hf(folder))
+        return TS_OK;
+    if (!ts_text_options_given(&text))
+        text.name_or_path = folder;
+    TS_TRY(ts_text_tokenizer_open(&text, &with));
+    const ts_status st = ts_new_rows_wanted(&j->o->rows, &text, &with, (uint64_t)j->o->train.seed, &j->rows);
+    ts_text_tokenizer_close(&with);
+    return st;
+}
+
 ts_status ts_job_open_reference(ts_job *j, const ts_checkpoint *ck, const ts_model_use *model_use)
 {
     const ts_prefer_rules rules = ts_job_prefer_rules(j);
     const ts_arch *a = &j->model.decoder->arch;
-    const ts_model_use use = { .dev = model_use->dev, .compute = model_use->compute, .group = model_use->group,
-                               .stage_of = stage_of_reference, .stage_ctx = j };
+    ts_model_use use = { .dev = model_use->dev, .compute = model_use->compute, .group = model_use->group,
+                         .stage_of = stage_of_reference, .stage_ctx = j };
     const char *folder;
     int64_t step;
     if (!ts_prefer_on(j->o->tuning.stage) || !rules.refers || is_own_reference(j))
@@ -77,6 +92,8 @@ ts_status ts_job_open_reference(ts_job *j, const ts_checkpoint *ck, const ts_mod
     j->compared = (ts_compared){ j->reference_folder, step };
     if (looks_as_it_begins(j))
         return TS_OK;
+    TS_TRY(want_rows(j, folder));
+    use.rows_wanted = j->rows.ids ? &j->rows : NULL; /* the same new ones */
     const ts_status st = ts_model_open(folder, ts_checkpoint_is(folder) ? step : -1, &use, &j->reference);
     if (st != TS_OK)
         return ts_error_context(st, "while opening the reference %s (--ref-model)", folder);

@@ -65,6 +65,10 @@ expect 2 "--data-path $D/none.jsonl: there is no such file" "$T" data show --loa
 "$T" preprocess --input "$D/turns.json" --output-prefix "$D/stops" --handler-name SharegptStyleInstructionHandler --prompt-type qwen \
     --tokenizer-type PretrainedFromHF --tokenizer-name-or-path "$D/model" --seq-length 512 >/dev/null 2>"$D/err" || wrong "$(cat "$D/err")"
 expect 0 "<|im_end|>" "$T" data show --load "$D/model" --data-path "$D/stops" --prompt-type qwen
+expect 0 "<|im_start|> is no token of this tokenizer" "$T" data show --load "$D/model" --data-path "$D/stops" --prompt-type qwen
+"$T" data show --load "$D/model" --data-path "$D/turns.json" --prompt-type qwen --add-special-tokens "<|im_start|>" >"$D/out" 2>&1
+checks=$((checks + 1))
+! grep -q "is no token" "$D/out" || wrong "a mark that was added is missed: $(cat "$D/out")"
 expect 0 "⟦three" "$T" data show --load "$D/model" --data-path "$D/turns.json" --prompt-type alpaca --mask-history
 echo '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "untaught", "weight": 0},
     {"role": "user", "content": "b"}, {"role": "assistant", "content": "taught"}]}' | tr -d '\n' >"$D/weighed.jsonl"

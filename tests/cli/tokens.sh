@@ -104,4 +104,12 @@ for base in $tied $untied; do
     fi
     rm -rf "$D/peft" "$D/merged" "$D/ckpt" "$D/both" "$D/half"
 done
+# what a preference is compared with has the rows that the model begins with: the first loss is log 2
+echo '{"prompt": "say", "chosen": "<|call|>good<|end|>", "rejected": "bad foo"}' >"$D/pairs.jsonl"
+for more in "" "$lora"; do
+    # shellcheck disable=SC2086
+    job dpo 1 --stage dpo --data-path "$D/pairs.jsonl" --train-iters 1 --new-tokens-init noise $more
+    checks=$((checks + 1))
+    numbers dpo | awk '{ d = $2 - log(2); exit !(NR == 1 && d < 1e-5 && d > -1e-5) }' || wrong "dpo $more: $(numbers dpo)"
+done
 finish

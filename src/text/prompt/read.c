@@ -296,6 +296,40 @@ static ts_status read_list(const ts_prompt_options *o, const char *file, json_t 
     return o->path ? ts_json_read(file, out) : ts_json_parse(ts_prompt_list, ts_prompt_list_size, file, out);
 }
 
+/* The next "<|word|>" of a text; n: its length. NULL: there is none. */
+static const char *next_mark(const char *s, size_t *n)
+{
+    for (; (s = strstr(s, "<|")); s++) {
+        const char *end = s + 2 + strcspn(s + 2, "<> \"\\{}");
+        if (end - s > 3 && *end == '>' && end[-1] == '|') {
+            *n = (size_t)(end - s) + 1;
+            return s;
+        }
+    }
+    return NULL;
+}
+
+/* Marks of turns that the tokenizer has not: the model then reads them as some words. */
+static ts_status warn_of_marks(const reader *r)
+{
+    ts_str text = { 0 }, first = { 0 };
+    size_t n, missing = 0;
+    ts_status st = ts_json_write(r->p->json, 0, r->p->name, &text);
+    for (const char *m = ts_str_text(&text); st == TS_OK && (m = next_mark(m, &n)); m += n) {
+        ts_str mark = { 0 };
+        st = ts_str_add(&mark, m, n);
+        if (st == TS_OK && ts_tokenizer_token_id(r->p->tok, mark.s) < 0 && !missing++)
+            st = ts_str_add(&first, m, n);
+        ts_str_deinit(&mark);
+    }
+    if (missing && st == TS_OK)
+        ts_log(TS_LOG_WARN, "template %s: %s is no token of this tokenizer, so that it is read as several: "
+                            "--add-special-tokens '%s' makes it one", r->p->name, first.s, first.s);
+    ts_str_deinit(&text);
+    ts_str_deinit(&first);
+    return st;
+}
+
 ts_status ts_prompt_open(const ts_prompt_options *o, ts_text_tokenizer *tok, ts_prompt_template **out)
 {
     const char *file = o->path ? o->path : "the built-in list";
@@ -320,6 +354,8 @@ ts_status ts_prompt_open(const ts_prompt_options *o, ts_text_tokenizer *tok, ts_
     if (st == TS_OK) {
         p->name = json_string_value(json_object_get(p->json, "name"));
         st = read_template(&r, tok);
+        if (st == TS_OK)
+            st = warn_of_marks(&r);
     }
     if (st == TS_OK)
         *out = p;

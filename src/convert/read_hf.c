@@ -22,28 +22,39 @@ static ts_status read_config(own *x, const char *folder)
     return st;
 }
 
-static ts_status open_hf(const ts_convert_options *o, ts_convert_model *m)
+/* folder: of config.json and the tokenizer. */
+static ts_status open_with(const ts_convert_options *o, const char *folder, ts_convert_model *m)
 {
     own *x;
     json_t *again = NULL;
     TS_TRY(ts_alloc(&x, 1, sizeof *x));
     m->own = x;
     ts_arch_init(&x->arch);
-    TS_TRY(read_config(x, o->load_dir));
+    TS_TRY(read_config(x, folder));
     TS_TRY(ts_st_dir_open(o->load_dir, NULL, &x->dir));
-    TS_TRY(ts_hf_files_read(o->load_dir, &x->files));
+    TS_TRY(ts_hf_files_read(folder, &x->files));
     m->path = o->load_dir;
     m->tensors = x->dir;
     m->config = x->config;
     m->dtype = ts_weights_dtype(x->dir);
     m->source = (ts_weights_source){ .config = x->config, .files = &x->files };
-    const ts_status st = ts_family_read_folder(o->load_dir, &x->family, &x->arch, &again);
+    const ts_status st = ts_family_read_folder(folder, &x->family, &x->arch, &again);
     json_decref(again);
     if (st == TS_ERR_USER) /* not known here */
         return TS_OK;
     m->source.arch = &x->arch;
     m->source.family = x->family;
     return st;
+}
+
+static ts_status open_hf(const ts_convert_options *o, ts_convert_model *m) { return open_with(o, o->load_dir, m); }
+
+static ts_status open_pt(const ts_convert_options *o, ts_convert_model *m)
+{
+    if (!o->hf_cfg_dir)
+        return ts_error(TS_ERR_USER, "--load-dir %s: a file of torch does not say what model it is: give --hf-cfg-dir, a folder with "
+                                     "its config.json", o->load_dir);
+    return open_with(o, o->hf_cfg_dir, m);
 }
 
 static void close_hf(ts_convert_model *m)
@@ -62,3 +73,11 @@ static bool is_folder(const char *path) { return ts_path_is_dir(path) && ts_mode
 
 const ts_convert_reader ts_convert_hf = { "hf", is_folder, open_hf, close_hf };
 const ts_convert_reader ts_convert_gguf = { "gguf", ts_gguf_is, open_hf, close_hf };
+
+static bool is_pt(const char *path)
+{
+    return !ts_path_is_dir(path) && ts_path_exists(path) &&
+           (ts_path_ends(path, ".pt") || ts_path_ends(path, ".bin") || ts_path_ends(path, ".pth"));
+}
+
+const ts_convert_reader ts_convert_pt = { "pt", is_pt, open_pt, close_hf };

@@ -1,3 +1,4 @@
+#include "model/megatron/read.h"
 #include "model/megatron/read_parts.h"
 
 #include "base/file.h"

@@ -1,5 +1,6 @@
 /* Which model a checkpoint's options say that it is. */
 #include "base/file.h"
+#include "model/megatron/read.h"
 #include "model/megatron/read_parts.h"
 #include "model/options.h"
 

@@ -2,7 +2,7 @@
 #ifndef TS_MODEL_MEGATRON_READ_PARTS_H
 #define TS_MODEL_MEGATRON_READ_PARTS_H
 #include "model/megatron/dist.h"
-#include "model/megatron/read.h"
+#include "model/megatron/layout.h"
 
 typedef struct ts_mg_rank_file {
     ts_torch_file *file; /* NULL: of a rank that is not written */
@@ -11,7 +11,7 @@ typedef struct ts_mg_rank_file {
     ts_arena names; /* of these */
 } ts_mg_rank_file;
 
-struct ts_mg_checkpoint {
+typedef struct ts_mg_checkpoint {
     char *folder; /* of the iteration */
     int64_t iteration;
     const ts_pickle_node *args; /* a dict */
@@ -21,7 +21,7 @@ struct ts_mg_checkpoint {
     int64_t *stage_layers, *noop;
     ts_mg_rank_file *file; /* [pp ep tp]; NULL: it is */
     ts_mg_dist *dist;      /* a distributed checkpoint */
-};
+} ts_mg_checkpoint;
 
 ts_mg_rank_file *ts_mg_rank_file_of(const ts_mg_checkpoint *ck, const ts_mg_rank *r);
 /* The tensors of a virtual stage by name; NULL: there are none. */

@@ -1,4 +1,5 @@
 /* The values of a checkpoint's model: each rank's tensors where the layout says that they stand. */
+#include "model/megatron/read.h"
 #include "model/megatron/read_parts.h"
 
 #include <string.h>

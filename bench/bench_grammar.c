@@ -54,6 +54,7 @@ static ts_status run(const char *tokenizer, const char *file, int64_t samples)
 {
     ts_tokenizer *tok = NULL;
     ts_grammar *g = NULL;
+    ts_token_list *list = NULL;
     ts_constraint *c = NULL;
     json_t *schema = NULL;
     ts_str text = { 0 };
@@ -66,7 +67,8 @@ static ts_status run(const char *tokenizer, const char *file, int64_t samples)
     TS_TRY(ts_grammar_parse(text.s, text.len, file, &g));
     const double parsed = ts_now();
     const int64_t vocab = ts_tokenizer_vocab_size(tok);
-    TS_TRY(ts_constraint_create(&g, tok, vocab, &c));
+    TS_TRY(ts_token_list_create(tok, vocab, &list));
+    TS_TRY(ts_constraint_create(&g, list, &c));
     const double made = ts_now();
     for (int64_t i = 0; i < samples || i < 100; i++) {
         TS_TRY(sample(c, vocab, &x, &t, &text, tok));
@@ -77,6 +79,7 @@ static ts_status run(const char *tokenizer, const char *file, int64_t samples)
             (long long)vocab, 1e3 * (parsed - begin), 1e3 * (made - parsed), (long long)t.n_cold, 1e6 * t.cold / (double)(t.n_cold + !t.n_cold),
             (long long)t.n_warm, 1e6 * t.warm / (double)(t.n_warm + !t.n_warm), (int)ts_grammar_states(ts_constraint_grammar(c)));
     ts_constraint_destroy(&c);
+    ts_token_list_destroy(&list);
     ts_str_deinit(&text);
     json_decref(schema);
     ts_tokenizer_destroy(&tok);

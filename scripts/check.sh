@@ -3,7 +3,7 @@
 # usage: scripts/check.sh
 set -e
 cd "$(dirname "$0")/.."
-scripts/install.sh
+scripts/install.sh curl
 cmake --preset release -DTESSERA_WERROR=ON -DTESSERA_TESTS=ON >/dev/null
 cmake --build build
 # One more than there are cores: tests of several processes wait for each other a quarter of their time.

@@ -5,6 +5,7 @@
 adapters/<case>/   adapter_config.json and adapter_model.safetensors as peft writes them, with values that training might have
                    left; the name of the base model (families/<base>) and results in golden.json, as golden_families.py has
                    them: gradients are of what the adapter's file holds; the logits of the first row in logits.safetensors
+adapters_old/      before: a folder of before transformers 5, after: as peft writes it again
 """
 import argparse
 import copy
@@ -116,6 +117,31 @@ def make(root, name):
     print(name, len(grads), "tensors, norms", [round(n, 4) for n in norms])
 
 
+def make_old(root):
+    """A folder of Mixtral from before transformers 5, a module for each expert, and what peft makes of it."""
+    base, generator = root / "families" / "mixtral", torch.Generator().manual_seed(SEED + 20)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    c, r = model.config, 2
+    sizes = {f"experts.{e}.{w}": size for e in range(c.num_local_experts)
+             for w, size in (("w1", (c.intermediate_size, c.hidden_size)), ("w2", (c.hidden_size, c.intermediate_size)), ("w3", (c.intermediate_size, c.hidden_size)))}
+    tensors = {}
+    for layer in range(c.num_hidden_layers):
+        for name, (out, inner) in {**sizes, "gate": (c.num_local_experts, c.hidden_size)}.items():
+            at = f"base_model.model.model.layers.{layer}.block_sparse_moe.{name}"
+            tensors[at + ".lora_A.weight"] = torch.randn(r, inner, generator=generator)
+            tensors[at + ".lora_B.weight"] = torch.randn(out, r, generator=generator)
+    before, after = root / "adapters_old" / "before", root / "adapters_old" / "after"
+    before.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, before / "adapter_model.safetensors", metadata={"format": "pt"})
+    told = dict(peft_type="LORA", r=r, lora_alpha=8, target_modules=["gate", "w1", "w2", "w3"])
+    (before / "adapter_config.json").write_text(json.dumps(told) + "\n")
+    PeftModel.from_pretrained(model, before).save_pretrained(after)
+    (after / "README.md").unlink()
+    config = json.loads((after / "adapter_config.json").read_text())
+    keys = "r", "lora_alpha", "target_modules", "target_parameters", "rank_pattern", "alpha_pattern"
+    (after / "adapter_config.json").write_text(json.dumps({k: sorted(config[k]) if isinstance(config[k], list) else config[k] for k in keys}) + "\n")
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--only", default="")
@@ -124,6 +150,8 @@ def main():
     for name in CASES:
         if not o.only or name in o.only.split(","):
             make(o.root, name)
+    if not o.only or "old" in o.only.split(","):
+        make_old(o.root)
 
 
 main()

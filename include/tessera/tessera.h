@@ -4,6 +4,7 @@
 #include "tessera/checkpoint.h"
 #include "tessera/convert.h"
 #include "tessera/data.h"
+#include "tessera/evaluate.h"
 #include "tessera/log.h"
 #include "tessera/model.h"
 #include "tessera/options.h"

@@ -42,15 +42,15 @@ ts_status ts_lm_begin(ts_lm *lm)
                 : lm->o.load_in_4bit ? TS_QUANT_NF4
                                      : TS_QUANT_NONE;
     TS_TRY(ts_runtime_dtype(&lm->rt, &use.compute));
-    TS_TRY(ts_runtime_open(&lm->rt, 0, 1, &lm->dev));
+    TS_TRY(ts_runtime_open(&lm->rt, lm->local_rank, lm->local_size ? lm->local_size : 1, &lm->dev));
     use.dev = lm->dev;
     TS_TRY(ts_model_open(lm->rt.load, lm->o.ckpt_step, &use, &lm->model));
     const bool has = lm->model.decoder->arch.labels > 0;
     if (has == lm->o.classes)
         return TS_OK;
-    return has ? ts_error(TS_ERR_USER, "%s has a head of classes (score) in place of words, which `tessera score` tells",
+    return has ? ts_error(TS_ERR_USER, "%s has a head of labels (score) in place of words, which `tessera score` tells",
                           lm->rt.load)
-               : ts_error(TS_ERR_USER, "--head: %s has no head of classes, which `tessera posttrain` trains",
+               : ts_error(TS_ERR_USER, "--head: %s has no head of labels, which `tessera posttrain` trains",
                           lm->rt.load);
 }
 
@@ -59,6 +59,7 @@ void ts_lm_end(ts_lm *lm)
     ts_tape_destroy(&lm->tape);
     ts_routes_close(&lm->routes);
     ts_constraint_destroy(&lm->constraint);
+    ts_token_list_destroy(&lm->tokens);
     ts_model_deinit(&lm->model);
     ts_device_close(&lm->dev);
     ts_tokenizer_scratch_destroy(&lm->scratch);
@@ -255,7 +256,22 @@ ts_status ts_lm_reward(ts_lm *lm, const int32_t *ids, size_t n, double *reward)
     TS_NEED(reward);
     TS_TRY(ts_lm_need_words(lm, __func__, false));
     TS_TRY(ready_to_score(lm, __func__, ids, n));
-    return ts_score_reward(lm->model.decoder, lm->tape, ids, (int64_t)n, lm->routes, reward);
+    float x;
+    TS_TRY(ts_score_numbers(lm->model.decoder, lm->tape, ids, (int64_t)n, lm->routes, &x));
+    *reward = (double)x;
+    return TS_OK;
+}
+
+ts_status ts_lm_labels(ts_lm *lm, const int32_t *ids, size_t n, float *logits)
+{
+    TS_TRY(ready_to_score(lm, __func__, ids, n));
+    return ts_score_numbers(lm->model.decoder, lm->tape, ids, (int64_t)n, lm->routes, logits);
+}
+
+ts_status ts_lm_vector(ts_lm *lm, const int32_t *ids, size_t n, const ts_sentence *how, float *out)
+{
+    TS_TRY(ready_to_score(lm, __func__, ids, n));
+    return ts_score_vector(lm->model.decoder, lm->tape, ids, (int64_t)n, how, out);
 }
 
 ts_status ts_lm_score(ts_lm *lm, const int32_t *ids, size_t n, double *logprobs, bool *greedy)

@@ -4,6 +4,7 @@
 #define TS_API_LM_H
 #include "device/runtime.h"
 #include "infer/generate.h"
+#include "model/sentence.h"
 #include "model/weights.h"
 #include "tessera/model.h"
 #include "text/text_options.h"
@@ -29,6 +30,7 @@ extern const ts_option ts_lm_batch_rows[];
 extern const size_t ts_lm_batch_count;
 
 struct ts_lm {
+    int local_rank, local_size; /* among the processes of this host; 0, 0: alone */
     ts_runtime_options rt;
     ts_text_options to;
     ts_lm_options o;
@@ -40,6 +42,7 @@ struct ts_lm {
     ts_text_tokenizer tok;
     ts_tokenizer_scratch *scratch;
     bool has_tok;
+    ts_token_list *tokens;     /* made when a grammar needs it; NULL: not yet */
     ts_constraint *constraint; /* of the last ts_lm_gen_config; NULL: none */
     ts_routes *routes; /* of experts, in what is scored; NULL: layers choose, and nobody writes it down */
 };
@@ -55,6 +58,10 @@ ts_status ts_lm_need_tokenizer(ts_lm *lm) TS_NODISCARD;
 /* Whether the model tells words (else rewards), as is needed; TS_ERR_USER that names the function. */
 ts_status ts_lm_need_words(const ts_lm *lm, const char *function, bool words) TS_NODISCARD;
 static inline bool ts_lm_has_text(const ts_lm *lm) { return lm->has_tok && lm->tok.tok; }
+/* Of a model of labels: what it tells of a sequence, [labels]. */
+ts_status ts_lm_labels(ts_lm *lm, const int32_t *ids, size_t n, float *logits) TS_NODISCARD;
+/* A sequence's vector, [hidden]. */
+ts_status ts_lm_vector(ts_lm *lm, const int32_t *ids, size_t n, const ts_sentence *how, float *out) TS_NODISCARD;
 /* Of a result that is not a number (st is TS_ERR_RUN and its message is set): adds which weights are
  * not, if any. Returns st, whatever it is. */
 ts_status ts_lm_explain(const ts_lm *lm, ts_status st) TS_NODISCARD;
@@ -64,6 +71,8 @@ ts_status ts_lm_check_ids(const ts_lm *lm, const int32_t *ids, size_t n) TS_NODI
 /* The same for what a tokenizer made. */
 ts_status ts_lm_check_text(const ts_lm *lm, const ts_ids *ids) TS_NODISCARD;
 
+/* lm->tokens, for grammars; no tokenizer of texts is TS_ERR_USER. */
+ts_status ts_lm_list_tokens(ts_lm *lm) TS_NODISCARD;
 /* Resolved settings for the lm's model; a grammar among them is the lm's, until the next call. */
 ts_status ts_lm_gen_config(ts_lm *lm, const ts_gen_options *o, const ts_option_set *set,
                            ts_gen_config *out) TS_NODISCARD;

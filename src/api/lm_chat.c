@@ -72,16 +72,7 @@ ts_status ts_lm_chat_stop(const ts_lm_chat *c, ts_gen_config *config)
 {
     size_t n;
     const int32_t *ids = c->encoder->stops(c->encoder, &n);
-    ts_sampling *s = &config->sampling;
-    for (size_t i = 0; i < n && !config->ignore_eos; i++) {
-        bool is_known = false;
-        for (int k = 0; k < s->n_eos; k++)
-            is_known |= s->eos[k] == ids[i];
-        if (is_known)
-            continue;
-        if (s->n_eos == TS_ARCH_MAX_EOS)
-            return ts_error(TS_ERR_USER, "more than %d ids end an answer", TS_ARCH_MAX_EOS);
-        s->eos[s->n_eos++] = ids[i];
-    }
+    for (size_t i = 0; i < n && !config->ignore_eos; i++)
+        TS_TRY(ts_sampling_add_eos(&config->sampling, ids[i]));
     return TS_OK;
 }

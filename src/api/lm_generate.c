@@ -99,20 +99,44 @@ static void on_progress(void *ctx, int64_t new_tokens)
         r->hooks->progress(r->hooks->ctx, new_tokens);
 }
 
+/* --add-eos-token: each must be one token. */
+static ts_status add_ends(ts_lm *lm, const ts_gen_options *o, ts_sampling *s)
+{
+    for (int64_t i = 0; i < o->add_eos.n; i++) {
+        TS_TRY(ts_lm_need_tokenizer(lm));
+        const int32_t id = lm->tok.tok ? ts_tokenizer_token_id(lm->tok.tok, o->add_eos.v[i]) : -1;
+        if (id < 0)
+            return ts_error(TS_ERR_USER, "--add-eos-token %s: the tokenizer has no such token (--stop TEXT ends at any text)",
+                            o->add_eos.v[i]);
+        TS_TRY(ts_sampling_add_eos(s, id));
+    }
+    return TS_OK;
+}
+
+ts_status ts_lm_list_tokens(ts_lm *lm)
+{
+    if (lm->tokens)
+        return TS_OK;
+    TS_TRY(ts_lm_need_tokenizer(lm));
+    if (!lm->tok.tok)
+        return ts_error(TS_ERR_USER, "grammars and schemas need a tokenizer of texts, not NullTokenizer");
+    return ts_token_list_create(lm->tok.tok, lm->model.decoder->arch.vocab, &lm->tokens);
+}
+
 ts_status ts_lm_gen_config(ts_lm *lm, const ts_gen_options *o, const ts_option_set *set,
                            ts_gen_config *out)
 {
     ts_grammar *g = NULL;
     ts_constraint_destroy(&lm->constraint);
     TS_TRY(ts_gen_config_resolve(o, set, lm->model.folder, &lm->model.decoder->arch, out));
+    if (!o->ignore_eos)
+        TS_TRY(add_ends(lm, o, &out->sampling));
     TS_TRY(ts_gen_grammar(o, &g));
     if (!g)
         return TS_OK;
-    ts_status st = ts_lm_need_tokenizer(lm);
-    if (st == TS_OK && !lm->tok.tok)
-        st = ts_error(TS_ERR_USER, "grammars and schemas need a tokenizer of texts, not NullTokenizer");
+    ts_status st = ts_lm_list_tokens(lm);
     if (st == TS_OK)
-        st = ts_constraint_create(&g, lm->tok.tok, lm->model.decoder->arch.vocab, &lm->constraint);
+        st = ts_constraint_create(&g, lm->tokens, &lm->constraint);
     ts_grammar_destroy(&g);
     out->constraint = lm->constraint;
     return st;

@@ -10,8 +10,8 @@
 
 typedef struct score_options {
     const char *input, *output, *logits, *record, *replay;
-    int on_bad_record;
-    bool head;
+    int on_bad_record, pooling;
+    bool head, embeddings, unit;
 } score_options;
 
 #define ROW(type, field, name, def, help)                                                          \
@@ -23,7 +23,12 @@ static const ts_option score_rows[] = {
     TS_BAD_RECORD_ROW(score_options, on_bad_record, "score"),
     ROW(TEXT, output, "output", "-", "JSON lines: ids, logprobs, sum, count, greedy"),
     ROW(FLAG, head, "head", NULL,
-        "of a model with a head of classes: each line's class, its probabilities and logits, told from the last token"),
+        "of a model with a head of labels: what it tells of each line from the last token, a label or labels with probabilities, "
+        "or numbers"),
+    ROW(FLAG, embeddings, "embeddings", NULL, "the vector of each line, pooled and normalized as modules.json in --load says"),
+    TS_ROW(CHOICE, score_options, pooling, "pooling-mode", "last", 0, 0, TS_CHOICES(TS_POOLINGS), "score",
+           "with --embeddings: whose vector it is, the last token's, the mean of all or the first one's, whatever --load says"),
+    ROW(NOFLAG, unit, "no-normalize-embeddings", NULL, "with --embeddings: vectors as they are, not of length one"),
     ROW(TEXT, logits, "logits", NULL,
         "also write the first line's logits to this safetensors file"),
     TS_ROW_IS(TS_OPTION_PLACE, TEXT, score_options, record, "moe-routing-record", NULL, 0, 0, NULL, "score",
@@ -36,7 +41,7 @@ static const char usage[] =
     "usage: tessera score --load DIR --input FILE.jsonl --output OUT.jsonl\n\n"
     "Writes the natural logarithm of each token's probability given those before it (the first is\n"
     "null), their sum, and whether each was the most probable one. Of a model of rewards, with --reward: the\n"
-    "reward of each line, at its last token; of one that tells classes, with --head: its class.\n"
+    "reward of each line, at its last token; of one with a head of labels, with --head: its labels or numbers.\n"
     "example: echo '{\"text\": \"The sky is blue.\"}' | tessera score --load models/my-model --input -";
 
 typedef struct scorer {
@@ -46,6 +51,7 @@ typedef struct scorer {
     bool *greedy;
     size_t cap_l, cap_g;
     ts_str line;
+    ts_sentence how; /* with --embeddings */
     int64_t bad_line; /* the first with a score that is not a number; 0: none */
 } scorer;
 
@@ -170,45 +176,101 @@ static ts_status write_logits(scorer *s, const int32_t *ids, int64_t n)
     return st;
 }
 
-/* The class that the last token tells: z [labels] of it. */
-static ts_status classes_line(scorer *s, const int32_t *ids, int64_t n, const float *z)
+static ts_status put_reals(ts_str *l, const char *key, const double *v, int64_t n)
 {
-    ts_str *l = &s->line;
-    const int64_t labels = s->lm.model.decoder->arch.labels;
-    int64_t best = 0;
-    double sum = 0;
-    TS_TRY(begin_line(l, ids, n));
-    for (int64_t k = 0; k < labels; k++)
-        best = z[k] > z[best] ? k : best;
-    for (int64_t k = 0; k < labels; k++)
-        sum += exp((double)z[k] - (double)z[best]);
-    TS_TRY(ts_str_printf(l, ", \"label\": %lld, \"probabilities\": [", (long long)best));
-    for (int64_t k = 0; k < labels; k++) {
+    TS_TRY(ts_str_printf(l, ", \"%s\": [", key));
+    for (int64_t k = 0; k < n; k++) {
         TS_TRY(ts_str_puts(l, k ? ", " : ""));
-        TS_TRY(ts_str_json_real(l, exp((double)z[k] - (double)z[best]) / sum, 9));
+        TS_TRY(ts_str_json_real(l, v[k], 9));
     }
-    TS_TRY(ts_str_puts(l, "], \"logits\": ["));
-    for (int64_t k = 0; k < labels; k++) {
-        TS_TRY(ts_str_puts(l, k ? ", " : ""));
-        TS_TRY(ts_str_json_real(l, (double)z[k], 9));
-    }
-    return ts_str_puts(l, "]}");
+    return ts_str_puts(l, "]");
 }
 
-static ts_status score_classes(scorer *s, ts_jsonl *in, const int32_t *ids, int64_t n)
+/* What is told by logits z [n] of one of n labels; they become probabilities. */
+static ts_status put_one(ts_str *l, double *z, int64_t n)
+{
+    int64_t best = 0;
+    double sum = 0;
+    for (int64_t k = 0; k < n; k++)
+        best = z[k] > z[best] ? k : best;
+    const double most = z[best];
+    for (int64_t k = 0; k < n; k++)
+        sum += z[k] = exp(z[k] - most);
+    for (int64_t k = 0; k < n; k++)
+        z[k] /= sum;
+    TS_TRY(ts_str_printf(l, ", \"label\": %lld", (long long)best));
+    return put_reals(l, "probabilities", z, n);
+}
+
+/* Of any number of them. */
+static ts_status put_many(ts_str *l, double *z, int64_t n)
+{
+    bool any = false;
+    TS_TRY(ts_str_puts(l, ", \"labels\": ["));
+    for (int64_t k = 0; k < n; k++) {
+        if (z[k] > 0) {
+            TS_TRY(ts_str_printf(l, "%s%lld", any ? ", " : "", (long long)k));
+            any = true;
+        }
+        z[k] = 1 / (1 + exp(-z[k]));
+    }
+    TS_TRY(ts_str_puts(l, "]"));
+    return put_reals(l, "probabilities", z, n);
+}
+
+/* What the head tells of a text: z [labels] twice, of which the second half is written over. */
+static ts_status labels_line(scorer *s, const int32_t *ids, int64_t n, double *z)
+{
+    const ts_arch *a = &s->lm.model.decoder->arch;
+    TS_TRY(begin_line(&s->line, ids, n));
+    if (a->problem == TS_PROBLEM_SINGLE)
+        TS_TRY(put_one(&s->line, z + a->labels, a->labels));
+    else if (a->problem == TS_PROBLEM_MULTI)
+        TS_TRY(put_many(&s->line, z + a->labels, a->labels));
+    TS_TRY(put_reals(&s->line, "logits", z, a->labels));
+    return ts_str_puts(&s->line, "}");
+}
+
+static ts_status score_labels(scorer *s, ts_jsonl *in, const int32_t *ids, int64_t n)
 {
     const int64_t labels = s->lm.model.decoder->arch.labels;
-    float *z;
-    TS_TRY(ts_alloc(&z, (size_t)(n * labels), sizeof *z));
-    ts_status st = ts_lm_logits(&s->lm, ids, (size_t)n, z);
-    const float *last = z + (n - 1) * labels;
-    for (int64_t k = 0; st == TS_OK && k < labels && !s->bad_line; k++)
-        if (!isfinite(last[k]))
-            s->bad_line = in->line;
+    float *told;
+    double *z;
+    TS_TRY(ts_alloc(&told, (size_t)labels, sizeof *told));
+    ts_status st = ts_alloc(&z, 2 * (size_t)labels, sizeof *z);
     if (st == TS_OK)
-        st = classes_line(s, ids, n, last);
+        st = ts_lm_labels(&s->lm, ids, (size_t)n, told);
+    for (int64_t k = 0; st == TS_OK && k < labels; k++)
+        z[k] = z[labels + k] = (double)told[k];
+    if (st == TS_OK) {
+        look_for_nan(s, in->line, z, labels);
+        st = labels_line(s, ids, n, z);
+    }
     ts_free(&z);
+    ts_free(&told);
     return st;
+}
+
+static ts_status score_vector(scorer *s, ts_jsonl *in, const int32_t *ids, int64_t n)
+{
+    const int64_t width = s->lm.model.decoder->arch.hidden;
+    float *v;
+    double *x;
+    TS_TRY(ts_alloc(&v, (size_t)width, sizeof *v));
+    ts_status st = ts_alloc(&x, (size_t)width, sizeof *x);
+    if (st == TS_OK)
+        st = ts_lm_vector(&s->lm, ids, (size_t)n, &s->how, v);
+    for (int64_t i = 0; st == TS_OK && i < width; i++)
+        x[i] = (double)v[i];
+    if (st == TS_OK) {
+        look_for_nan(s, in->line, x, width);
+        st = begin_line(&s->line, ids, n);
+    }
+    if (st == TS_OK)
+        st = put_reals(&s->line, "embedding", x, width);
+    ts_free(&x);
+    ts_free(&v);
+    return st == TS_OK ? ts_str_puts(&s->line, "}") : st;
 }
 
 static ts_status score_words(scorer *s, ts_jsonl *in, const int32_t *ids, int64_t n, int64_t first)
@@ -237,9 +299,10 @@ static ts_status score_line(scorer *s, ts_jsonl *in, const json_t *line, ts_outp
     TS_TRY(line_ids(s, in, line, &ids, &n, &first));
     ts_status st = n > 0 ? TS_OK : ts_jsonl_error(in, "there are no tokens to score");
     if (st == TS_OK)
-        st = s->o.head        ? score_classes(s, in, ids, n)
-             : s->lm.o.reward ? score_reward(s, in, ids, n)
-                              : score_words(s, in, ids, n, first);
+        st = s->o.head         ? score_labels(s, in, ids, n)
+             : s->o.embeddings ? score_vector(s, in, ids, n)
+             : s->lm.o.reward  ? score_reward(s, in, ids, n)
+                               : score_words(s, in, ids, n, first);
     if (st == TS_OK)
         st = ts_jsonl_out_line(out, &s->line);
     ts_free(&ids);
@@ -249,7 +312,7 @@ static ts_status score_line(scorer *s, ts_jsonl *in, const json_t *line, ts_outp
 static ts_status no_number(const scorer *s)
 {
     return ts_lm_explain(&s->lm, ts_error(TS_ERR_RUN, "line %lld: a %s is not a number",
-                                          (long long)s->bad_line, s->o.head ? "logit" : s->lm.o.reward ? "reward" : "log-probability"));
+                                          (long long)s->bad_line, s->o.head ? "logit" : s->o.embeddings ? "vector" : s->lm.o.reward ? "reward" : "log-probability"));
 }
 
 static ts_status score_file(scorer *s)
@@ -276,7 +339,26 @@ static ts_status score_file(scorer *s)
     return st == TS_OK && s->bad_line ? no_number(s) : st;
 }
 
-static ts_status open_all(scorer *s)
+static ts_status check_vectors(scorer *s, const ts_option_set *set)
+{
+    const bool tells = s->o.head || s->lm.o.reward || s->o.logits || s->o.record || s->o.replay;
+    bool found;
+    ts_option_warn_alone(set, "pooling-mode", s->o.embeddings, "--embeddings");
+    ts_option_warn_alone(set, "no-normalize-embeddings", s->o.embeddings, "--embeddings");
+    if (!s->o.embeddings)
+        return TS_OK;
+    if (tells)
+        return ts_error(TS_ERR_USER, "--embeddings writes vectors alone: leave --head, --reward, --logits and --moe-routing-record "
+                                     "and -replay out");
+    s->how = (ts_sentence){ .unit = true };
+    TS_TRY(ts_sentence_read(s->lm.rt.load, &s->how, &found));
+    if (ts_option_given(set, "pooling-mode"))
+        s->how.pooling = (ts_pooling)s->o.pooling;
+    s->how.unit = s->how.unit && s->o.unit;
+    return TS_OK;
+}
+
+static ts_status open_all(scorer *s, const ts_option_set *set)
 {
     if (!s->lm.rt.load || !s->o.input)
         return ts_error(TS_ERR_USER, "--%s is missing", s->lm.rt.load ? "input" : "load");
@@ -298,7 +380,8 @@ static ts_status open_all(scorer *s)
     if (s->o.head && s->lm.o.reward)
         return ts_error(TS_ERR_USER, "--head and --reward are of different models: give one");
     if (s->o.head && (s->o.logits || s->o.record || s->o.replay))
-        return ts_error(TS_ERR_USER, "--head tells classes: leave --logits, --moe-routing-record and --moe-routing-replay out");
+        return ts_error(TS_ERR_USER, "--head tells labels: leave --logits, --moe-routing-record and --moe-routing-replay out");
+    TS_TRY(check_vectors(s, set));
     s->lm.o.classes = s->o.head;
     TS_TRY(ts_lm_begin(&s->lm));
     return s->o.record || s->o.replay ? ts_lm_routing(&s->lm, s->o.record, s->o.replay) : TS_OK;
@@ -332,7 +415,7 @@ static ts_status run(int argc, char *const *argv)
         return TS_OK;
     ts_log_init((ts_log_level)s.lm.rt.log_level, "");
     ts_words_log_notes(set);
-    ts_status st = open_all(&s);
+    ts_status st = open_all(&s, set);
     if (st == TS_OK)
         st = score_file(&s);
     if (st == TS_OK && s.o.record)

@@ -2,7 +2,7 @@
 
 #include "api/words.h"
 #include "base/log.h"
-#include "dist/world.h"
+#include "cli/processes.h"
 #include "plan/report.h"
 #include "plan/run.h"
 #include "train/memory_report.h"
@@ -11,17 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-static void start_log(const ts_job_options *o, const ts_comm *comm)
-{
-    char prefix[128] = "", host[64] = "";
-    if (comm->rank > 0) {
-        gethostname(host, sizeof host - 1);
-        snprintf(prefix, sizeof prefix, "rank %d on %s: ", comm->rank, host);
-    }
-    /* Rank 0 speaks; the others only when something went wrong on them. */
-    ts_log_init(comm->rank > 0 ? TS_LOG_WARN : (ts_log_level)o->runtime.log_level, prefix);
-}
 
 static void show_timing(const ts_device *dev, const ts_comm *comm)
 {
@@ -97,33 +86,6 @@ static ts_status train(ts_training *t)
     return st;
 }
 
-/* Whether all ranks have the same message; they all call. */
-static bool is_said_by_all(ts_comm *comm, const char *message)
-{
-    const int64_t h = (int64_t)(ts_hash_bytes(message, strlen(message)) >> 1);
-    int64_t ends[2] = { h, -h };
-    return ts_comm_run(comm, ts_all_reduce(ends, 2, TS_COMM_I64, TS_COMM_MAX)) == TS_OK &&
-           ends[0] == -ends[1];
-}
-
-/* Of one of several processes, before the end: ending the job may end this process at once. A user's
- * mistake is found by all ranks alike, and rank 0 says it, or by one that sees other files than the rest,
- * which wait for it; any other failure may be this rank's alone. Returns whether all have failed. */
-static bool say_failure(ts_comm *comm, ts_status st)
-{
-    enum { PATIENCE = 20 };
-    const bool early = comm->rank == 0 || st != TS_ERR_USER;
-    char message[8192];
-    snprintf(message, sizeof message, "%s", ts_error_message());
-    if (early)
-        ts_log(TS_LOG_ERROR, "%s", message);
-    const bool is_common = st == TS_ERR_USER && ts_comm_meet(comm, PATIENCE),
-               is_same = is_common && is_said_by_all(comm, message);
-    if (!early && !is_same)
-        ts_log(TS_LOG_ERROR, "%s", message);
-    return is_common;
-}
-
 ts_status ts_train_command(const ts_command *cmd, const char *usage, const ts_option_table tables[TS_JOB_TABLES], bool tunes,
                            int argc, char *const *argv, ts_training *t)
 {
@@ -137,14 +99,9 @@ ts_status ts_train_command(const ts_command *cmd, const char *usage, const ts_op
     if (st == TS_OK)
         st = ts_comm_world(&t->comm);
     if (st == TS_OK) {
-        start_log(&t->o, t->comm);
+        ts_processes_log((ts_log_level)t->o.runtime.log_level, t->comm);
         ts_words_log_notes(t->set);
-        st = train(t);
-        const bool is_common = t->comm->size == 1 || st == TS_OK || say_failure(t->comm, st);
-        const bool is_said = st != TS_OK && t->comm->size > 1;
-        ts_comm_finish(&t->comm, !is_common);
-        if (is_said)
-            st = ts_error(st, "%s", ""); /* and not again at the end */
+        st = ts_processes_end(&t->comm, train(t));
     }
     ts_option_set_destroy(&t->set);
     return st;

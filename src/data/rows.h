@@ -5,7 +5,7 @@
 #define TS_DATA_ROWS_H
 #include "base/status.h"
 
-enum { TS_ROW_KEYS = 6, TS_ROW_NO_LABEL = -100 };
+enum { TS_ROW_KEYS = 32, TS_ROW_NO_LABEL = -100 };
 
 /* One sample: the arrays of its keys, in the order of ts_rows.key. Zero is a valid empty one; who reads many keeps
  * one, whose arrays grow as needed. */
@@ -13,19 +13,29 @@ typedef struct ts_row {
     int32_t *v[TS_ROW_KEYS]; /* [n] owned */
     int64_t n[TS_ROW_KEYS];
     size_t cap[TS_ROW_KEYS];
+    float *number; /* [n_numbers] of texts: what is told of them; owned */
+    int64_t n_numbers;
+    size_t cap_numbers;
+    float *weight;     /* [n_weights] of sft: how much each label counts, beside `labels`; n_weights 0: each 1 */
+    int64_t n_weights;
+    size_t cap_weights;
 } ts_row;
 
 /* Room for n numbers of a key, whose count this becomes. */
 ts_status ts_row_room(ts_row *r, int key, int64_t n) TS_NODISCARD;
+ts_status ts_row_room_numbers(ts_row *r, int64_t n) TS_NODISCARD;
+/* The labels from `at` on count so: n weights, or NULL: 1 each. What nobody told of before counts 1. */
+ts_status ts_row_weigh(ts_row *r, int64_t at, const float *weight, int64_t n) TS_NODISCARD;
 void ts_row_deinit(ts_row *r);
 
 /* What a sample holds. Keys stand in this order:
  *   sft    input_ids, labels, and attention_mask where there are ordinals of documents (1, 2, ...)
  *   pairs  chosen_input_ids, chosen_labels, rejected_input_ids, rejected_labels
- *   kto    input_ids, labels, kl_input_ids, kl_labels, kto_tags (one number: 1 desirable, 0 not) */
-typedef enum ts_rows_kind { TS_ROWS_SFT, TS_ROWS_PAIRS, TS_ROWS_KTO, TS_ROWS_KINDS } ts_rows_kind;
+ *   kto    input_ids, labels, kl_input_ids, kl_labels, kto_tags (one number: 1 desirable, 0 not)
+ *   texts  the ids of one text after another, and numbers (instruct/text_rows.h) */
+typedef enum ts_rows_kind { TS_ROWS_SFT, TS_ROWS_PAIRS, TS_ROWS_KTO, TS_ROWS_TEXTS, TS_ROWS_KINDS } ts_rows_kind;
 enum { TS_KTO_TAGS = 4 };
-/* Sequences that are trained on together: a sample's ids are at keys 2 k, their labels at 2 k + 1. */
+/* Sequences that are trained on together, but of texts: a sample's ids are at keys 2 k, their labels at 2 k + 1. */
 static inline int64_t ts_rows_each(ts_rows_kind kind) { return kind == TS_ROWS_SFT ? 1 : 2; }
 
 typedef struct ts_rows ts_rows;

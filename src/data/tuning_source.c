@@ -3,7 +3,6 @@
 #include "base/mem.h"
 #include "data/blend.h"
 #include "data/instruct/chat_rows.h"
-#include "data/instruct/label_rows.h"
 #include "data/rows_order.h"
 #include "data/split.h"
 #include "io/bad_records.h"
@@ -62,8 +61,12 @@ int ts_tuning_fields(const ts_tuning_data *t, const ts_data_options *o, int64_t 
 {
     int n = 0;
     out[n++] = (ts_field){ "tokens", TS_DTYPE_I32, S };
-    out[n++] = (ts_field){ "labels", TS_DTYPE_I32, S };
-    out[n++] = (ts_field){ "loss_mask", TS_DTYPE_F32, S };
+    if (t->kind != TS_ROWS_TEXTS) {
+        out[n++] = (ts_field){ "labels", TS_DTYPE_I32, S };
+        out[n++] = (ts_field){ "loss_mask", TS_DTYPE_F32, S };
+    } else if (ts_texts_numbers(&t->texts)) {
+        out[n++] = (ts_field){ "numbers", TS_DTYPE_F32, ts_texts_numbers(&t->texts) };
+    }
     out[n++] = (ts_field){ "length", TS_DTYPE_I32, 1 };
     if (t->kind == TS_ROWS_KTO)
         out[n++] = (ts_field){ "kto_tag", TS_DTYPE_I32, 1 };
@@ -74,9 +77,10 @@ int ts_tuning_fields(const ts_tuning_data *t, const ts_data_options *o, int64_t 
     return n;
 }
 
-/* One sequence: ordinals [n] of its documents, or NULL. */
+/* One sequence: ordinals [n] of its documents, or NULL; labels NULL: it has none. */
 typedef struct sequence {
     const int32_t *ids, *labels, *ordinals;
+    const float *weight; /* of the labels; NULL: 1 each */
     int64_t n;
 } sequence;
 
@@ -116,12 +120,14 @@ static ts_status put(const ts_tuning_source *s, const sequence *q, const ts_batc
     for (int64_t k = 0; k < S; k++) {
         const int64_t i = k - begin;
         const bool inside = i >= 0 && i < q->n;
-        const int32_t label = inside && i + 1 < q->n ? q->labels[i + 1] : TS_ROW_NO_LABEL;
+        const int32_t label = labels && inside && i + 1 < q->n ? q->labels[i + 1] : TS_ROW_NO_LABEL;
         if (label < 0 && label != TS_ROW_NO_LABEL)
             return ts_error(TS_ERR_USER, "a label is %d: expected a token, or %d for none", (int)label, TS_ROW_NO_LABEL);
         tokens[k] = inside ? q->ids[i] : pad;
-        labels[k] = label;
-        mask[k] = label >= 0;
+        if (labels) {
+            labels[k] = label;
+            mask[k] = label < 0 ? 0 : q->weight ? q->weight[i + 1] : 1;
+        }
     }
     ts_batch_ints(b, "length", row)[0] = (int32_t)q->n;
     mark_documents(s, q, begin, ts_batch_ints(b, "segments", row), ts_batch_ints(b, "position_ids", row));
@@ -131,11 +137,13 @@ static ts_status put(const ts_tuning_source *s, const sequence *q, const ts_batc
 /* Sequence k of a sample, as much as a row holds. */
 static ts_status sequence_of(const ts_tuning_source *s, const ts_row *r, int64_t k, sequence *out)
 {
-    const int64_t S = s->need.seq_length, n = r->n[2 * k];
+    const bool is_text = s->t.kind == TS_ROWS_TEXTS;
+    const int64_t S = s->need.seq_length, key = is_text ? k : 2 * k, n = r->n[key];
     if (n > S && !s->t.cuts)
         return ts_error(TS_ERR_USER, "%lld tokens are more than --seq-length %lld: make it longer, or leave "
                                      "--no-cut-token out", (long long)n, (long long)S);
-    *out = (sequence){ r->v[2 * k], r->v[2 * k + 1], s->t.has_ordinals ? r->v[2] : NULL, n < S ? n : S };
+    *out = (sequence){ r->v[key], is_text ? NULL : r->v[key + 1], s->t.has_ordinals ? r->v[2] : NULL,
+                       r->n_weights ? r->weight : NULL, n < S ? n : S };
     return TS_OK;
 }
 
@@ -156,7 +164,10 @@ static ts_status need_label(const ts_tuning_source *s, const ts_batch *b, int64_
 
 static ts_status put_sample(const ts_tuning_source *s, const ts_row *r, const ts_batch *b, int64_t row)
 {
-    for (int64_t k = 0; k < ts_rows_each(s->t.kind); k++) {
+    float *numbers = ts_batch_floats(b, "numbers", row);
+    if (numbers)
+        memcpy(numbers, r->number, (size_t)r->n_numbers * sizeof *numbers);
+    for (int64_t k = 0; k < ts_tuning_each(&s->t); k++) {
         sequence q = { 0 };
         TS_TRY(sequence_of(s, r, k, &q));
         TS_TRY(put(s, &q, b, row + k));
@@ -189,25 +200,40 @@ static int64_t number_of(const ts_tuning_source *s, const ts_rows *rows)
 
 int64_t ts_tuning_source_all(const ts_tuning_source *s) { return number_of(s, NULL); }
 
+/* Sample i of some rows. */
+static ts_status read_into(const ts_tuning_source *s, const ts_rows *rows, int64_t i, const ts_batch *b, int64_t row)
+{
+    ts_row r = { 0 };
+    ts_status st = rows->read(rows, i, &r);
+    if (st == TS_OK)
+        st = put_sample(s, &r, b, row);
+    ts_row_deinit(&r);
+    return st == TS_OK ? st : ts_error_context(st, "in sample %lld of the data", (long long)i);
+}
+
 static ts_status get(const ts_dataset *base, int64_t i, const ts_batch *b, int64_t row)
 {
     const tuning_part *p = (const tuning_part *)(const void *)base;
     int64_t which = 0;
-    ts_row r = { 0 };
     TS_ASSERT(i >= 0 && i < base->n, "sample %lld of %lld", (long long)i, (long long)base->n);
     if (p->blend)
         ts_blend_at(p->blend, i, &which, &i);
     const member *m = &p->member[which];
     const range *from;
     const int64_t at = find_sample(m, m->order[i % m->n], &from);
-    ts_status st = from->rows->read(from->rows, at, &r);
-    if (st == TS_OK)
-        st = put_sample(p->source, &r, b, row);
     int32_t *number = ts_batch_ints(b, "sample", row);
     if (number)
         *number = (int32_t)(number_of(p->source, from->rows) + at);
-    ts_row_deinit(&r);
-    return st == TS_OK ? st : ts_error_context(st, "in sample %lld of the data", (long long)at);
+    return read_into(p->source, from->rows, at, b, row);
+}
+
+ts_status ts_tuning_source_read(const ts_tuning_source *s, int64_t i, const ts_batch *b, int64_t row)
+{
+    size_t k = 0;
+    TS_ASSERT(i >= 0 && i < ts_tuning_source_all(s), "sample %lld of %lld", (long long)i, (long long)ts_tuning_source_all(s));
+    for (; i >= s->rows[k].rows->n; k++)
+        i -= s->rows[k].rows->n;
+    return read_into(s, s->rows[k].rows, i, b, row);
 }
 
 /* ---- opening ---- */
@@ -224,23 +250,23 @@ static ts_status open_chat(ts_tuning_source *s, const char *path, ts_rows **out)
     return ts_chat_rows_open(&chat, &need, NULL, out);
 }
 
-static ts_status open_labelled(ts_tuning_source *s, const char *path, ts_rows **out)
+static ts_status open_texts(ts_tuning_source *s, const char *path, ts_rows **out)
 {
-    const ts_label_need need = { .path = path, .labels = s->t.labels, .seq_length = s->need.seq_length,
+    const ts_text_need need = { .path = path, .texts = s->t.texts, .seq_length = s->need.seq_length,
                                  .vocab_size = s->need.vocab_size, .text = s->t.text,
                                  .skips = s->t.chat && s->t.chat->on_bad_record == TS_BAD_RECORD_SKIP,
                                  .max_samples = s->t.chat ? s->t.chat->max_samples : 0, .speaks = s->need.speaks };
     if (!ts_chat_rows_is_path(path))
-        return ts_error(TS_ERR_USER, "--stage cls: %s: texts with their classes are in a file whose name ends in .json or .jsonl, "
-                                     "a line {\"text\": ..., \"label\": 0}", path);
-    return ts_label_rows_open(&need, out);
+        return ts_error(TS_ERR_USER, "%s: texts are in a file whose name ends in .json, .jsonl or .parquet, a line %s", path,
+                        s->t.texts.kind < TS_TEXTS_MATCH ? "{\"text\": ..., \"label\": 0}" : "{\"query\": ..., \"positive\": ...}");
+    return ts_text_rows_open(&need, out);
 }
 
 /* Conversations by the name's ending, else packed files. */
 static ts_status open_rows(ts_tuning_source *s, const char *path, ts_rows **out)
 {
-    if (s->t.labels)
-        return open_labelled(s, path, out);
+    if (s->t.kind == TS_ROWS_TEXTS)
+        return open_texts(s, path, out);
     if (s->t.chat && (s->t.chat->dataset.n || ts_chat_rows_is_path(path)))
         return open_chat(s, path, out);
     return ts_packed_rows_open(path, s->t.kind, s->t.has_ordinals, s->need.vocab_size, out);
@@ -339,7 +365,7 @@ static ts_status open_part(ts_tuning_source *s, const char *option, const ts_opt
     ts_status st = ts_alloc(&p, 1, sizeof *p);
     if (st == TS_OK) {
         *p = (tuning_part){ .base = { .field = s->field, .n_fields = s->n_fields, .get = get,
-                                      .each = ts_rows_each(s->t.kind) },
+                                      .each = ts_tuning_each(&s->t) },
                             .source = s, .wanted = wanted };
         s->part[part] = p;
         st = open_ranges(s, p, &w, share, part);
@@ -438,7 +464,7 @@ static ts_status open_parts(ts_tuning_source *s, const ts_data_options *o, const
         TS_TRY(has_own ? open_part(s, names[p], own[p], whole, p, wanted[p])
                        : open_part(s, entries->n ? "dataset" : "data-path", entries->n ? entries : &o->data_path, share, p, wanted[p]));
     }
-    return s->part[TS_DATA_TRAIN] ? check_labels(s, s->part[TS_DATA_TRAIN]) : TS_OK;
+    return s->part[TS_DATA_TRAIN] && s->t.kind != TS_ROWS_TEXTS ? check_labels(s, s->part[TS_DATA_TRAIN]) : TS_OK;
 }
 
 ts_status ts_tuning_source_create(const ts_tuning_data *t, const ts_data_options *o, const ts_data_need *need,

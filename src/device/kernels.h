@@ -17,6 +17,7 @@
 #include "device/kernels/experts.h"
 #include "device/kernels/gate.h"
 #include "device/kernels/gemm.h"
+#include "device/kernels/heads.h"
 #include "device/kernels/hyper.h"
 #include "device/kernels/loss.h"
 #include "device/kernels/mamba3.h"
@@ -142,10 +143,20 @@
     X(softcap, ts_loss_args, LOSS)                                                                 \
     X(distill_most, ts_distill_args, LOSS)                                                         \
     X(distill_sums, ts_distill_args, LOSS)                                                         \
+    X(distill_mix, ts_distill_args, LOSS)                                                          \
     X(distill_finish, ts_distill_args, LOSS)                                                       \
+    X(kept_sums, ts_distill_args, LOSS)                                                            \
+    X(kept_finish, ts_distill_args, LOSS)                                                          \
+    X(tops_find, ts_tops_args, LOSS)                                                               \
+    X(tops_merge, ts_tops_args, LOSS)                                                              \
+    X(tops_sums, ts_tops_args, LOSS)                                                               \
+    X(tops_finish, ts_tops_args, LOSS)                                                             \
     X(prefer_sums, ts_prefer_args, LOSS)                                                           \
     X(prefer_losses, ts_prefer_args, LOSS)                                                         \
     X(prefer_back, ts_prefer_args, LOSS)                                                           \
+    X(told_losses, ts_told_args, LOSS)                                                             \
+    X(direct_fwd, ts_direct_args, ROWWISE)                                                         \
+    X(direct_bwd, ts_direct_args, ROWWISE)                                                         \
     X(adamw, ts_adamw_args, OPTIMIZER)                                                             \
     X(adamw_kept, ts_adamw_kept_args, OPTIMIZER)                                                   \
     X(codes_add, ts_codes_args, OPTIMIZER)                                                         \

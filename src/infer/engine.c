@@ -20,6 +20,11 @@ struct ts_engine {
     float *logits;               /* a copy, where the device's cannot be read */
     size_t cap_logits;
     ts_storage *spare;           /* one slot of one layer, for reordering */
+    bool is_paged;               /* keys and values lie in pages: each state has one slot, of n_pages */
+    int64_t n_pages;
+    ts_kv_pages pages;           /* of the pass at hand */
+    int32_t *table;
+    size_t cap_table;
 };
 
 static ts_status create(ts_engine *e, int64_t slots)
@@ -34,14 +39,14 @@ static ts_status create(ts_engine *e, int64_t slots)
     for (int64_t l = 0; l < layers; l++) {
         const ts_sublayer *mixer = &e->d->block[l].mixer;
         if (mixer->make_state)
-            TS_TRY(mixer->make_state(mixer->module, e->dev, e->d->compute, slots, &e->state[l]));
+            TS_TRY(mixer->make_state(mixer->module, e->dev, e->d->compute, e->is_paged ? 1 : slots, &e->state[l]));
     }
     TS_TRY(ts_alloc(&e->length, (size_t)slots, sizeof *e->length));
     TS_TRY(ts_alloc(&e->q_start, (size_t)slots, sizeof *e->q_start));
     return ts_alloc(&e->q_len, (size_t)slots, sizeof *e->q_len);
 }
 
-ts_status ts_engine_create(ts_decoder *d, int64_t slots, ts_engine **out)
+static ts_status create_as(ts_decoder *d, int64_t slots, bool is_paged, ts_engine **out)
 {
     ts_engine *e;
     TS_ASSERT(slots >= 1 && slots <= TS_ENGINE_MOST_SLOTS, "an engine of %lld slots",
@@ -49,12 +54,29 @@ ts_status ts_engine_create(ts_decoder *d, int64_t slots, ts_engine **out)
     TS_TRY(ts_alloc(&e, 1, sizeof *e));
     e->d = d;
     e->dev = d->dev;
+    e->is_paged = is_paged;
     const ts_status st = create(e, slots);
     if (st != TS_OK)
         ts_engine_destroy(&e);
     else
         *out = e;
     return st;
+}
+
+ts_status ts_engine_create(ts_decoder *d, int64_t slots, ts_engine **out) { return create_as(d, slots, false, out); }
+
+ts_status ts_engine_create_paged(ts_decoder *d, int64_t sequences, ts_engine **out)
+{
+    TS_ASSERT(ts_engine_has_pages(d), "an engine with pages of a model that keeps other things");
+    return create_as(d, sequences, true, out);
+}
+
+bool ts_engine_has_pages(const ts_decoder *d)
+{
+    for (int64_t l = 0; l < d->arch.n_layers; l++)
+        if (d->block[l].mixer.make_state && !d->block[l].mixer.has_pages)
+            return false;
+    return !d->ngram.order;
 }
 
 void ts_engine_destroy(ts_engine **engine)
@@ -73,6 +95,7 @@ void ts_engine_destroy(ts_engine **engine)
     ts_free(&e->ids);
     ts_free(&e->pos);
     ts_free(&e->logits);
+    ts_free(&e->table);
     ts_free(engine);
 }
 
@@ -95,11 +118,28 @@ ts_status ts_engine_reserve(ts_engine *e, int64_t tokens)
     return TS_OK;
 }
 
+ts_status ts_engine_reserve_pages(ts_engine *e, int64_t pages)
+{
+    const int32_t used = (int32_t)(e->n_pages << TS_ENGINE_PAGE_BITS);
+    TS_ASSERT(e->is_paged && pages << TS_ENGINE_PAGE_BITS <= INT32_MAX, "room for %lld pages", (long long)pages);
+    if (pages <= e->n_pages)
+        return TS_OK;
+    for (int64_t l = 0; l < e->states; l++)
+        if (e->state[l])
+            TS_TRY(e->state[l]->kind->reserve(e->state[l], pages << TS_ENGINE_PAGE_BITS, &used));
+    e->n_pages = pages;
+    return TS_OK;
+}
+
 /* Room by doubling, for a sequence whose end nobody knows. */
 static ts_status need(ts_engine *e, int64_t tokens)
 {
     if (tokens <= e->capacity)
         return TS_OK;
+    if (e->is_paged) { /* of positions alone */
+        e->capacity = tokens > 2 * e->capacity ? tokens : 2 * e->capacity;
+        return TS_OK;
+    }
     return ts_engine_reserve(e, tokens > 2 * e->capacity ? tokens : 2 * e->capacity);
 }
 
@@ -108,6 +148,8 @@ static void copy_slot(ts_layer_state *s, int64_t to, int64_t from, int64_t lengt
     if (s)
         s->kind->copy(s, to, from, length);
 }
+
+void ts_engine_clear(ts_engine *e, int64_t slot) { e->length[slot] = 0; }
 
 void ts_engine_copy(ts_engine *e, int64_t to, int64_t from)
 {
@@ -222,6 +264,12 @@ static int64_t rope_length(const ts_engine *e, int64_t n)
 
 /* ---- passes ---- */
 
+/* Whose rows a pass has: n slots from `first` on; whether they are of prompts, or of one new token each. */
+typedef struct pass_slots {
+    int64_t first, n;
+    bool is_prompt;
+} pass_slots;
+
 /* The last row of each sequence of B x S, as [B, hidden]. */
 static ts_status last_rows(ts_engine *e, int64_t B, int64_t S, ts_tensor *hidden, ts_tensor **out)
 {
@@ -236,10 +284,20 @@ static ts_status last_rows(ts_engine *e, int64_t B, int64_t S, ts_tensor *hidden
     return TS_OK;
 }
 
-/* logits NULL: they are not wanted. */
-static ts_status pass(ts_engine *e, int64_t first, int64_t B, int64_t S, ts_tensor **logits)
+/* The pass's table of pages to the device. */
+static ts_status put_table(ts_engine *e, int64_t B)
 {
-    ts_tensor *ids, *pos, *hidden, *last;
+    ts_tensor *table;
+    TS_TRY(ts_tape_upload(e->tape, TS_DTYPE_I32, e->table, B * e->pages.each, &table));
+    e->pages.table = e->table, e->pages.on_device = table, e->pages.bits = TS_ENGINE_PAGE_BITS;
+    return TS_OK;
+}
+
+/* hidden [B * S, hidden size]. */
+static ts_status forward(ts_engine *e, const pass_slots *of, int64_t S, ts_tensor **hidden)
+{
+    const int64_t first = of->first, B = of->n;
+    ts_tensor *ids, *pos;
     int64_t longest = 0;
     for (int64_t b = 0; b < B; b++)
         longest = e->q_start[b] + e->q_len[b] > longest ? e->q_start[b] + e->q_len[b] : longest;
@@ -247,14 +305,25 @@ static ts_status pass(ts_engine *e, int64_t first, int64_t B, int64_t S, ts_tens
     TS_TRY(ts_decoder_prepare(e->d, length > 1 ? longest : e->capacity, length));
     TS_TRY(ts_tape_upload(e->tape, TS_DTYPE_I32, e->ids, B * S, &ids));
     TS_TRY(ts_tape_upload(e->tape, TS_DTYPE_I32, e->pos, B * S, &pos));
+    if (e->is_paged)
+        TS_TRY(put_table(e, B));
     const ts_run run = { .B = B, .S = S, .pos = pos, .state = e->state, .slot0 = first,
-                         .q_start = e->q_start, .q_len = e->q_len };
-    TS_TRY(ts_decoder_forward(e->d, e->tape, &run, NULL, ids, &hidden));
-    for (int64_t b = 0; b < B; b++)
+                         .q_start = e->q_start, .q_len = e->q_len, .any_cut = of->is_prompt,
+                         .pages = e->is_paged ? &e->pages : NULL };
+    TS_TRY(ts_decoder_forward(e->d, e->tape, &run, NULL, ids, hidden));
+    for (int64_t b = 0; !e->is_paged && b < B; b++)
         e->length[first + b] = e->q_start[b] + e->q_len[b];
+    return TS_OK;
+}
+
+/* logits NULL: they are not wanted. */
+static ts_status pass(ts_engine *e, const pass_slots *of, int64_t S, ts_tensor **logits)
+{
+    ts_tensor *hidden, *last;
+    TS_TRY(forward(e, of, S, &hidden));
     if (!logits)
         return TS_OK;
-    TS_TRY(last_rows(e, B, S, hidden, &last));
+    TS_TRY(last_rows(e, of->n, S, hidden, &last));
     const ts_xent_op head = ts_decoder_head(e->d);
     return ts_op_logits(e->tape, &head, last, logits);
 }
@@ -276,14 +345,14 @@ static ts_status hand_out(ts_engine *e, ts_tensor *logits, ts_logits *out)
     return st;
 }
 
-static ts_status clean_pass(ts_engine *e, int64_t first, int64_t B, int64_t S, ts_logits *out)
+static ts_status clean_pass(ts_engine *e, const pass_slots *of, int64_t S, ts_logits *out)
 {
     ts_tensor *logits = NULL;
     ts_tape_reset(e->tape);
     e->tape->recording = false;
     ts_status st = ts_tape_push(e->tape);
     if (st == TS_OK)
-        st = pass(e, first, B, S, out ? &logits : NULL);
+        st = pass(e, of, S, out ? &logits : NULL);
     if (st == TS_OK && out)
         return hand_out(e, logits, out);
     ts_tape_reset(e->tape);
@@ -296,12 +365,12 @@ static ts_status rows(ts_engine *e, int64_t n)
     return ts_grow(&e->pos, &e->cap_pos, (size_t)n, sizeof *e->pos);
 }
 
-/* Tokens begin..begin+n-1 of a prompt as row b of the pass; the rest of its S rows is padding. */
-static void put_row(ts_engine *e, int64_t b, int64_t S, const ts_prompt *p, int64_t begin,
+/* n tokens at positions begin..begin+n-1 as row b of the pass; the rest of its S rows is padding. */
+static void put_row(ts_engine *e, int64_t b, int64_t S, const int32_t *ids, int64_t begin,
                     int64_t n)
 {
     for (int64_t i = 0; i < S; i++) {
-        e->ids[b * S + i] = i < n ? p->ids[begin + i] : 0;
+        e->ids[b * S + i] = i < n ? ids[i] : 0;
         e->pos[b * S + i] = i < n ? (int32_t)(begin + i) : 0;
     }
     e->q_start[b] = (int32_t)begin;
@@ -312,11 +381,12 @@ static void put_row(ts_engine *e, int64_t b, int64_t S, const ts_prompt *p, int6
 static ts_status prefill_one(ts_engine *e, int64_t slot, const ts_prompt *p, ts_logits *out)
 {
     const int64_t chunk = p->n < CHUNK || ts_engine_alone_above(e) < p->n ? p->n : CHUNK;
+    const pass_slots of = { slot, 1, true };
     TS_TRY(rows(e, chunk));
     for (int64_t at = 0; at < p->n; at += chunk) {
         const int64_t n = p->n - at < chunk ? p->n - at : chunk;
-        put_row(e, 0, n, p, at, n);
-        TS_TRY(clean_pass(e, slot, 1, n, at + n == p->n ? out : NULL));
+        put_row(e, 0, n, p->ids + at, at, n);
+        TS_TRY(clean_pass(e, &of, n, at + n == p->n ? out : NULL));
     }
     return TS_OK;
 }
@@ -347,8 +417,8 @@ ts_status ts_engine_prefill(ts_engine *e, int64_t first, int64_t n, const ts_pro
         return prefill_one(e, first, prompts, out);
     TS_TRY(rows(e, n * S));
     for (int64_t b = 0; b < n; b++)
-        put_row(e, b, S, &prompts[b], 0, prompts[b].n);
-    return clean_pass(e, first, n, S, out);
+        put_row(e, b, S, prompts[b].ids, 0, prompts[b].n);
+    return clean_pass(e, &(pass_slots){ first, n, true }, S, out);
 }
 
 ts_status ts_engine_decode(ts_engine *e, int64_t n, const int32_t *ids, ts_logits *out)
@@ -363,5 +433,108 @@ ts_status ts_engine_decode(ts_engine *e, int64_t n, const int32_t *ids, ts_logit
         e->pos[b] = e->q_start[b] = e->length[b];
         e->q_len[b] = 1;
     }
-    return clean_pass(e, 0, n, 1, out);
+    return clean_pass(e, &(pass_slots){ 0, n, false }, 1, out);
+}
+
+/* ---- passes of sequences in pages ---- */
+
+/* Row b of the pass and of its table. */
+static void put_stretch(ts_engine *e, int64_t b, int64_t S, const ts_engine_stretch *s)
+{
+    put_row(e, b, S, s->ids + s->begin, s->begin, s->n);
+    for (int64_t i = 0; i < e->pages.each; i++)
+        e->table[b * e->pages.each + i] = i < s->n_pages ? s->pages[i] : 0;
+}
+
+ts_status ts_engine_run(ts_engine *e, const ts_engine_stretch *s, int64_t n, bool is_prompt, ts_logits *out)
+{
+    int64_t S = 0, longest = 0;
+    e->pages.each = 0;
+    for (int64_t b = 0; b < n; b++) {
+        const int64_t end = s[b].begin + s[b].n, pages = (end + TS_ENGINE_PAGE - 1) >> TS_ENGINE_PAGE_BITS;
+        TS_ASSERT(e->is_paged && s[b].n > 0 && pages <= s[b].n_pages, "a sequence of %lld tokens in %lld pages",
+                  (long long)end, (long long)s[b].n_pages);
+        S = s[b].n > S ? s[b].n : S;
+        longest = end > longest ? end : longest;
+        e->pages.each = pages > e->pages.each ? pages : e->pages.each;
+    }
+    TS_TRY(need(e, longest));
+    TS_TRY(rows(e, n * S));
+    TS_TRY(ts_grow(&e->table, &e->cap_table, (size_t)(n * e->pages.each), sizeof *e->table));
+    for (int64_t b = 0; b < n; b++)
+        put_stretch(e, b, S, &s[b]);
+    return clean_pass(e, &(pass_slots){ 0, n, is_prompt }, S, out);
+}
+
+/* ---- what is asked of further tokens ---- */
+
+/* The rows of the pass that something is asked of, tokens from `begin` on; *k of them. */
+static ts_status asked_rows(ts_engine *e, ts_tensor *hidden, int64_t S, int64_t begin, const ts_ask *asks,
+                            int64_t n_asks, int64_t k, ts_tensor **rows, ts_tensor **labels)
+{
+    const size_t row = (size_t)hidden->dim[1] * ts_dtype_size(hidden->dtype);
+    int32_t *label;
+    TS_TRY(ts_tape_new(e->tape, hidden->dtype, k, hidden->dim[1], rows));
+    TS_TRY(ts_alloc(&label, (size_t)k, sizeof *label));
+    k = 0;
+    for (int64_t i = 0; i < n_asks; i++) {
+        if (asks[i].at < begin || asks[i].at >= begin + S)
+            continue;
+        label[k] = asks[i].id;
+        e->dev->move(e->dev, (char *)ts_tensor_data(*rows) + (size_t)k++ * row,
+                     (char *)ts_tensor_data(hidden) + (size_t)(asks[i].row * S + asks[i].at - begin) * row, row);
+    }
+    const ts_status st = ts_tape_upload(e->tape, TS_DTYPE_I32, label, k, labels);
+    ts_free(&label);
+    return st;
+}
+
+/* Of the pass that is set up: answers to the asks that fall into it. */
+static ts_status answer(ts_engine *e, const pass_slots *of, int64_t S, int64_t begin, const ts_ask *asks,
+                        int64_t n_asks, float *logprobs)
+{
+    ts_tensor *hidden, *rows, *labels, *loss;
+    float *host = NULL;
+    int64_t k = 0;
+    TS_TRY(forward(e, of, S, &hidden));
+    for (int64_t i = 0; i < n_asks; i++)
+        k += asks[i].at >= begin && asks[i].at < begin + S;
+    if (!k)
+        return TS_OK;
+    TS_TRY(asked_rows(e, hidden, S, begin, asks, n_asks, k, &rows, &labels));
+    ts_xent_op head = ts_decoder_head(e->d);
+    head.labels = labels;
+    TS_TRY(ts_op_linear_xent(e->tape, &head, rows, &loss, NULL));
+    TS_TRY(ts_alloc(&host, (size_t)k, sizeof *host));
+    const ts_status st = ts_device_read(e->dev, host, ts_tensor_data(loss), (size_t)k * sizeof *host);
+    k = 0;
+    for (int64_t i = 0; i < n_asks && st == TS_OK; i++)
+        if (asks[i].at >= begin && asks[i].at < begin + S)
+            logprobs[i] = -host[k++];
+    ts_free(&host);
+    return st;
+}
+
+ts_status ts_engine_extend(ts_engine *e, int64_t first, int64_t n, const ts_prompt *more, const ts_ask *asks,
+                           int64_t n_asks, float *logprobs)
+{
+    const pass_slots of = { first, n, true };
+    int64_t S = 0, longest = 0;
+    for (int64_t b = 0; b < n; b++) {
+        S = more[b].n > S ? more[b].n : S;
+        longest = e->length[first + b] + more[b].n > longest ? e->length[first + b] + more[b].n : longest;
+    }
+    TS_TRY(need(e, longest));
+    const int64_t chunk = n == 1 && S > CHUNK ? CHUNK : S;
+    TS_TRY(rows(e, n * chunk));
+    for (int64_t at = 0; at < S; at += chunk) {
+        for (int64_t b = 0; b < n; b++)
+            put_row(e, b, chunk, more[b].ids + at, e->length[first + b], more[b].n - at < chunk ? more[b].n - at : chunk);
+        ts_tape_reset(e->tape);
+        e->tape->recording = false;
+        const ts_status st = answer(e, &of, chunk, at, asks, n_asks, logprobs);
+        ts_tape_reset(e->tape);
+        TS_TRY(st);
+    }
+    return TS_OK;
 }

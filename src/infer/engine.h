@@ -40,12 +40,47 @@ int64_t ts_engine_prefill_group(const ts_prompt *prompts, int64_t n);
 /* One more token for each of slots 0..n-1. */
 ts_status ts_engine_decode(ts_engine *e, int64_t n, const int32_t *ids,
                            ts_logits *out) TS_NODISCARD;
+/* What is asked of tokens as they go through: the natural logarithm of the probability of `id` behind token `at`, from
+ * 0, of row `row`. */
+typedef struct ts_ask {
+    int64_t row, at;
+    int32_t id;
+} ts_ask;
+/* Further tokens behind what slots first..first+n-1 hold; more [n]. logprobs [n_asks], on the host. */
+ts_status ts_engine_extend(ts_engine *e, int64_t first, int64_t n, const ts_prompt *more, const ts_ask *asks,
+                           int64_t n_asks, float *logprobs) TS_NODISCARD;
 /* Slot `to` becomes a copy of slot `from`. */
 void ts_engine_copy(ts_engine *e, int64_t to, int64_t from);
+/* A slot becomes empty. */
+void ts_engine_clear(ts_engine *e, int64_t slot);
 /* Slot i becomes a copy of what from[i] was, for i < n. */
 ts_status ts_engine_reorder(ts_engine *e, const int64_t *from, int64_t n) TS_NODISCARD;
 int64_t ts_engine_length(const ts_engine *e, int64_t slot); /* tokens in it */
 int64_t ts_engine_slots(const ts_engine *e);
+
+/* ---- keys and values in pages ----
+ *
+ * Where all that layers keep are keys and values, sequences need no slots: they lie in pages of TS_ENGINE_PAGE tokens,
+ * in any order, and sequences that begin alike may have pages in common. Who has which page the caller decides
+ * (infer/pages.h). What a token's keys and values are depends on the tokens up to it alone, to the bit, in however many
+ * passes a prompt was put in; whether as part of a prompt or as a new token is another matter. */
+enum { TS_ENGINE_PAGE_BITS = 4, TS_ENGINE_PAGE = 1 << TS_ENGINE_PAGE_BITS };
+
+bool ts_engine_has_pages(const ts_decoder *d);
+/* The decoder is borrowed. sequences: in one pass at most, 1 to TS_ENGINE_MOST_SLOTS. */
+ts_status ts_engine_create_paged(ts_decoder *d, int64_t sequences, ts_engine **out) TS_NODISCARD;
+/* Pages 0 to pages - 1 exist; what is in them stays. */
+ts_status ts_engine_reserve_pages(ts_engine *e, int64_t pages) TS_NODISCARD;
+
+typedef struct ts_engine_stretch {
+    const int32_t *ids;   /* of the sequence from its beginning */
+    int64_t begin, n;     /* tokens that are there already; that join now, 1 or more */
+    const int32_t *pages; /* [n_pages] of the sequence, with room for both */
+    int64_t n_pages;
+} ts_engine_stretch;
+/* Tokens of n sequences, of prompts or one new token each. out: logits after the last of each; NULL: not wanted. */
+ts_status ts_engine_run(ts_engine *e, const ts_engine_stretch *s, int64_t n, bool is_prompt,
+                        ts_logits *out) TS_NODISCARD;
 
 /* Rotary angles of two scalings depend on the sequence's length once it is above this many tokens
  * (INT64_MAX: never). Such a sequence cannot share a pass with others. */

@@ -10,7 +10,7 @@ typedef struct ts_gen_options {
     int64_t max_new_tokens, top_k, num_beams, seed, min_new_tokens;
     double temperature, top_p, min_p, repetition_penalty, length_penalty;
     bool greedy, do_sample, ignore_eos, logprobs, early_stopping;
-    ts_option_list stop;
+    ts_option_list stop, add_eos;
     const char *grammar, *grammar_file, *json_schema, *json_schema_file, *regex;
 } ts_gen_options;
 extern const ts_option ts_gen_option_rows[];

@@ -4,6 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+ts_status ts_sampling_add_eos(ts_sampling *s, int32_t id)
+{
+    for (int i = 0; i < s->n_eos; i++)
+        if (s->eos[i] == id)
+            return TS_OK;
+    if (s->n_eos == TS_ARCH_MAX_EOS)
+        return ts_error(TS_ERR_USER, "more than %d tokens end a text", TS_ARCH_MAX_EOS);
+    s->eos[s->n_eos++] = id;
+    return TS_OK;
+}
+
 /* ---- tokens that a text has ---- */
 
 ts_status ts_seen_add(ts_seen *s, int64_t vocab, const int32_t *ids, int64_t n)

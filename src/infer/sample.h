@@ -27,6 +27,9 @@ typedef struct ts_sampling {
     int64_t keep;
 } ts_sampling;
 
+/* One more token that ends texts; more than there is room for is TS_ERR_USER. */
+ts_status ts_sampling_add_eos(ts_sampling *s, int32_t id) TS_NODISCARD;
+
 /* Tokens that a text has, as bits. Zero-initialise; deinit. */
 typedef struct ts_seen {
     uint64_t *bits;

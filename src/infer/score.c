@@ -80,6 +80,59 @@ ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t
     return st;
 }
 
+enum { CHOICE_ROWS = 64 };
+
+/* Choices of some rows from `first` on. */
+static ts_status choices_of_rows(ts_decoder *d, ts_tape *tape, ts_tensor *hidden, int64_t first, int64_t n, const int32_t *ids,
+                                 int top, ts_choice *out)
+{
+    float *z = NULL;
+    const size_t row = (size_t)hidden->dim[1] * ts_dtype_size(hidden->dtype);
+    const ts_xent_op head = ts_decoder_head(d);
+    ts_tensor *rows, *logits;
+    TS_TRY(ts_tape_new(tape, hidden->dtype, n, hidden->dim[1], &rows));
+    d->dev->move(d->dev, ts_tensor_data(rows), (char *)ts_tensor_data(hidden) + (size_t)first * row, (size_t)n * row);
+    TS_TRY(ts_op_logits(tape, &head, rows, &logits));
+    TS_TRY(ts_alloc(&z, (size_t)ts_tensor_count(logits), sizeof *z));
+    const ts_status st = ts_device_read(d->dev, z, ts_tensor_data(logits), ts_tensor_bytes(logits));
+    for (int64_t i = 0; st == TS_OK && i < n; i++) {
+        const float *one = z + i * logits->dim[1];
+        ts_choice *c = &out[first + i + 1];
+        const double log_sum = ts_log_sum_exp(one, d->arch.vocab);
+        c->id = ids[first + i + 1];
+        c->logprob = (double)one[c->id] - log_sum;
+        c->n_top = ts_top_logprobs(one, d->arch.vocab, log_sum, top, c->top);
+    }
+    ts_free(&z);
+    return st;
+}
+
+static ts_status choices_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, int top, ts_choice *out)
+{
+    sequence s;
+    ts_tensor *hidden;
+    TS_TRY(put_sequence(d, tape, ids, n, &s));
+    TS_TRY(run_layers(d, tape, &s, NULL, &hidden));
+    out[0] = (ts_choice){ .id = ids[0] };
+    for (int64_t i = 0; i + 1 < n; i += CHOICE_ROWS) {
+        TS_TRY(ts_tape_push(tape));
+        const int64_t rows = n - 1 - i < CHOICE_ROWS ? n - 1 - i : CHOICE_ROWS;
+        const ts_status st = choices_of_rows(d, tape, hidden, i, rows, ids, top, out);
+        ts_tape_pop(tape, NULL);
+        TS_TRY(st);
+    }
+    return TS_OK;
+}
+
+ts_status ts_score_choices(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, int top, ts_choice *out)
+{
+    ts_tape_reset(tape);
+    tape->recording = false;
+    const ts_status st = choices_of(d, tape, ids, n, top, out);
+    ts_tape_reset(tape);
+    return st;
+}
+
 static ts_status logits_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, float *out)
 {
     sequence s;
@@ -100,28 +153,68 @@ ts_status ts_score_logits(ts_decoder *d, ts_tape *tape, const int32_t *ids, int6
     return st;
 }
 
-static ts_status reward_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes, float *out)
+/* Where a head reads: the last token, of labels, as transformers has it, the last that is no filling. */
+static int32_t last_at(const ts_decoder *d, const int32_t *ids, int64_t n)
 {
-    const int32_t at = (int32_t)(n - 1);
+    while (n > 1 && d->arch.labels && ids[n - 1] == d->arch.pad)
+        n--;
+    return (int32_t)(n - 1);
+}
+
+/* The vector of one row: *y [1, hidden]. */
+static ts_status last_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes, ts_tensor **y)
+{
+    const int32_t at = last_at(d, ids, n);
     sequence s;
-    ts_tensor *hidden, *last, *y;
+    ts_tensor *hidden, *last;
     ts_chosen_rows rows = { .n = 1 };
     TS_TRY(put_sequence(d, tape, ids, n, &s));
     TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, &at, 1, &last));
     rows.at = last;
     TS_TRY(run_layers(d, tape, &s, routes, &hidden));
-    TS_TRY(ts_decoder_reward(d, tape, hidden, &rows, &y));
-    return ts_device_read(d->dev, out, ts_tensor_data(y), sizeof *out);
+    return ts_op_pick_rows(tape, hidden, &rows, y);
 }
 
-ts_status ts_score_reward(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes, double *out)
+ts_status ts_score_numbers(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes, float *out)
 {
-    float reward;
+    ts_tensor *last, *y;
     ts_tape_reset(tape);
     tape->recording = false;
-    const ts_status st = reward_of(d, tape, ids, n, routes, &reward);
-    ts_tape_reset(tape);
+    ts_status st = last_of(d, tape, ids, n, routes, &last);
     if (st == TS_OK)
-        *out = (double)reward;
+        st = ts_decoder_numbers(d, tape, last, &y);
+    if (st == TS_OK)
+        st = ts_device_read(d->dev, out, ts_tensor_data(y), ts_tensor_bytes(y));
+    ts_tape_reset(tape);
+    return st;
+}
+
+static ts_status vector_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_sentence *how, float *weights,
+                           ts_tensor **y)
+{
+    sequence s;
+    ts_tensor *hidden, *w, *v, *wide;
+    for (int64_t i = 0; i < n; i++)
+        weights[i] = ts_pool_weight(how->pooling, i, 0, n - 1);
+    TS_TRY(put_sequence(d, tape, ids, n, &s));
+    TS_TRY(ts_tape_upload(tape, TS_DTYPE_F32, weights, n, &w));
+    TS_TRY(run_layers(d, tape, &s, NULL, &hidden));
+    TS_TRY(ts_op_pool(tape, hidden, w, 1, NULL, &v));
+    TS_TRY(ts_op_cast(tape, v, TS_DTYPE_F32, &wide));
+    return ts_op_direct(tape, wide, wide->dim[1], how->unit, y);
+}
+
+ts_status ts_score_vector(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_sentence *how, float *out)
+{
+    float *weights;
+    ts_tensor *y;
+    TS_TRY(ts_alloc(&weights, (size_t)n, sizeof *weights));
+    ts_tape_reset(tape);
+    tape->recording = false;
+    ts_status st = vector_of(d, tape, ids, n, how, weights, &y);
+    if (st == TS_OK)
+        st = ts_device_read(d->dev, out, ts_tensor_data(y), ts_tensor_bytes(y));
+    ts_tape_reset(tape);
+    ts_free(&weights);
     return st;
 }

@@ -1,6 +1,8 @@
 /* Log-probabilities of given tokens. */
 #ifndef TS_INFER_SCORE_H
 #define TS_INFER_SCORE_H
+#include "infer/choice.h"
+#include "model/sentence.h"
 #include "model/weights.h"
 
 /* Scores one sequence: logprobs[i] is the natural logarithm of ids[i]'s probability after
@@ -9,9 +11,16 @@
  * NULL: neither. */
 ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes,
                        double *logprobs, bool *greedy) TS_NODISCARD;
-/* Of a model of rewards: the reward of one sequence, at its last token. */
-ts_status ts_score_reward(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes,
-                          double *out) TS_NODISCARD;
+/* Of each token after the first its log-probability and those of the `top` most probable ones in its place
+ * (TS_CHOICE_MOST_TOP at most); out [n], of which the first is its id alone. Logits are held of some rows at a time. */
+ts_status ts_score_choices(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, int top,
+                           ts_choice *out) TS_NODISCARD;
+/* Of a model of rewards or labels: what its head tells of one sequence, at its last token, into out [1 or labels]. */
+ts_status ts_score_numbers(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes,
+                           float *out) TS_NODISCARD;
+/* The vector of one sequence, into out [hidden], of a model that tells words or whatever. */
+ts_status ts_score_vector(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_sentence *how,
+                          float *out) TS_NODISCARD;
 /* The logits after each token, fp32 [n, vocab], into out. */
 ts_status ts_score_logits(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n,
                           float *out) TS_NODISCARD;

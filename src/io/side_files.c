@@ -125,12 +125,30 @@ ts_status ts_side_files_read(ts_side_files *f, const char *folder)
     return st;
 }
 
+/* The folder of a name that has one. */
+static ts_status make_parent(const char *folder, const char *name)
+{
+    ts_str path = { 0 };
+    const char *slash = strrchr(name, '/');
+    if (!slash)
+        return TS_OK;
+    ts_status st = ts_path_join(&path, folder, name);
+    if (st == TS_OK) {
+        path.s[path.len - strlen(slash)] = 0;
+        st = ts_mkdirs(path.s);
+    }
+    ts_str_deinit(&path);
+    return st;
+}
+
 ts_status ts_side_files_write(const ts_side_files *f, const char *folder)
 {
     ts_str path = { 0 };
     ts_status st = TS_OK;
     for (size_t i = 0; i < f->n && st == TS_OK; i++) {
-        st = ts_path_join(&path, folder, f->v[i].name);
+        st = make_parent(folder, f->v[i].name);
+        if (st == TS_OK)
+            st = ts_path_join(&path, folder, f->v[i].name);
         if (st == TS_OK)
             st = ts_file_write_atomic(path.s, ts_str_text(&f->v[i].text), f->v[i].text.len);
     }

@@ -6,7 +6,7 @@
 #include "base/str.h"
 
 typedef struct ts_side_file {
-    char *name; /* plain */
+    char *name; /* plain, or in a folder of its own */
     ts_str text;
 } ts_side_file;
 

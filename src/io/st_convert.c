@@ -38,20 +38,19 @@ static inline uint16_t float_bf16(float f)
     return (uint16_t)((u + 0x7FFF + (u >> 16 & 1)) >> 16);
 }
 
+/* Without branches: every case is computed, and one is taken. Magnitudes are below 2^31, so that they compare as signed
+ * numbers. */
 static inline uint16_t float_half(float f)
 {
-    const uint32_t u = float_bits(f), mag = u & 0x7FFFFFFFu;
-    const uint32_t sign = u >> 16 & 0x8000;
-    if (mag > 0x7F800000u)
-        return (uint16_t)(sign | 0x7E00 | (mag >> 13 & 0x1FF));
-    if (mag >= 0x477FF000u) /* 65520 and above round to infinity */
-        return (uint16_t)(sign | 0x7C00);
-    if (mag < 0x38800000u) { /* subnormal: adding 0.5 lets the adder round at 2^-24 */
-        const uint32_t r = float_bits(bits_float(mag) + 0.5f) - 0x3F000000u;
-        return (uint16_t)(sign | r);
-    }
-    const uint32_t r = mag - 0x38000000u;
-    return (uint16_t)(sign | (r + 0xFFF + (r >> 13 & 1)) >> 13);
+    const uint32_t u = float_bits(f), mag = u & 0x7FFFFFFFu, r = mag - 0x38000000u;
+    const int32_t size = (int32_t)mag;
+    /* subnormal: adding 0.5 lets the adder round at 2^-24 */
+    const uint32_t small = float_bits(bits_float(mag) + 0.5f) - 0x3F000000u;
+    const uint32_t usual = (r + 0xFFF + (r >> 13 & 1)) >> 13, nan = 0x7E00 | (mag >> 13 & 0x1FF);
+    uint32_t h = size < 0x38800000 ? small : usual;
+    h = size >= 0x477FF000 ? 0x7C00 : h; /* 65520 and above round to infinity */
+    h = size > 0x7F800000 ? nan : h;
+    return (uint16_t)(h | (u >> 16 & 0x8000));
 }
 
 bool ts_st_to_f32(ts_st_dtype from, const void *src, int64_t n, float *out)

@@ -1,5 +1,6 @@
 /* Adapters of parameters (PEFT's target_parameters): weights of linear layers and routers, and of all experts in one. */
 #include "model/adapter_modules.h"
+#include "model/weights.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -193,4 +194,60 @@ void ts_adapted_experts(const ts_adapted *m, const ts_adapter_site *s, bool to_f
                     to[to_file ? theirs : ours] = from[to_file ? ours : theirs];
                 }
         }
+}
+
+/* ---- folders of before ---- */
+
+static bool has_halves(const ts_adapted *m) { return m->parameter && !strcmp(m->parameter, "gate_up_proj"); }
+
+/* Modules of experts: Mixtral's in block_sparse_moe. */
+static bool is_of_mixtral(const ts_adapters *a)
+{
+    for (int64_t i = 0; i < ts_st_dir_count(a->dir); i++)
+        if (strstr(ts_st_dir_at(a->dir, i)->name, ".block_sparse_moe."))
+            return true;
+    return false;
+}
+
+bool ts_adapted_old_name(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, int64_t i, char out[TS_ADAPTER_FILE_NAME])
+{
+    static const char *const leaf[2][3] = { { "gate_proj", "up_proj", "down_proj" }, { "w1", "w3", "w2" } };
+    const int64_t E = a->plan.site[m->site].experts;
+    const bool mixtral = is_of_mixtral(a);
+    const char *at = strstr(m->name, ".mlp."), *word = kind == TS_ADAPTER_A ? "lora_A" : "lora_B";
+    if (!at || i >= (!E ? mixtral : has_halves(m) ? 2 * E : E))
+        return false;
+    const char *rest = at + sizeof ".mlp" - 1;
+    const int n = snprintf(out, TS_ADAPTER_FILE_NAME, "base_model.model.%.*s.%s%.*s", (int)(at - m->name), m->name,
+                           mixtral ? "block_sparse_moe" : "mlp", E ? (int)sizeof ".experts" - 1 : (int)strlen(rest), rest);
+    if (!E)
+        snprintf(out + n, TS_ADAPTER_FILE_NAME - (size_t)n, ".%s.weight", word);
+    else
+        snprintf(out + n, TS_ADAPTER_FILE_NAME - (size_t)n, ".%lld.%s.%s.weight", (long long)(i % E),
+                 leaf[mixtral][has_halves(m) ? i / E : 2], word);
+    return true;
+}
+
+ts_status ts_adapted_old_read(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, float *to)
+{
+    const ts_adapter_site *s = &a->plan.site[m->site];
+    const int64_t halves = has_halves(m) ? 2 : 1, E = s->experts, rank = s->part[0].rank, r = rank / halves, out = s->out / halves;
+    const int64_t rows = kind == TS_ADAPTER_A ? r : out, cols = kind == TS_ADAPTER_A ? s->in : r, size = E * s->out * rank;
+    char name[TS_ADAPTER_FILE_NAME];
+    if (kind == TS_ADAPTER_B)
+        memset(to, 0, (size_t)size * sizeof *to);
+    for (int64_t i = 0; ts_adapted_old_name(a, m, kind, i, name); i++) {
+        const ts_name_tensor want = { .rank = 2, .dim = { rows, cols } };
+        const ts_st_tensor *t = ts_st_dir_find(a->dir, name);
+        const int64_t expert = i % E, half = i / E;
+        if (!t)
+            return ts_error(TS_ERR_USER, "--lora-load %s: tensor %s is missing, which adapter_config.json asks for", a->folder, name);
+        TS_TRY(ts_weights_check_shape(t, &want, "the model and adapter_config.json say"));
+        for (int64_t k = 0; k < rows; k++) {
+            float *row = kind == TS_ADAPTER_A ? to + (expert * rank + half * r + k) * cols
+                                              : to + (expert * s->out + half * out + k) * rank + half * r;
+            TS_TRY(ts_st_read_f32(t, k * cols, cols, row));
+        }
+    }
+    return TS_OK;
 }

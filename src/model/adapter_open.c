@@ -42,10 +42,53 @@ static ts_status take_config(ts_adapter_resolving *r, ts_str *path)
     return TS_OK;
 }
 
-static ts_status begin_config(const ts_lora_options *o, ts_str *path, ts_adapters *a)
+/* What the model tells of whole texts with; NULL: it tells words. */
+static const char *head_of(const ts_arch *arch) { return arch->labels ? "score" : arch->reward ? "rm_head" : NULL; }
+
+/* A head is trained beside the adapter, as PEFT has it. */
+static ts_status save_head(const char *head, json_t *config)
 {
+    json_t *saved = json_copy(json_object_get(config, "modules_to_save"));
+    if (!json_is_array(saved)) {
+        json_decref(saved);
+        saved = json_array();
+    }
+    return !json_array_append_new(saved, json_string(head)) && !json_object_set_new(config, "modules_to_save", saved) &&
+                   !json_object_set_new(config, "task_type", json_string("SEQ_CLS"))
+               ? TS_OK
+               : ts_error(TS_ERR_NOMEM, "no memory");
+}
+
+static ts_status begin_config(const ts_adapter_resolving *r, ts_str *path, ts_adapters *a)
+{
+    const char *head = head_of(r->arch);
     TS_TRY(ts_str_puts(path, "--lora-target-modules"));
-    return ts_adapter_config_new(o, &a->config);
+    TS_TRY(ts_adapter_config_new(r->o, &a->config));
+    return head ? save_head(head, a->config) : TS_OK;
+}
+
+/* A head that is not trained would stay as it began. */
+static ts_status check_head(const ts_adapter_resolving *r, bool training)
+{
+    const char *head = head_of(r->arch);
+    if (!training || !head || ts_adapter_rules_saves(&r->rules, head))
+        return TS_OK;
+    return ts_error(TS_ERR_USER, "%s: modules_to_save has no %s, the model's head, which would stay as it is: add it, or merge the "
+                                 "adapter first (`tessera convert`)", r->file, head);
+}
+
+ts_status ts_adapters_find_labels(const char *folder, int64_t *labels)
+{
+    ts_st_dir *dir;
+    *labels = 0;
+    if (!ts_path_is_dir(folder)) /* who opens it says so */
+        return TS_OK;
+    TS_TRY(ts_st_dir_open(folder, "adapter_model", &dir));
+    const ts_st_tensor *t = ts_st_dir_find(dir, "base_model.model.score.weight");
+    if (t && t->rank == 2)
+        *labels = t->shape[0];
+    ts_st_dir_destroy(&dir);
+    return TS_OK;
 }
 
 static ts_status count_base(const ts_arch *arch, int64_t *n)
@@ -92,7 +135,7 @@ static ts_status open_all(ts_adapter_resolving *r, const ts_option_set *set, boo
         r->targets = r->o->targets;
     TS_TRY(r->o->load   ? read_config(r->o->load, path, a)
            : r->o->told ? take_config(r, path)
-                        : begin_config(r->o, path, a));
+                        : begin_config(r, path, a));
     TS_TRY(ts_met_linears_make(r->arch, &r->linears));
     if (r->family)
         TS_TRY(ts_family_names(r->family, r->arch, &r->map));
@@ -102,6 +145,7 @@ static ts_status open_all(ts_adapter_resolving *r, const ts_option_set *set, boo
     TS_TRY(modernise(r));
     TS_TRY(ts_adapter_rules_open(a->config, r->file, &r->rules));
     TS_TRY(check_training(r, training));
+    TS_TRY(check_head(r, training));
     if (r->o->load || (r->o->told && !r->targets.n))
         TS_TRY(ts_adapter_config_compare(r->o, set, &r->rules));
     if (r->o->load && !r->family)

@@ -85,11 +85,13 @@ ts_status ts_adapters_freeze(const ts_adapters *a, ts_decoder *d)
 
 static ts_status find_tensor(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, const ts_st_tensor **out)
 {
-    char name[TS_ADAPTER_FILE_NAME];
+    char name[TS_ADAPTER_FILE_NAME], old[TS_ADAPTER_FILE_NAME];
     int64_t dim[2];
     ts_adapter_file_name(a, m, kind, name, dim);
     const ts_name_tensor want = { .rank = dim[1] ? 2 : 1, .dim = { dim[0], dim[1] } };
     *out = ts_st_dir_find(a->dir, name);
+    if (!*out && !a->plan.site[m->site].experts && ts_adapted_old_name(a, m, kind, 0, old))
+        *out = ts_st_dir_find(a->dir, old);
     if (!*out)
         return ts_error(TS_ERR_USER, "--lora-load %s: tensor %s is missing, which adapter_config.json asks for", a->folder, name);
     return ts_weights_check_shape(*out, &want, "the model and adapter_config.json say");
@@ -103,31 +105,60 @@ static ts_param *param_of(const ts_adapters *a, const ts_decoder *d, const ts_ad
     return ts_param_find(&d->params, name);
 }
 
-static ts_status read_experts(const ts_adapter_site *s, const ts_st_tensor *t, const ts_adapted *m, int64_t at, int64_t n, float *to)
+/* Elements that a module has of one of the part's parameters, and rows of these. */
+static int64_t count_of(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, int64_t *rows)
 {
-    float *file, *ours = NULL;
+    char name[TS_ADAPTER_FILE_NAME];
+    int64_t dim[2];
+    ts_adapter_file_name(a, m, kind, name, dim);
+    const int64_t n = dim[0] * (dim[1] ? dim[1] : 1);
+    const bool is_stack = kind == TS_ADAPTER_B && a->plan.site[m->site].experts;
+    *rows = is_stack ? n / a->plan.site[m->site].part[0].rank : dim[0];
+    return n;
+}
+
+/* All of a parameter of experts, in the order of ours. */
+static ts_status read_experts(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, float *to)
+{
+    const ts_st_tensor *t;
+    char old[TS_ADAPTER_FILE_NAME];
+    float *file;
+    if (ts_adapted_old_name(a, m, kind, 0, old) && ts_st_dir_find(a->dir, old))
+        return ts_adapted_old_read(a, m, kind, to);
+    TS_TRY(find_tensor(a, m, kind, &t));
+    if (kind == TS_ADAPTER_A)
+        return ts_st_read_f32(t, 0, t->elements, to);
     TS_TRY(ts_alloc(&file, (size_t)t->elements, sizeof *file));
-    ts_status st = ts_alloc(&ours, (size_t)t->elements, sizeof *ours);
+    const ts_status st = ts_st_read_f32(t, 0, t->elements, file);
     if (st == TS_OK)
-        st = ts_st_read_f32(t, 0, t->elements, file);
-    if (st == TS_OK) {
-        ts_adapted_experts(m, s, false, file, ours);
-        memcpy(to, ours + at, (size_t)n * sizeof *to);
-    }
+        ts_adapted_experts(m, &a->plan.site[m->site], false, file, to);
     ts_free(&file);
-    ts_free(&ours);
+    return st;
+}
+
+/* Of these elements [at, at + n). */
+static ts_status read_experts_part(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, int64_t at, int64_t n, float *to)
+{
+    int64_t rows;
+    float *all;
+    TS_TRY(ts_alloc(&all, (size_t)count_of(a, m, kind, &rows), sizeof *all));
+    const ts_status st = read_experts(a, m, kind, all);
+    if (st == TS_OK)
+        memcpy(to, all + at, (size_t)n * sizeof *to);
+    ts_free(&all);
     return st;
 }
 
 /* Elements [at, at + n), whole rows, of what a file's tensor is in the order of the model's. */
-static ts_status read_rows(const ts_adapters *a, const ts_st_tensor *t, const ts_adapted *m, ts_adapter_kind kind, int64_t at,
-                           int64_t n, float *to)
+static ts_status read_rows(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, int64_t at, int64_t n, float *to)
 {
+    const ts_st_tensor *t;
+    if (a->plan.site[m->site].experts)
+        return read_experts_part(a, m, kind, at, n, to);
+    TS_TRY(find_tensor(a, m, kind, &t));
     const int64_t cols = t->rank > 1 ? t->shape[1] : 1;
     if (kind == TS_ADAPTER_A)
         return ts_st_read_f32(t, at, n, to);
-    if (a->plan.site[m->site].experts)
-        return read_experts(&a->plan.site[m->site], t, m, at, n, to);
     for (size_t k = 0; k < m->n_rows; k++) {
         const ts_adapted_rows *r = &m->rows[k];
         for (int64_t row = r->row; row < r->row + r->n; row++)
@@ -137,29 +168,22 @@ static ts_status read_rows(const ts_adapters *a, const ts_st_tensor *t, const ts
     return TS_OK;
 }
 
-static ts_status read_param(const ts_adapters *a, const ts_st_tensor *t, const ts_adapted *m, ts_adapter_kind kind, ts_param *p)
-{
-    const bool is_stack = kind == TS_ADAPTER_B && a->plan.site[m->site].experts;
-    float *x;
-    TS_TRY(ts_alloc(&x, (size_t)t->elements, sizeof *x));
-    ts_status st = read_rows(a, t, m, kind, 0, t->elements, x);
-    if (st == TS_OK)
-        st = ts_weights_put_rows(p, 0, is_stack ? t->elements / a->plan.site[m->site].part[0].rank : t->shape[0], x);
-    ts_free(&x);
-    return st;
-}
-
 static ts_status read_module(const ts_adapters *a, ts_decoder *d, const ts_adapted *m)
 {
     const int kinds = ts_adapter_kinds(&a->plan.site[m->site]);
-    for (int k = 0; k < kinds; k++) {
-        const ts_st_tensor *t;
-        ts_param *p = param_of(a, d, m, (ts_adapter_kind)k);
-        TS_TRY(find_tensor(a, m, (ts_adapter_kind)k, &t));
-        if (p)
-            TS_TRY(read_param(a, t, m, (ts_adapter_kind)k, p));
+    ts_status st = TS_OK;
+    for (int k = 0; st == TS_OK && k < kinds; k++) {
+        const ts_adapter_kind kind = (ts_adapter_kind)k;
+        ts_param *p = param_of(a, d, m, kind);
+        int64_t rows, n = count_of(a, m, kind, &rows);
+        float *x;
+        TS_TRY(ts_alloc(&x, (size_t)n, sizeof *x));
+        st = read_rows(a, m, kind, 0, n, x);
+        if (st == TS_OK && p)
+            st = ts_weights_put_rows(p, 0, rows, x);
+        ts_free(&x);
     }
-    return TS_OK;
+    return st;
 }
 
 /* Modules that were trained whole. */
@@ -182,20 +206,28 @@ static ts_status read_saved(const ts_adapters *a, ts_decoder *d, const ts_family
     return st;
 }
 
+/* Whether the tensor is this one of a module. */
+static bool is_of_module(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, const char *tensor)
+{
+    char name[TS_ADAPTER_FILE_NAME];
+    int64_t dim[2];
+    ts_adapter_file_name(a, m, kind, name, dim);
+    bool is = !strcmp(tensor, name);
+    for (int64_t i = 0; !is && ts_adapted_old_name(a, m, kind, i, name); i++)
+        is = !strcmp(tensor, name);
+    return is;
+}
+
 /* Whether the tensor is one that a module has. */
 static bool is_known(const ts_adapters *a, const char *tensor)
 {
     static const char begin[] = "base_model.model.";
-    char name[TS_ADAPTER_FILE_NAME];
-    int64_t dim[2];
     if (!strncmp(tensor, begin, sizeof begin - 1) && ts_names_find(a->saved_files, tensor + sizeof begin - 1) >= 0)
         return true;
     for (size_t i = 0; i < a->n; i++)
-        for (int k = 0; k < ts_adapter_kinds(&a->plan.site[a->module[i].site]); k++) {
-            ts_adapter_file_name(a, &a->module[i], (ts_adapter_kind)k, name, dim);
-            if (!strcmp(tensor, name))
+        for (int k = 0; k < ts_adapter_kinds(&a->plan.site[a->module[i].site]); k++)
+            if (is_of_module(a, &a->module[i], (ts_adapter_kind)k, tensor))
                 return true;
-        }
     return false;
 }
 
@@ -354,12 +386,10 @@ ts_status ts_adapters_read(const ts_adapters *a, const char *param, int64_t at, 
     *found = false;
     for (size_t i = 0; i < a->n && !*found; i++)
         for (int k = 0; k < ts_adapter_kinds(&a->plan.site[a->module[i].site]) && !*found; k++) {
-            const ts_st_tensor *t;
             ts_adapter_name(&a->plan.site[a->module[i].site], a->module[i].part, (ts_adapter_kind)k, name);
             if (strcmp(name, param))
                 continue;
-            TS_TRY(find_tensor(a, &a->module[i], (ts_adapter_kind)k, &t));
-            TS_TRY(read_rows(a, t, &a->module[i], (ts_adapter_kind)k, at, n, to));
+            TS_TRY(read_rows(a, &a->module[i], (ts_adapter_kind)k, at, n, to));
             *found = true;
         }
     return TS_OK;

@@ -42,6 +42,8 @@ typedef struct ts_adapters {
  * TS_ERR_USER: an adapter that fits nothing, or not; options that contradict its config. */
 ts_status ts_adapters_open(const ts_lora_options *o, const ts_option_set *set, const ts_family *family, const ts_arch *a,
                            bool training, ts_adapters **out) TS_NODISCARD;
+/* Labels of the head that stands in a PEFT folder (modules_to_save score); 0: none. */
+ts_status ts_adapters_find_labels(const char *folder, int64_t *labels) TS_NODISCARD;
 void ts_adapters_destroy(ts_adapters **a);
 /* Before d, which was made with the plan, is allocated: in training all that is no adapter and not to be saved is held as
  * it is multiplied. */
@@ -61,6 +63,11 @@ void ts_adapter_file_name(const ts_adapters *a, const ts_adapted *m, ts_adapter_
                           int64_t dim[2]);
 /* B of experts' adapter, all of it, between our order [experts, out, rank] and files' [out, rank, experts]. */
 void ts_adapted_experts(const ts_adapted *m, const ts_adapter_site *s, bool to_file, const float *from, float *to);
+/* Folders of before transformers 5 have a module of each expert, of gate and up apart; of such a one's files.
+ * The name of the i-th tensor that `m` had there; false: there are no more. */
+bool ts_adapted_old_name(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, int64_t i, char out[TS_ADAPTER_FILE_NAME]);
+/* All of such an adapter's A or B in our order: each half has a half of the rank of its own. */
+ts_status ts_adapted_old_read(const ts_adapters *a, const ts_adapted *m, ts_adapter_kind kind, float *to) TS_NODISCARD;
 static inline int ts_adapter_kinds(const ts_adapter_site *s) { return s->dora ? TS_ADAPTER_KINDS : TS_ADAPTER_M; }
 
 /* Adds the names of the plan's parameters behind those of the model, in the order of their ids. */

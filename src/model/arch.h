@@ -3,9 +3,17 @@
  * model/decoder.c build and run whatever is described, and know no family. */
 #ifndef TS_MODEL_ARCH_H
 #define TS_MODEL_ARCH_H
+#include "base/choice.h"
 #include "base/json.h"
 #include "device/kernels/act.h"
 #include "device/kernels/experts.h"
+
+/* What a head of labels tells of a text: one of them, each of them or not, a number each; transformers' words. */
+#define TS_PROBLEMS(W)                                                                             \
+    W(TS_PROBLEM_SINGLE, "single_label_classification")                                            \
+    W(TS_PROBLEM_MULTI, "multi_label_classification")                                              \
+    W(TS_PROBLEM_REGRESSION, "regression")
+typedef enum ts_problem { TS_PROBLEMS(TS_CHOICE_VALUE) } ts_problem;
 
 typedef enum ts_norm_kind { TS_NORM_RMS, TS_NORM_LAYER } ts_norm_kind;
 typedef enum ts_position_kind {
@@ -250,8 +258,9 @@ typedef struct ts_arch {
     double act_clamp, glu_offset; /* of gated MLPs: values are clamped, up is moved (ts_act_op); 0: not so */
     bool clamps_value;         /* the clamp is of what the activation gives */
     bool tied;                 /* the output layer is the embedding */
-    int64_t labels;            /* rows of the output layer are so many classes of a sequence (transformers' score of
+    int64_t labels;            /* rows of the output layer are so many labels of a sequence (transformers' score of
                                   ...ForSequenceClassification); 0: they are the words of the vocabulary */
+    ts_problem problem;        /* what they tell */
     bool reward;               /* a head (rm_head) that makes one number of a token stands in place of the output layer */
     /* Per-layer embeddings (nn/per_layer.h): their width, 0: there are none, and rows of their table */
     int64_t per_layer_width, per_layer_vocab;
@@ -294,9 +303,9 @@ typedef struct ts_arch {
 void ts_arch_init(ts_arch *a);
 void ts_arch_deinit(ts_arch *a);
 ts_status ts_arch_copy(const ts_arch *a, ts_arch *out) TS_NODISCARD;
-/* n classes in place of words, as transformers has it: no bias, no cap and no scale of their own, not the embedding. */
-void ts_arch_take_labels(ts_arch *a, int64_t n);
-static inline int64_t ts_arch_outputs(const ts_arch *a) { return a->labels ? a->labels : a->vocab; }
+/* n labels in place of words (0: nothing happens), as transformers has it: no bias, no cap and no scale of their own, not
+ * the embedding. */
+void ts_arch_take_labels(ts_arch *a, int64_t n, ts_problem problem);
 /* Makes layer[] of n_layers entries as the model's fields say, with this window. */
 ts_status ts_arch_layers(ts_arch *a, int64_t window) TS_NODISCARD;
 /* It has a head of rewards from now on, behind the final norm or without it, and no output layer. */

@@ -150,11 +150,12 @@ void ts_arch_share_choices(ts_arch *a, int64_t freq, int64_t offset)
     }
 }
 
-void ts_arch_take_labels(ts_arch *a, int64_t n)
+void ts_arch_take_labels(ts_arch *a, int64_t n, ts_problem problem)
 {
     if (!n)
         return;
     a->labels = n;
+    a->problem = problem;
     a->tied = a->bias_head = a->unit_head = false;
     a->logit_softcap = 0;
     a->logit_scale = 1;

@@ -68,9 +68,9 @@ static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
     d->final_norm = ts_decoder_norm(a, a->final_norm);
     d->final_norm.op.is_kept = a->mtp_layers > 0; /* norms behind it read it */
     TS_TRY(ts_norm_declare(&last, "decoder.final_layernorm", &d->final_norm));
-    if (a->reward)
-        return ts_decoder_declare_reward(d, &last);
-    d->head = (ts_linear){ .in = a->hidden, .out = a->labels ? a->labels : rows, .has_bias = a->bias_head, .tied = a->tied,
+    if (a->reward || a->labels)
+        return ts_decoder_declare_numbers(d, &last);
+    d->head = (ts_linear){ .in = a->hidden, .out = rows, .has_bias = a->bias_head, .tied = a->tied,
                            .decoupled = true, .w = a->tied ? d->embedding : NULL };
     ts_declarer by_rows = last;
     by_rows.group = last.group ? &d->vocabulary : NULL;

@@ -43,6 +43,7 @@ typedef struct ts_decoder {
     ts_param_set params;
     ts_param *embedding, *positions; /* NULL: elsewhere */
     ts_param *reward[2]; /* rm_head: weight [1, hidden], bias [1]; NULL: there is none here */
+    ts_param *labels;    /* likewise: weight [labels, hidden] */
     bool reward_begins;  /* it has random values, which no file gives it */
     ts_linear head; /* its weight is the embedding when tied: of the last stage a copy */
     ts_block *block;       /* [blocks]: ts_arch_blocks(&arch), those that predict further tokens last */
@@ -56,7 +57,7 @@ typedef struct ts_decoder {
     ts_storage *q_cos[TS_ARCH_MAX_ROPES], *q_sin[TS_ARCH_MAX_ROPES]; /* of queries, where they are others; else NULL */
     ts_storage *slopes; /* ALiBi, of the heads here; NULL: no layer has it */
     bool begins;           /* with values of its own, not read ones */
-    bool head_begins;      /* the output layer alone does */
+    bool head_begins;      /* the head of labels alone does */
     int64_t rope_positions, rope_seq; /* what the tables were made for */
     int64_t first_trained;            /* layer: those below have nothing that is trained */
     ts_expert_rules rules;            /* of training; with them: */
@@ -200,13 +201,12 @@ static inline int64_t ts_decoder_first_token(const ts_decoder *d, const ts_param
 }
 /* What the output layer needs: labels and weights are to be filled in. */
 ts_xent_op ts_decoder_head(const ts_decoder *d);
-/* For ts_decoder_create (decoder_ends.c): declares the head of rewards behind all else. */
-ts_status ts_decoder_declare_reward(ts_decoder *d, const ts_declarer *last) TS_NODISCARD;
+/* For ts_decoder_create (decoder_ends.c): declares the head of rewards, or of labels, behind all else. */
+ts_status ts_decoder_declare_numbers(ts_decoder *d, const ts_declarer *last) TS_NODISCARD;
 /* Whether a parameter is the head's of a model of rewards. */
 bool ts_decoder_is_reward(const char *name);
-/* Of a model of rewards: those of some rows of its output. */
-ts_status ts_decoder_reward(const ts_decoder *d, ts_tape *tape, ts_tensor *x, const ts_chosen_rows *rows,
-                            ts_tensor **y) TS_NODISCARD;
+/* Of a model of rewards or labels: what its head tells of vectors [n, hidden] of its output, fp32 [n, 1 or labels]. */
+ts_status ts_decoder_numbers(const ts_decoder *d, ts_tape *tape, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
 
 /* Which layers have something that is trained, once that is known. */
 void ts_decoder_note_trained(ts_decoder *d);

@@ -116,9 +116,9 @@ static void beside(const void *self, int64_t layer, int64_t B, int64_t S, ts_pas
 
 static ts_xent_op head(const void *self) { return ts_decoder_head(self); }
 
-static ts_status reward(const void *self, ts_tape *tape, ts_tensor *x, const ts_chosen_rows *rows, ts_tensor **y)
+static ts_status numbers(const void *self, ts_tape *tape, ts_tensor *x, ts_tensor **y)
 {
-    return ts_decoder_reward(self, tape, x, rows, y);
+    return ts_decoder_numbers(self, tape, x, y);
 }
 
 static double training_flops(const void *self, double seq_length)
@@ -134,7 +134,7 @@ ts_network ts_decoder_network(ts_decoder *d)
                                           .predict = predict,
                                           .beside = beside,
                                           .head = head,
-                                          .reward = reward,
+                                          .numbers = numbers,
                                           .training_flops = training_flops };
     return (ts_network){ .kind = &kind,
                          .self = d,

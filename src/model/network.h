@@ -105,8 +105,8 @@ typedef struct ts_network_kind {
     /* What cross-entropy over its output needs; labels are to be filled in. NULL: it has no output
      * layer. */
     ts_xent_op (*head)(const void *self);
-    /* Rewards in fp32 [rows->n, 1] of some rows of its output, which stay until the backward. NULL: it has no head of rewards. */
-    ts_status (*reward)(const void *self, ts_tape *tape, ts_tensor *x, const ts_chosen_rows *rows, ts_tensor **y);
+    /* What its head of rewards or labels tells of vectors [n, width] of its output: fp32 [n, numbers]. NULL: it has none. */
+    ts_status (*numbers)(const void *self, ts_tape *tape, ts_tensor *x, ts_tensor **y);
     /* Operations of a training step for one token of sequences of this length. */
     double (*training_flops)(const void *self, double seq_length);
 } ts_network_kind;

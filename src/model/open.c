@@ -14,6 +14,8 @@ static ts_status allocate(ts_decoder *d, const ts_model_use *use, ts_dtype value
         ts_decoder_use_int8(d, use->int8_head);
     if (use->narrow && ts_narrow_options_on(use->narrow))
         TS_TRY(ts_decoder_use_narrow(d, use->narrow, use->rows));
+    if (use->vectors && d->head.w && !d->arch.tied && !use->lora)
+        ts_param_hold(d->head.w, TS_HELD_FROZEN, d->compute, TS_QUANT_NONE);
     if (use->training && use->freeze.n)
         TS_TRY(ts_decoder_freeze(d, use->freeze.v, use->freeze.n));
     if (use->training && use->steps_whole)
@@ -63,11 +65,13 @@ ts_status ts_model_use_decoder(const ts_arch *arch, const ts_model_use *use, ts_
     return allocate(m->decoder, use, value);
 }
 
-ts_status ts_model_begin_reward(ts_decoder *d, const ts_model_use *use, bool is_there, const char *from)
+ts_status ts_model_begin_reward(ts_model *m, const ts_model_use *use, bool is_there, const char *from)
 {
+    ts_decoder *d = m->decoder;
+    const bool brought = m->adapters && m->adapters->folder && ts_names_find(m->adapters->saved, "rm_head.weight") >= 0;
     if (!use->reward || is_there)
         return TS_OK;
-    if (!use->loosely)
+    if (!use->loosely && !brought)
         return ts_error(TS_ERR_USER, "--load %s: there is no head of rewards (tensors rm_head.weight and rm_head.bias)%s", from,
                         use->training ? "; --load-checkpoint-loosely begins with random values" : "");
     d->reward_begins = true;
@@ -86,22 +90,46 @@ static ts_dtype value_type(const ts_model_use *use, ts_st_dtype file)
     return file == TS_ST_F32 ? use->compute : file == TS_ST_BF16 ? TS_DTYPE_BF16 : TS_DTYPE_F16;
 }
 
+/* What an adapter brings a head for. */
+static ts_status find_labels(const ts_model_use *use, const ts_arch *a, int64_t *labels, ts_problem *problem)
+{
+    *labels = use->labels, *problem = use->problem;
+    if (use->labels || a->labels || use->reward || !use->lora || !use->lora->load)
+        return TS_OK;
+    *problem = TS_PROBLEM_SINGLE;
+    TS_TRY(ts_adapters_find_labels(use->lora->load, labels));
+    if (*labels == 1) /* as where a config says nothing */
+        *problem = TS_PROBLEM_REGRESSION;
+    return TS_OK;
+}
+
 static ts_status take_labels(const ts_model_use *use, const char *from, ts_arch *a, ts_model *m)
 {
-    if (!use->labels || a->labels == use->labels)
+    int64_t labels;
+    ts_problem problem;
+    TS_TRY(find_labels(use, a, &labels, &problem));
+    if (!labels)
         return TS_OK;
-    if (a->labels)
-        return ts_error(TS_ERR_USER, "--num-labels %lld: %s has a head of %lld classes", (long long)use->labels, from,
+    if (a->labels && a->labels != labels)
+        return ts_error(TS_ERR_USER, "--num-labels %lld: %s has a head of %lld labels", (long long)labels, from,
                         (long long)a->labels);
-    ts_arch_take_labels(a, use->labels);
+    ts_arch_take_labels(a, labels, problem);
+    if (a->pad < 0 && a->n_eos) /* as the config says from now on */
+        a->pad = a->eos[0];
     return ts_family_write_labels(m->family, a, m->config);
+}
+
+/* A new head, or one that an adapter brings. */
+static bool may_begin(const ts_model_use *use, const ts_model *m)
+{
+    return use->labels || (m->adapters && ts_names_find(m->adapters->saved, "output_layer.weight") >= 0);
 }
 
 /* A head that no file has begins with random values. */
 static ts_status begin_head(ts_decoder *d, const ts_model_use *use)
 {
     d->head_begins = true;
-    return use->dev->computes && d->ends ? ts_param_begin(d->head.w, use->seed, (float)d->arch.init_std) : TS_OK;
+    return use->dev->computes && d->labels ? ts_param_begin(d->labels, use->seed, (float)d->arch.init_std) : TS_OK;
 }
 
 static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
@@ -138,10 +166,10 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
         m->file_dtype = ts_weights_dtype(dir);
         st = ts_model_use_decoder(&a, use, value_type(use, m->file_dtype), m);
     }
-    if (st == TS_OK && use->labels && !ts_st_dir_find(dir, "score.weight"))
+    if (st == TS_OK && a.labels && !ts_st_dir_find(dir, "score.weight") && may_begin(use, m))
         st = begin_head(m->decoder, use);
     if (st == TS_OK)
-        st = ts_model_begin_reward(m->decoder, use, ts_st_dir_find(dir, "rm_head.weight"), folder);
+        st = ts_model_begin_reward(m, use, ts_st_dir_find(dir, "rm_head.weight"), folder);
     if (st == TS_OK && use->dev->computes)
         st = ts_weights_load(m->decoder, m->family, dir, folder, mtp_layers);
     if (st == TS_OK && m->mapped)

@@ -38,16 +38,18 @@ typedef struct ts_model_use {
     const ts_lora_options *lora; /* adapters beside the weights; NULL: none */
     const ts_option_set *set;    /* of its options, to compare; may be NULL */
     uint64_t seed;               /* of those that begin, and of a head that does */
-    int64_t labels; /* a head of so many classes takes the output layer's place; 0: as the model has it */
+    int64_t labels; /* a head of so many labels, of this kind, takes the output layer's place; 0: as the model has it */
+    ts_problem problem;
+    bool vectors; /* training: its last layer's vectors are compared, so that the output layer stays as it is */
     ts_shard_options shards; /* with training: what processes that train the same share out */
 } ts_model_use;
 /* Makes m's decoder of a description, with memory for values; `value`: their type, unless for
  * inference. */
 ts_status ts_model_use_decoder(const ts_arch *a, const ts_model_use *use, ts_dtype value,
                                ts_model *m) TS_NODISCARD;
-/* A model that is to have a head of rewards comes from one that has it (is_there), or may begin with random values:
- * TS_ERR_USER names `from`. */
-ts_status ts_model_begin_reward(ts_decoder *d, const ts_model_use *use, bool is_there, const char *from) TS_NODISCARD;
+/* A model that is to have a head of rewards comes from one that has it (is_there), or from an adapter, or may begin with
+ * random values: TS_ERR_USER names `from`. */
+ts_status ts_model_begin_reward(ts_model *m, const ts_model_use *use, bool is_there, const char *from) TS_NODISCARD;
 /* Whether there is a config.json in the folder, or a GGUF file of that name, which is read as such a folder is. */
 bool ts_model_is_hf(const char *folder);
 /* Reads a Hugging Face folder or a GGUF file: description, weights. */

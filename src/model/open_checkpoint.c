@@ -95,8 +95,12 @@ static ts_status find_base(const ts_checkpoint *ck, ts_model *m)
 static ts_status load_base(ts_model *m)
 {
     ts_st_dir *dir = NULL;
+    ts_decoder *d = m->decoder;
+    const bool reward_begins = d->reward_begins;
     TS_TRY(ts_st_dir_open(m->nf4_base, NULL, &dir));
-    const ts_status st = ts_weights_load(m->decoder, m->family, dir, m->nf4_base, m->decoder->arch.mtp_layers);
+    d->head_begins = d->reward_begins = true; /* heads are the checkpoint's */
+    const ts_status st = ts_weights_load(d, m->family, dir, m->nf4_base, d->arch.mtp_layers);
+    d->reward_begins = reward_begins;
     ts_st_dir_destroy(&dir);
     ts_weights_map(m->decoder, m->family, m->mapped);
     return st;
@@ -115,10 +119,12 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *wanted, 
     const ts_model_use *use = &with;
     const char *type = json_string_value(json_object_get(s, "file_dtype"));
     TS_TRY(ts_checkpoint_describe(ck, &m->family, a, &m->config));
-    if (use->labels && a->labels != use->labels)
+    if (use->labels && (a->labels != use->labels || a->problem != use->problem))
         return ts_error(TS_ERR_USER, "--num-labels %lld: %s %s", (long long)use->labels, ts_checkpoint_path(ck),
-                        a->labels ? "has another number of classes" : "is of a language model: a head of classes begins with a "
-                                                                      "Hugging Face folder (--save-hf)");
+                        !a->labels                ? "is of a language model: a head of labels begins with a Hugging Face folder "
+                                                    "(--save-hf)"
+                        : a->labels != use->labels ? "has another number of labels"
+                                                   : "has labels of another --problem-type");
     if (!type || !ts_st_dtype_from_name(type, &m->file_dtype))
         return ts_error(TS_ERR_USER, "%s: file_dtype is missing or not the name of a type",
                         ts_checkpoint_state_file(ck));
@@ -130,7 +136,7 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *wanted, 
         a->mtp_layers = 0;
     TS_TRY(ts_model_use_decoder(a, use, use->training ? use->master : use->compute, m));
     bool all = false;
-    TS_TRY(ts_model_begin_reward(m->decoder, use, a->reward, ts_checkpoint_path(ck)));
+    TS_TRY(ts_model_begin_reward(m, use, a->reward, ts_checkpoint_path(ck)));
     if (m->mapped)
         TS_TRY(load_base(m));
     if (use->dev->computes)

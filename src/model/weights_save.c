@@ -248,7 +248,9 @@ ts_status ts_weights_generation_config(const ts_arch *a, ts_str *out)
 
 static bool is_model_file(const char *name)
 {
-    static const char *const own[] = { "config.json", "model.safetensors.index.json", "adapter_config.json" };
+    static const char *const own[] = { "config.json", "model.safetensors.index.json", "adapter_config.json", "modules.json",
+                                       "1_Pooling", "2_Normalize", "sentence_bert_config.json",
+                                       "config_sentence_transformers.json" };
     const size_t n = strlen(name);
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (!strcmp(name, own[i]))

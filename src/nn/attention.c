@@ -305,6 +305,8 @@ static ts_attention_op op_of(const ts_attention_layer *l, const ts_run *run, int
                               .cache = from->cache,
                               .are_there = l->keys_of && !l->keys_raw && from->cache,
                               .slot0 = run->slot0,
+                              .pages = run->pages,
+                              .any_cut = run->any_cut,
                               .q_start = run->q_start,
                               .q_len = run->q_len };
 }
@@ -428,7 +430,7 @@ static ts_status make_state(const void *module, ts_device *dev, ts_dtype dtype, 
 
 ts_sublayer ts_attention_sublayer(const ts_attention_layer *l)
 {
-    return (ts_sublayer){ .forward = forward, .module = l, .make_state = l->keys_of && !l->keys_raw ? NULL : make_state };
+    return (ts_sublayer){ .forward = forward, .module = l, .has_pages = true, .make_state = l->keys_of && !l->keys_raw ? NULL : make_state };
 }
 
 ts_sublayer ts_cross_attention_sublayer(const ts_attention_layer *l)

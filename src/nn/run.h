@@ -84,6 +84,8 @@ typedef struct ts_run {
     ts_layer_state *const *state;
     int64_t slot0;
     const int32_t *q_start, *q_len;
+    const ts_kv_pages *pages; /* of keys and values, which lie in pages and not in slots; NULL: they do not */
+    bool any_cut; /* attention's rows come to the same bits however prompts are cut into passes */
 } ts_run;
 
 /* Whether anything that comes to layers [first, last) beside the stream wants a gradient: what joins

@@ -11,6 +11,7 @@ typedef struct ts_sublayer {
     /* What it keeps of earlier tokens, in activations of this type; NULL: nothing. */
     ts_status (*make_state)(const void *module, ts_device *dev, ts_dtype dtype, int64_t slots,
                             ts_layer_state **out);
+    bool has_pages; /* what it keeps are keys and values alone, which may lie in pages (ts_run) */
 } ts_sublayer;
 
 /* What a module does with x, in attention's place. */

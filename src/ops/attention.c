@@ -125,6 +125,15 @@ static ts_status attention_backward(ts_tape *tape, ts_record *r)
 
 static const ts_op attention_op = { .name = "attention", .backward = attention_backward };
 
+/* Where token t of sequence b has its row. */
+static int64_t row_in_cache(const ts_attention_op *o, int64_t b, int64_t t)
+{
+    const ts_kv_pages *p = o->pages;
+    if (!p)
+        return (o->slot0 + b) * o->cache->capacity + t;
+    return ((int64_t)p->table[b * p->each + (t >> p->bits)] << p->bits) + (t & (((int64_t)1 << p->bits) - 1));
+}
+
 /* New keys and values behind the old ones. */
 static void append(ts_tape *tape, const ts_attention_op *o, const ts_tensor *q, const ts_tensor *kv)
 {
@@ -133,8 +142,7 @@ static void append(ts_tape *tape, const ts_attention_op *o, const ts_tensor *q, 
     const size_t size = ts_dtype_size(q->dtype);
     for (int64_t b = 0; b < o->B; b++) {
         for (int64_t i = 0; i < o->q_len[b]; i++) {
-            char *to = (char *)o->cache->kv->data +
-                       (size_t)(((o->slot0 + b) * o->cache->capacity + o->q_start[b] + i) * row) * size;
+            char *to = (char *)o->cache->kv->data + (size_t)(row_in_cache(o, b, o->q_start[b] + i) * row) * size;
             const char *keys = (const char *)c.k + (size_t)((b * o->S + i) * from) * size;
             for (int64_t g = 0; g < o->n_kv; g++)
                 tape->dev->move(tape->dev, to + (size_t)(g * pair) * size,
@@ -176,10 +184,13 @@ static ts_status with_cache(ts_tape *tape, const ts_attention_op *o, const ts_te
     ts_attn_args a = ts_attention_args(o, q, kv);
     const int64_t pair = pair_of(o);
     a.q_start = dev, a.q_len = dev + o->B, a.kv_len = dev + 2 * o->B;
-    a.S_kv = a.kv_batch = o->cache->capacity;
+    a.S_kv = a.kv_batch = o->pages ? o->pages->each << o->pages->bits : o->cache->capacity;
     a.kv_row = o->n_kv * pair, a.kv_group = pair;
+    a.any_cut = o->any_cut;
+    if (o->pages)
+        a.pages = ts_tensor_data(o->pages->on_device), a.pages_each = o->pages->each, a.page_bits = o->pages->bits;
     a.k = (const char *)o->cache->kv->data +
-          (size_t)(o->slot0 * a.kv_batch * a.kv_row) * ts_dtype_size(q->dtype);
+          (size_t)(o->pages ? 0 : o->slot0 * a.kv_batch * a.kv_row) * ts_dtype_size(q->dtype);
     a.v = (const char *)a.k + (size_t)(pair - o->head_dim) * ts_dtype_size(q->dtype);
     a.o = ts_tensor_data(y);
     ts_launch_attn_fwd(tape->dev, &a, 0, (ts_cost){ 4 * pairs * (double)(o->n_q * o->head_dim),

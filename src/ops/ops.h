@@ -109,6 +109,15 @@ typedef struct ts_kv_cache {
     int64_t capacity;
 } ts_kv_cache;
 
+/* Where the tokens of a pass's sequences lie in caches that have one row of pages of 2^bits tokens each: sequence b's
+ * token t is in page table[b * each + (t >> bits)]. */
+typedef struct ts_kv_pages {
+    const int32_t *table;        /* [B, each], host */
+    const ts_tensor *on_device;  /* the same */
+    int64_t each;
+    int bits;                    /* 4 or more */
+} ts_kv_pages;
+
 /* Attention (ts_attn_args has the formulas) of B sequences of S queries. Keys and values come with
  * the queries, or apart from them, of this sequence or another:
  *
@@ -140,6 +149,8 @@ typedef struct ts_attention_op {
     bool keys_alone;             /* with a cache: a key is its value too; kv and the cache have it once */
     bool are_there;              /* with a cache, which has this pass's keys and values too: q are queries alone */
     int64_t slot0;               /* of the cache: sequence b is there sequence slot0 + b */
+    const ts_kv_pages *pages;    /* of the cache; NULL: it has a slot for each sequence */
+    bool any_cut;                /* with a cache: rows come to the same bits however prompts are cut into passes */
     const int32_t *q_start, *q_len; /* [B], host; with a cache */
 } ts_attention_op;
 ts_status ts_op_attention(ts_tape *tape, const ts_attention_op *o, ts_tensor *q, ts_tensor *kv,

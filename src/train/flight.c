@@ -152,6 +152,8 @@ ts_status ts_flight_keep(ts_trainer *t, const ts_flight *f)
 {
     const ts_look *look = &t->objective->look[t->look - 1];
     const ts_micro_batch m = ts_feed_micro(&t->feed, f->micro);
+    if (!look->field)
+        return t->dev->computes ? t->objective->found(t->objective, t->dev, &m, &f->out) : TS_OK;
     const ts_tensor *found = f->out.tensor[0];
     const int64_t every = look->every ? look->every : 1, n = ts_tensor_count(found);
     double *to = ts_batch_doubles(m.batch, look->field, m.row);

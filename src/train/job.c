@@ -142,7 +142,9 @@ static ts_model_use use_of(ts_job *j)
                            .int8 = j->o->train.int8 != TS_INT8_NONE,
                            .int8_head = j->o->train.int8 == TS_INT8_ALL,
                            .freeze = j->o->train.freeze,
-                           .labels = j->o->tuning.stage == TS_STAGE_CLASSES ? j->o->tuning.labels : 0,
+                           .labels = ts_head_labels(&j->o->head, j->o->tuning.stage),
+                           .problem = ts_head_problem(&j->o->head, j->o->tuning.stage),
+                           .vectors = j->o->tuning.stage == TS_STAGE_EMBED,
                            .lora = &j->o->lora, .set = j->set, .seed = (uint64_t)j->o->train.seed,
                            .keeps_tops = ts_train_keeps_tops(&j->o->train),
                            .steps_whole = ts_train_steps_whole(&j->o->train),
@@ -173,7 +175,7 @@ static ts_status model_from_options(ts_job *j, const tokens_info *k)
     ts_status st = ts_model_describe(&j->o->model, j->set, k->vocab, &a);
     if (st == TS_OK && k->has_tok)
         ts_arch_take_ids(&a, &k->tok);
-    ts_arch_take_labels(&a, use.labels);
+    ts_arch_take_labels(&a, use.labels, use.problem);
     if (st == TS_OK) /* again, with the vocabulary */
         st = ts_job_check_layout_of(j->o, &a, j->comm->size);
     if (st == TS_OK)
@@ -289,23 +291,11 @@ const ts_dataset *ts_job_data(const ts_job *j, ts_data_part part)
 
 /* ---- all of it ---- */
 
-/* That the teacher can be shared out as the student is, once it is described. All of it is here. */
-static ts_status stage_of_teacher(void *job, const ts_arch *a, ts_decoder_stage *out)
+static ts_status open_others(ts_job *j, const ts_checkpoint *ck, bool with_data)
 {
-    const ts_job *j = job;
-    *out = (ts_decoder_stage){ 0 };
-    return ts_job_check_layout_of(j->o, a, j->comm->size);
-}
-
-static ts_status open_teacher(ts_job *j, const ts_checkpoint *ck)
-{
-    ts_model_use use = use_of(j);
+    const ts_model_use use = use_of(j);
     TS_TRY(ts_job_open_reference(j, ck, &use));
-    use.stage_of = stage_of_teacher;
-    use.lora = NULL;
-    return ts_distill_on(&j->o->distill)
-               ? ts_distill_open(&j->o->distill, &use, j->model.decoder, &j->teacher)
-               : TS_OK;
+    return ts_job_open_teacher(j, &use, with_data);
 }
 
 /* Who compares products of few bits with others: of the student, as it is trained. */
@@ -323,6 +313,12 @@ static ts_status open_judge(ts_job *j)
     return TS_OK;
 }
 
+static ts_status take_files(ts_job *j, tokens_info *k)
+{
+    TS_TRY(ts_model_take_files(&j->model, &j->o->text, k->has_tok ? &k->tok : NULL));
+    return ts_job_note_vectors(j);
+}
+
 /* Rank 0 saves what stands beside the weights. */
 static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_data, tokens_info *k)
 {
@@ -330,10 +326,11 @@ static ts_status prepare_model(ts_job *j, const ts_checkpoint *ck, bool with_dat
     TS_TRY(make_model(j, ck, k));
     TS_TRY(ts_blocks_join(&j->stages, &j->model.decoder->arch, j->mesh));
     TS_TRY(open_judge(j));
-    TS_TRY(open_teacher(j, ck));
+    TS_TRY(open_others(j, ck, with_data));
+    TS_TRY(ts_job_check_heads(j));
     TS_TRY(ts_job_check_model(j));
     if (with_data && j->dev->computes && j->comm->rank == 0)
-        TS_TRY(ts_model_take_files(&j->model, &j->o->text, k->has_tok ? &k->tok : NULL));
+        TS_TRY(take_files(j, k));
     return ts_job_check_save_hf(j, with_data);
 }
 
@@ -397,14 +394,16 @@ static ts_objective *make_objective(ts_job *j)
     j->objective.has_labels = tunes;
     j->objective.embedding_noise = (float)j->o->tuning.noise_alpha;
     j->objective.base.by_micro = tunes && !j->o->tuning.per_token_loss;
-    const ts_lm_teacher teacher = ts_distill_teacher(&j->o->distill, &j->teacher);
+    const ts_lm_teacher teacher = ts_job_teacher(j);
     ts_lm_objective_teach(&j->objective, &teacher);
     ts_lm_objective_cut(&j->objective, j->stages.part, j->stages.n_stages * j->stages.n_chunks,
                         d->group.sequence ? d->group.comm->size : 1);
     j->objective.base.varies = (j->o->parallel.varies || multiple_of(j)) && j->stages.n_stages > 1;
     if (ts_parallel_recompute(&j->o->parallel) == TS_AGAIN_ADVANCE) /* chunks run again as a whole */
         j->objective.recompute = (ts_recompute_plan){ 0 };
-    return ts_prefer_on(j->o->tuning.stage) ? ts_job_compare(j) : &j->objective.base;
+    return ts_prefer_on(j->o->tuning.stage) ? ts_job_compare(j)
+           : ts_head_on(j->o->tuning.stage) ? ts_job_pool(j)
+                                            : &j->objective.base;
 }
 
 /* While the batch grows the schedule takes each of its sizes. */
@@ -433,7 +432,7 @@ static ts_status make_trainer(ts_job *j)
     const bool is_told = ts_option_given(j->set, "distributed-timeout-minutes");
     const double patience = is_told ? 0 : PATIENCE;
     ts_field field[(int)TS_TUNING_FIELDS + (int)TS_PREFER_FIELDS + (int)TS_DATA_FIELDS];
-    const ts_tuning_data t = ts_tuning_options_data(&j->o->tuning, j->ramp.full);
+    const ts_tuning_data t = ts_job_tuning_data(j->o, j->ramp.full);
     const bool tunes = ts_tuning_on(&j->o->tuning);
     ts_trainer_args a = { .o = &j->o->train, .dev = j->dev, .mesh = j->mesh, .sharers = &j->sharers,
                           .fp16 = j->compute == TS_DTYPE_F16,
@@ -450,7 +449,7 @@ static ts_status make_trainer(ts_job *j)
     a.feed = (ts_feed_args){ .field = field,
                              .n_fields = tunes ? ts_tuning_fields(&t, &j->o->data, a.o->seq_length, field)
                                                : ts_data_fields(&j->o->data, a.o->seq_length, field),
-                             .each = tunes ? ts_rows_each(t.kind) : 1,
+                             .each = tunes ? ts_tuning_each(&t) : 1,
                              .multiple = multiple_of(j),
                              .data = &j->o->data,
                              .with_values = j->dev->computes };
@@ -458,6 +457,7 @@ static ts_status make_trainer(ts_job *j)
         const ts_prefer_rules rules = ts_job_prefer_rules(j);
         a.feed.n_fields += ts_prefer_fields(&rules, ts_job_keeps_reference(j), field + a.feed.n_fields);
     }
+    a.feed.n_fields += ts_job_teacher_fields(j, field + a.feed.n_fields);
     for (int p = 0; p < TS_DATA_PARTS; p++)
         a.feed.part[p] = ts_job_data(j, (ts_data_part)p);
     TS_TRY(train_experts(j));
@@ -475,6 +475,7 @@ static ts_status prepare_trainer(ts_job *j, const ts_checkpoint *ck)
     if (ck && j->dev->computes)
         TS_TRY(restore(j, ck));
     TS_TRY(ts_job_look_ahead(j));
+    TS_TRY(ts_job_keep_teacher(j));
     return o->skip_train
                ? TS_OK
                : ts_picker_check(&j->trainer->feed.picker[TS_DATA_TRAIN], j->trainer->consumed);
@@ -576,9 +577,11 @@ void ts_job_close(ts_job *j)
     ts_routes_close(&j->routes);
     ts_judge_destroy(&j->judge);
     ts_model_deinit(&j->teacher);
+    ts_kept_close(&j->tops);
     ts_model_deinit(&j->reference);
     ts_free(&j->kept.logps);
     ts_free(&j->reference_folder);
+    ts_free(&j->dims);
     ts_stages_deinit(&j->stages);
     ts_free(&j->layers);
     ts_placement_deinit(&j->placement);

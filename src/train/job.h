@@ -37,6 +37,9 @@ typedef struct ts_job {
     ts_prefer_kept kept;        /* what it has found, where that is kept */
     char *reference_folder;     /* where it is from */
     ts_compared compared;       /* folder NULL: nothing */
+    ts_pooled_objective pooled; /* of a stage that tells something of whole texts, over `objective` */
+    int64_t *dims, n_dims;      /* lengths of its vectors, if it compares these */
+    ts_kept_file *tops;         /* what is kept of a teacher; NULL: nothing */
     ts_trainer *trainer;
     ts_timeline timeline; /* of the device and of all communicators */
     ts_routes *routes;    /* choices of experts that are recorded or replayed; NULL: neither */
@@ -79,8 +82,24 @@ bool ts_job_keeps_reference(const ts_job *j);
 ts_status ts_job_open_reference(ts_job *j, const ts_checkpoint *ck, const ts_model_use *model_use) TS_NODISCARD;
 /* Makes its objective of the language model's, which is made. */
 ts_objective *ts_job_compare(ts_job *j);
+/* Likewise of one that tells something of whole texts (job_pooled.c). */
+ts_objective *ts_job_pool(ts_job *j);
+/* Whether the model has what such a stage asks of it, once it is there. */
+ts_status ts_job_check_heads(ts_job *j) TS_NODISCARD;
+/* How its vectors are made goes beside what is saved. */
+ts_status ts_job_note_vectors(ts_job *j) TS_NODISCARD;
 /* With --precompute-ref-log-probs, before the first step: the reference looks at all samples, and is let go. Collective. */
 ts_status ts_job_look_ahead(ts_job *j) TS_NODISCARD;
+
+/* Of a job that learns from a teacher (job_distill.c). Opens it as the model, which is there, is used, but where all
+ * that is needed of it is kept. */
+ts_status ts_job_open_teacher(ts_job *j, const ts_model_use *model_use, bool with_data) TS_NODISCARD;
+ts_lm_teacher ts_job_teacher(const ts_job *j);
+/* The fields that batches are to have for it; returns their number, at most 1. */
+int ts_job_teacher_fields(const ts_job *j, ts_field *out);
+/* With --kd-logits, before the first step: the teacher looks at all samples of which nothing is kept, and is let go.
+ * Collective. */
+ts_status ts_job_keep_teacher(ts_job *j) TS_NODISCARD;
 
 /* Says what is about to run: where it begins, its data, the model's size. Rank 0 speaks. */
 ts_status ts_job_describe(const ts_job *j) TS_NODISCARD;

@@ -120,29 +120,8 @@ static ts_status check_slices(const ts_job *j)
     return TS_OK;
 }
 
-/* A head of classes is trained by the stage that does so, and whole. */
-static ts_status check_classes(const ts_job *j)
-{
-    const ts_arch *a = &j->model.decoder->arch;
-    const int64_t tp = j->mesh->size[TS_MESH_TP];
-    if (!a->labels)
-        return TS_OK;
-    if (j->o->tuning.stage != TS_STAGE_CLASSES)
-        return ts_error(TS_ERR_USER, "the model has a head of %lld classes in place of words: `tessera posttrain` "
-                                     "trains it (stage cls)", (long long)a->labels);
-    if (j->model.adapters)
-        return ts_error(TS_ERR_USER, "--stage cls: beside adapters the head of classes would stay as it is: give one or the other");
-    if (j->teacher.decoder)
-        return ts_error(TS_ERR_USER, "--stage cls: a teacher tells words, not classes: leave it out");
-    if (a->labels % tp)
-        return ts_error(TS_ERR_USER, "--num-labels %lld: --tensor-model-parallel-size %lld must divide it, since its processes share "
-                                     "out the head's rows", (long long)a->labels, (long long)tp);
-    return TS_OK;
-}
-
 ts_status ts_job_check_model(const ts_job *j)
 {
-    TS_TRY(check_classes(j));
     TS_TRY(check_slices(j));
     const ts_decoder *d = j->model.decoder;
     for (int64_t i = 0; j->spread.comm && i < ts_arch_blocks(&d->arch); i++) {

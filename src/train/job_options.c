@@ -21,6 +21,7 @@ void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES])
         { ts_profile_option_rows, ts_profile_option_count, &o->profile },
         { ts_model_script_rows, ts_model_script_count, NULL },
         { ts_train_script_rows, ts_train_script_count, NULL },
+        { ts_head_option_rows, ts_head_option_count, &o->head },
         { ts_prefer_option_rows, ts_prefer_option_count, &o->prefer },
         { ts_tuning_option_rows, ts_tuning_option_count, &o->tuning },
         { ts_chat_option_rows, ts_chat_option_count, &o->chat },
@@ -31,7 +32,18 @@ void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES])
 void ts_pretrain_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES])
 {
     ts_job_tables(o, out);
+    out[TS_JOB_TABLES - 4] = (ts_option_table){ ts_head_later_rows, ts_head_later_count, NULL };
     out[TS_JOB_TABLES - 3] = (ts_option_table){ ts_prefer_later_rows, ts_prefer_later_count, NULL };
     out[TS_JOB_TABLES - 2] = (ts_option_table){ ts_tuning_later_rows, ts_tuning_later_count, NULL };
     out[TS_JOB_TABLES - 1] = (ts_option_table){ ts_chat_later_rows, ts_chat_later_count, NULL };
+}
+
+ts_tuning_data ts_job_tuning_data(const ts_job_options *o, int64_t global)
+{
+    ts_tuning_data t = ts_tuning_options_data(&o->tuning, global);
+    if (ts_head_on(o->tuning.stage)) {
+        t.kind = TS_ROWS_TEXTS;
+        t.texts = ts_head_texts(&o->head, o->tuning.stage);
+    }
+    return t;
 }

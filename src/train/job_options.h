@@ -12,6 +12,7 @@
 #include "parallel/options.h"
 #include "text/text_options.h"
 #include "train/distill.h"
+#include "train/head_options.h"
 #include "train/options.h"
 #include "train/prefer_options.h"
 #include "train/profile_options.h"
@@ -33,9 +34,12 @@ typedef struct ts_job_options {
     ts_lora_options lora;
     ts_tuning_options tuning;
     ts_prefer_options prefer;
+    ts_head_options head;
     ts_chat_options chat;
 } ts_job_options;
-enum { TS_JOB_TABLES = 19 };
+enum { TS_JOB_TABLES = 20 };
+/* Samples to tune on: how they become rows; `global` are a global batch. */
+ts_tuning_data ts_job_tuning_data(const ts_job_options *o, int64_t global);
 /* Of a command that trains on text alone. */
 void ts_pretrain_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);
 void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES]);

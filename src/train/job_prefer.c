@@ -4,8 +4,8 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "model/adapters.h"
-#include "train/flight.h"
 #include "train/layout.h"
+#include "train/look_ahead.h"
 #include "train/recompute.h"
 
 #include <math.h>
@@ -124,42 +124,20 @@ ts_objective *ts_job_compare(ts_job *j)
 
 /* ---- what the reference finds, once ---- */
 
-/* What some process lacks of the batch that was read all look at. */
-static ts_status look_at_batch(ts_trainer *t, ts_prefer_kept *kept)
-{
-    int64_t lacks = 0;
-    for (int64_t m = 0; m < t->feed.n_micro; m++) {
-        const ts_micro_batch micro = ts_feed_micro(&t->feed, m);
-        lacks += ts_prefer_lacks(kept, &micro);
-    }
-    TS_TRY(ts_comm_run(t->comm, ts_all_reduce(&lacks, 1, TS_COMM_I64, TS_COMM_MAX)));
-    if (!lacks)
-        return TS_OK;
-    TS_TRY(ts_trainer_look(t));
-    for (int64_t m = 0; m < t->feed.n_micro; m++) {
-        const ts_micro_batch micro = ts_feed_micro(&t->feed, m);
-        ts_prefer_keep(kept, &micro);
-    }
-    return TS_OK;
-}
+static bool lacks(void *kept, const ts_micro_batch *m) { return ts_prefer_lacks(kept, m); }
 
-static ts_status look_at_part(ts_trainer *t, ts_data_part part, int64_t first, ts_prefer_kept *kept)
+static ts_status take(void *kept, const ts_micro_batch *m)
 {
-    const ts_dataset *d = t->feed.part[part];
-    for (; d && first < d->n; first += t->feed.global) {
-        TS_TRY(ts_comm_agree(t->comm, ts_feed_read(&t->feed, part, first)));
-        TS_TRY(look_at_batch(t, kept));
-    }
+    ts_prefer_keep(kept, m);
     return TS_OK;
 }
 
 static ts_status look_at_all(ts_job *j)
 {
     ts_trainer *t = j->trainer;
-    if (!j->dev->computes) /* one look is as all are */
-        return ts_trainer_look(t);
-    for (int p = 0; p < TS_DATA_PARTS; p++)
-        TS_TRY(look_at_part(t, (ts_data_part)p, p == TS_DATA_TRAIN ? t->consumed : 0, &j->kept));
+    TS_TRY(ts_trainer_look_ahead(t, &(ts_look_ahead){ .ctx = &j->kept, .lacks = lacks, .take = take }));
+    if (!j->dev->computes)
+        return TS_OK;
     return ts_comm_run(t->mesh->comm[TS_MESH_DP],
                        ts_all_reduce(j->kept.logps, j->kept.n * TS_PREFER_ROWS, TS_COMM_F64, TS_COMM_MAX));
 }
@@ -175,7 +153,6 @@ ts_status ts_job_look_ahead(ts_job *j)
     for (int64_t i = 0; i < n * TS_PREFER_ROWS; i++)
         j->kept.logps[i] = -INFINITY;
     ts_prefer_look_alone(&j->prefer);
-    ts_feed_size(&j->trainer->feed, j->trainer->feed.ramp.full);
     TS_TRY(look_at_all(j));
     ts_prefer_use_kept(&j->prefer, &j->kept);
     ts_model_deinit(&j->reference);

@@ -5,7 +5,7 @@
 ts_status ts_job_open_samples(const ts_job_options *o, const ts_model *m, int64_t global, const ts_data_need *need,
                               ts_tuning_source **out)
 {
-    ts_tuning_data t = ts_tuning_options_data(&o->tuning, global);
+    ts_tuning_data t = ts_job_tuning_data(o, global);
     ts_text_options text = o->text;
     ts_option_set *set = NULL;
     bool found = true;

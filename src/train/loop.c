@@ -382,6 +382,8 @@ ts_status ts_job_run(ts_job *j, const ts_job_hooks *hooks)
                .saved = j->trainer->iteration, /* or nothing is there to save yet */
                .began = ts_now() };
     bool stop = false;
+    if (j->o->distill.only)
+        return TS_OK;
     asked_to_stop = 0;
     const int also = ts_train_exit_signal(&j->o->train);
     if (j->o->train.skip_train)

@@ -117,7 +117,7 @@ static ts_status swap_members(ts_recorder *r, const ts_device *dev, ts_str *l)
 /* A mean over some of the samples, of which there may be none. */
 static bool is_told(const ts_trainer *t, const ts_step_result *s, int side)
 {
-    return !t->objective->side[side].counts || s->side_tokens[side] > 0;
+    return !t->objective->side[side].counts || s->side_weights[side] > 0;
 }
 
 static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *s,

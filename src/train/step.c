@@ -26,40 +26,40 @@ static int64_t labels_here(const ts_trainer *t)
 {
     const ts_batch *b = &t->feed.batch;
     const int field = ts_batch_find(b, "loss_mask");
-    double sum = 0;
+    int64_t n = 0;
     for (int64_t row = 0; t->mesh->at[TS_MESH_CP] == 0 && row < ts_feed_row(&t->feed, t->feed.n_micro); row++) {
         const float *mask = ts_batch_floats(b, "loss_mask", row);
         for (int64_t i = 0; mask && i < b->field[field].width; i++)
-            sum += (double)mask[i];
+            n += mask[i] > 0;
     }
-    return (int64_t)sum;
+    return n;
 }
 
-/* Of all losses: how many of all ranks there are; and how many tokens are trained on, which are these or make them up. */
+/* Of all losses: what their weights sum up to on all ranks; and how many tokens are trained on. */
 static ts_status count_tokens(ts_trainer *t, ts_step_result *r)
 {
     const int n = 2 + t->objective->n_side;
-    int64_t tokens[1 + TS_PASSED];
+    double sum[1 + TS_PASSED];
     for (int k = 0; k < n - 1; k++)
-        tokens[k] = (int64_t)ts_flight_counts(t, k);
-    tokens[n - 1] = t->objective->counts || ts_batch_find(&t->feed.batch, "loss_mask") < 0 ? tokens[0] : labels_here(t);
+        sum[k] = ts_flight_counts(t, k);
+    sum[n - 1] = ts_batch_find(&t->feed.batch, "loss_mask") < 0 || !t->dev->computes ? sum[0] : (double)labels_here(t);
     TS_TRY(ts_comm_run(t->mesh->comm[TS_MESH_DP_CP],
-                       ts_all_reduce(tokens, n, TS_COMM_I64, TS_COMM_SUM)));
-    TS_TRY(ts_line_tell(t->mesh, tokens, n, TS_COMM_I64));
-    if (tokens[0] <= 0 && ts_batch_find(&t->feed.batch, "labels") < 0) /* those may all be none */
+                       ts_all_reduce(sum, n, TS_COMM_F64, TS_COMM_SUM)));
+    TS_TRY(ts_line_tell(t->mesh, sum, n, TS_COMM_F64));
+    if (sum[0] <= 0 && ts_batch_find(&t->feed.batch, "labels") < 0) /* those may all be none */
         return ts_error(TS_ERR_USER, "the global batch of iteration %lld has no token to train on",
                         (long long)t->iteration + 1);
-    r->counted = tokens[0];
-    r->tokens = tokens[n - 1];
+    r->counted = sum[0];
+    r->tokens = (int64_t)sum[n - 1];
     for (int k = 1; k < n - 1; k++)
-        r->side_tokens[k - 1] = tokens[k];
+        r->side_weights[k - 1] = sum[k];
     return TS_OK;
 }
 
 /* What the sum of all losses is divided by. */
 static double divisor(const ts_trainer *t, const ts_step_result *r)
 {
-    return t->objective->is_sum ? 1 : ts_flight_divisor(t, (double)r->counted);
+    return t->objective->is_sum ? 1 : ts_flight_divisor(t, r->counted);
 }
 
 /* *grads: of all micro-batches, summed over all ranks. */
@@ -122,7 +122,7 @@ static ts_status share_results(ts_trainer *t, double *mine, bool stop, ts_step_r
         return TS_OK;
     r->loss = sum_of_all(t, 0) / divisor(t, r);
     for (int k = 0; k < t->objective->n_side; k++)
-        r->side[k] = r->side_tokens[k] ? sum_of_all(t, 1 + k) / ts_flight_divisor(t, (double)r->side_tokens[k]) : 0;
+        r->side[k] = r->side_weights[k] > 0 ? sum_of_all(t, 1 + k) / ts_flight_divisor(t, r->side_weights[k]) : 0;
     for (int rank = 0; rank < t->comm->size; rank++) {
         const double *e = t->gathered + (rank + 1) * n - EXTRAS;
         const int asked = (int)e[EXTRA_STOP];
@@ -228,7 +228,7 @@ static void weigh_sides(ts_trainer *t, const ts_step_result *r)
 {
     for (int k = 0; k < t->objective->n_side; k++)
         t->side_weight[k] =
-            r->side_tokens[k] ? t->scaler.scale * t->objective->side[k].weight / ts_flight_divisor(t, (double)r->side_tokens[k])
+            r->side_weights[k] > 0 ? t->scaler.scale * t->objective->side[k].weight / ts_flight_divisor(t, r->side_weights[k])
                               : 0;
 }
 

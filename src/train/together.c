@@ -216,6 +216,7 @@ ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *se
     TS_TRY(check_load(o, set));
     TS_TRY(ts_tuning_options_check(&o->tuning, set));
     TS_TRY(ts_prefer_options_check(&o->prefer, o->tuning.stage, set));
+    TS_TRY(ts_head_options_check(&o->head, o->tuning.stage, set));
     TS_TRY(check_matrices(o, set));
     TS_TRY(ts_job_check_level(o, set));
     TS_TRY(ts_model_options_check(&o->model, set));
@@ -224,7 +225,7 @@ ts_status ts_job_check_together(const ts_job_options *o, const ts_option_set *se
     TS_TRY(check_places(o, set));
     TS_TRY(check_slices(o, set));
     TS_TRY(check_sizes(o, set));
-    TS_TRY(ts_distill_options_check(&o->distill, o->parallel.pipeline));
+    TS_TRY(ts_distill_options_check(&o->distill, o->tuning.stage, o->parallel.pipeline));
     TS_TRY(ts_lora_options_check(&o->lora, set));
     TS_TRY(ts_recompute_stage(&o->train, 0, o->parallel.pipeline, &(ts_recompute_plan){ 0 }));
     TS_TRY(check_levels(o, set));
@@ -449,7 +450,8 @@ void ts_job_warn_alone(const ts_job_options *o, const ts_option_set *set, int dp
     ts_recompute_warn(&o->train, set);
     ts_pipeline_options_warn(&o->parallel, set);
     if (ts_tuning_on(&o->tuning))
-        ts_tuning_options_warn(&o->tuning, set), ts_prefer_options_warn(o->tuning.stage, set);
+        ts_tuning_options_warn(&o->tuning, set), ts_prefer_options_warn(o->tuning.stage, set),
+            ts_head_options_warn(o->tuning.stage, set);
     else
         ts_option_warn_alone(set, "variable-seq-lengths", o->parallel.pipeline > 1, "stages (--pipeline-model-parallel-size)");
     warn_data(o, set);

@@ -24,12 +24,12 @@
 typedef struct ts_step_result {
     double loss; /* mean over the trained tokens of the global batch */
     double side[TS_SIDE_LOSSES]; /* means of the objective's losses beside it */
-    int64_t side_tokens[TS_SIDE_LOSSES]; /* whose weights sum up to that */
+    double side_weights[TS_SIDE_LOSSES]; /* the sums of the weights of theirs */
     double grad_norm, params_norm, lr, decoupled_lr, loss_scale;
     double max_logit; /* of attention, where it is kept */
     double index_loss; /* of indexers of sparse attention, where they are trained */
-    int64_t counted; /* of the losses: the weights' sum */
-    int64_t tokens, zeros;
+    double counted; /* of the losses: the weights' sum */
+    int64_t tokens, zeros; /* tokens: with a label */
     bool skipped; /* overflow in fp16: no update was made */
     bool stop;    /* some rank was asked to stop */
     bool captures; /* some rank was asked to capture steps */

@@ -5,10 +5,7 @@
 
 const ts_option ts_tuning_option_rows[] = {
     RUN(CHOICE, stage, "stage", "pt", 0, 0, TS_CHOICES(TS_STAGES),
-        "what is trained for: cls classes of texts; sft answers; dpo, simpo, orpo, kto preferences; rm (orm), prm rewards (pt: text, as `pretrain`)"),
-    RUN(INT, labels, "num-labels", "2", 2, 1 << 20, NULL,
-        "--stage cls: classes of a text; a head for them (score) takes the output layer's place, with random values where --load "
-        "has none"),
+        "what is trained for: cls classes of texts, reg numbers, embed vectors, rerank which text belongs to a query; sft answers; dpo, simpo, orpo, kto preferences; rm (orm), prm rewards (pt: text, as `pretrain`)"),
     RUN(FLAG, instruction, "is-instruction-dataset", NULL, 0, 0, NULL,
         "--data-path names samples with labels, PREFIX of PREFIX_packed_KEY_document (sft; the stage says so too)"),
     RUN(FLAG, pairwise, "is-pairwise-dataset", NULL, 0, 0, NULL,
@@ -43,7 +40,6 @@ const size_t ts_tuning_option_count = sizeof ts_tuning_option_rows / sizeof *ts_
 #define SFT TS_SUBJECT_TUNING
 const ts_option ts_tuning_later_rows[] = {
     TS_LATER("stage", 1, "pt", SFT),
-    TS_LATER("num-labels", 1, NULL, SFT),
     TS_LATER("is-instruction-dataset", TS_OPTION_ANY, "false|False", SFT),
     TS_LATER("is-pairwise-dataset", TS_OPTION_ANY, "false|False", SFT),
     TS_LATER("no-pad-to-seq-lengths", TS_OPTION_ANY, "false|False", SFT),
@@ -85,18 +81,6 @@ static ts_status check_stage(int stage)
                                                              "trains one of whole answers");
 }
 
-/* Texts with classes are no conversations. */
-static ts_status check_classes(const ts_option_set *set)
-{
-    static const char *const talk[] = { "hf-chat-template", "chat-template", "prompt-type", "mask-history", "map-keys" };
-    if (ts_option_is_on(set, "pack") || ts_option_is_on(set, "reset-attention-mask"))
-        return ts_error(TS_ERR_USER, "--stage cls: a row is one text: leave --pack and --reset-attention-mask out");
-    for (size_t i = 0; i < sizeof talk / sizeof *talk; i++)
-        if (ts_option_is_on(set, talk[i]))
-            return ts_error(TS_ERR_USER, "--stage cls: --%s is of conversations: a line is {\"text\": ..., \"label\": 0}", talk[i]);
-    return TS_OK;
-}
-
 int64_t ts_tuning_multiple(const ts_tuning_options *o, bool varies, int64_t each)
 {
     int64_t n = each;
@@ -117,10 +101,6 @@ ts_status ts_tuning_options_check(const ts_tuning_options *o, const ts_option_se
     if (!ts_tuning_on(o))
         return check_text(set);
     TS_TRY(check_stage(o->stage));
-    if (o->stage == TS_STAGE_CLASSES)
-        TS_TRY(check_classes(set));
-    if (o->stage != TS_STAGE_CLASSES && ts_option_is_on(set, "num-labels"))
-        return ts_error(TS_ERR_USER, "--num-labels goes with --stage cls");
     TS_TRY(ts_option_exclude(set, "is-instruction-dataset", "is-pairwise-dataset"));
     TS_TRY(ts_option_exclude(set, "cut-max-seqlen", "no-cut-token"));
     TS_TRY(ts_option_exclude(set, "no-shuffle", "full-shuffle-instruction-dataset"));
@@ -150,7 +130,6 @@ ts_tuning_data ts_tuning_options_data(const ts_tuning_options *o, int64_t global
     return (ts_tuning_data){ .kind = o->stage == TS_STAGE_KTO ? TS_ROWS_KTO : is_pairs(o->stage) ? TS_ROWS_PAIRS : TS_ROWS_SFT,
                              .shuffles = o->shuffles, .fills_epochs = o->padded_samples, .shuffles_all = o->full_shuffle,
                              .compares = is_pairs(o->stage) && o->stage != TS_STAGE_REWARD,
-                             .labels = o->stage == TS_STAGE_CLASSES ? o->labels : 0,
                              .cuts = o->cuts, .pads_left = o->padding_side == TS_PADDING_LEFT,
                              .has_ordinals = o->neat_pack, .piece = o->piece, .global = global };
 }

@@ -7,6 +7,9 @@
 #define TS_STAGES(W)                                                                               \
     W(TS_STAGE_PRETRAIN, "pt")                                                                     \
     W(TS_STAGE_CLASSES, "cls")                                                                     \
+    W(TS_STAGE_REGRESSION, "reg")                                                                  \
+    W(TS_STAGE_EMBED, "embed")                                                                     \
+    W(TS_STAGE_RERANK, "rerank")                                                                   \
     W(TS_STAGE_SFT, "sft")                                                                         \
     W(TS_STAGE_DPO, "dpo")                                                                         \
     W(TS_STAGE_SIMPO, "simpo")                                                                     \
@@ -29,7 +32,6 @@ typedef struct ts_tuning_options {
     bool pads, cuts;
     bool neat_pack, per_token_loss;
     int64_t multiple, piece;
-    int64_t labels; /* classes of --stage cls */
     double noise_alpha; /* NEFTune's */
 } ts_tuning_options;
 extern const ts_option ts_tuning_option_rows[];

@@ -12,6 +12,7 @@ typedef struct geometry {
     double softcap, dropout;
     int64_t window;
     bool causal, fused, docs, lengths, sinks, slopes, cache, shared;
+    bool pages, any_cut; /* with a cache (forward only) */
     bool same; /* keys are the values too (forward only) */
     bool blind; /* rows in the middle see nothing, then themselves only */
     bool ends;  /* last_key: of documents (with docs), or of padding */
@@ -85,6 +86,15 @@ static void add_masks(ts_attn_args *a, const geometry *g)
         }
         a->q_len = ql, a->kv_len = kl;
     }
+    if (g->pages) { /* the last page of the last sequence comes first */
+        const int64_t each = (a->S_kv + 15) / 16, all = a->B * each;
+        int32_t *page = counts(all);
+        for (int64_t i = 0; i < all; i++)
+            page[i] = (int32_t)(all - 1 - i);
+        a->pages = page, a->pages_each = each, a->page_bits = 4;
+        a->kv_batch = 16 * each; /* for the size of the buffers */
+    }
+    a->any_cut = g->any_cut;
     if (g->cache) {
         int32_t *start = counts(a->B);
         for (int64_t b = 0; b < a->B; b++)

@@ -42,7 +42,9 @@ static int64_t q_index(const ts_attn_args *a, int64_t b, int64_t h, int64_t i)
 
 static int64_t kv_index(const ts_attn_args *a, int64_t b, int64_t h, int64_t j)
 {
-    return (b * a->kv_batch + j) * a->kv_row + h / (a->n_q / a->n_kv) * a->kv_group;
+    const int64_t page = (int64_t)1 << a->page_bits;
+    const int64_t row = a->pages ? a->pages[b * a->pages_each + j / page] * page + j % page : b * a->kv_batch + j;
+    return row * a->kv_row + h / (a->n_q / a->n_kv) * a->kv_group;
 }
 
 static int64_t o_index(const ts_attn_args *a, int64_t b, int64_t h, int64_t i)

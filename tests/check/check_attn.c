@@ -204,6 +204,18 @@ static void check_latent(const check_env *e)
     }
 }
 
+/* Keys in pages, for few rows and for many, whole and in splits. */
+static void check_pages(const check_env *e)
+{
+    static const ts_dtype type[] = { TS_DTYPE_F32, TS_DTYPE_BF16, TS_DTYPE_F16 };
+    for (int n = 0; n < 48; n++) {
+        const geometry g = { .B = 1 + n % 3, .S_q = n & 1 ? 1 : 23, .S_kv = n & 2 ? 700 : 75, .n_q = 4, .n_kv = 2,
+                             .D = n & 4 ? 24 : 140, .dtype = type[n % 3], .size = 2, .causal = true, .cache = true,
+                             .pages = true, .any_cut = n & 8, .window = n & 16 ? 50 : 0, .lengths = true };
+        one_case(e, &g, false);
+    }
+}
+
 /* The backward's chunks of rows that follow each other, with sums of some keys each. */
 static void check_rows_of_few_keys(const check_env *e)
 {
@@ -281,6 +293,7 @@ void check_attn(const check_env *e)
     check_heads(e);
     check_features(e);
     check_latent(e);
+    check_pages(e);
     if (e->isa) { /* the reference cuts nothing, and would take long */
         check_cuts(e);
         check_rows_of_few_keys(e);

@@ -32,4 +32,14 @@ for from in "--lora-r 2 --lora-target-modules all-linear" "--lora-r 2 --lora-tar
         case $* in *expert*) ;; *) as_planned layout "$ranks" $from "$@" ;; esac
     done
 done
+
+# a folder of before transformers 5, a module for each expert, becomes what PEFT makes of it
+old=tests/golden/adapters_old mixtral=tests/golden/families/mixtral
+expect 0 "" "$T" convert --load-dir $mixtral --lora-load $old/before --save-lora-to-hf --save-dir "$D/again"
+same $old/after/adapter_model.safetensors "$D/again/adapter_model.safetensors"
+mkdir "$D/half"
+cp $old/before/adapter_model.safetensors "$D/half"
+sed 's/"w3"/"q_proj"/' $old/before/adapter_config.json >"$D/half/adapter_config.json"
+expect 2 "name both, or neither" "$T" convert --load-dir $mixtral --lora-load "$D/half" --save-dir "$D/no"
+absent "$D/no"
 finish

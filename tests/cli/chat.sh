@@ -77,6 +77,10 @@ echo '{"type": "object", "properties": {"n": {"type": "integer", "minimum": 5, "
     >"$D/schema.json"
 fitting --json-schema-file "$D/schema.json" >"$D/got"
 is "answers of the schema" 6 "$(grep -c '"text": "{\(\\n\|\\t\| \)*\\"n\\":\(\\n\|\\t\| \)*\(1[0-7]\|[5-9]\),\(\\n\|\\t\| \)*\\"of\\":\(\\n\|\\t\| \)*\\"[ab]\\"\(\\n\|\\t\| \)*}", "finish_reason": "stop"' "$D/got")"
+id=$("$T" infer --load "$D/model" --greedy --max-new-tokens 3 --prompt one --json 2>/dev/null | sed 's/.*"ids": \[\([0-9]*\).*/\1/')
+token=$(tr ',{}' '\n\n\n' <"$D/model/tokenizer.json" | sed -n "s/^ *\"\(.*\)\": *$id\$/\1/p" | head -n 1)
+expect 0 "\"ids\": [$id], " "$T" infer --load "$D/model" --greedy --max-new-tokens 3 --prompt one --json --add-eos-token "$token"
+expect 2 "the tokenizer has no such token" "$T" infer --load "$D/model" --prompt a --add-eos-token "no token"
 expect 2 "give one" "$T" infer --load "$D/model" --prompt a --regex a --grammar 'root ::= "a"'
 expect 2 "there is no rule x" "$T" infer --load "$D/model" --prompt a --grammar 'root ::= x'
 expect 2 "do not go with --num-beams" "$T" infer --load "$D/model" --prompt a --regex a --num-beams 2

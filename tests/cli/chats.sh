@@ -63,8 +63,8 @@ echo '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "con
 expect 0 "⟦taught" "$T" data show --load "$D/model" --data-path "$D/weighed.jsonl" --prompt-type alpaca
 checks=$((checks + 1))
 ! grep -q "⟦untaught" "$D/out" || wrong "an answer of weight 0 is trained"
-sed -i 's/"weight": 0/"weight": 0.5/' "$D/weighed.jsonl"
-expect 2 'messages[1]: "weight": expected 0 or 1' "$T" data show --load "$D/model" --data-path "$D/weighed.jsonl" --prompt-type alpaca
+sed -i 's/"weight": 0/"weight": -0.5/' "$D/weighed.jsonl"
+expect 2 'messages[1]: "weight": expected a number from 0' "$T" data show --load "$D/model" --data-path "$D/weighed.jsonl" --prompt-type alpaca
 expect 2 "conversations are written in one way" "$T" data show --load "$D/model" --data-path "$D/turns.json" --prompt-type alpaca \
     --hf-chat-template
 expect 2 "--prompt-type none is no template" "$T" data show --load "$D/model" --data-path "$D/turns.json" --prompt-type none
@@ -98,7 +98,7 @@ expect 0 "1 of 3 records were bad" show --on-bad-record skip
 expect 2 'chats.jsonl:4: "messages": there is no assistant' show
 for bad in '{"messages": "hi"}|expected "messages" or "conversations" (a list)' '{"messages": [{"role": |the record: not valid JSON' '[1]|expected a JSON object' \
     '{"messages": [{"content": "x"}]}|"messages": a turn is {"role", "content"}' \
-    '{"messages": [{"role": "assistant", "content": "x", "weight": 0.5}]}|messages[0]: "weight": expected 0 or 1'; do
+    '{"messages": [{"role": "assistant", "content": "x", "weight": -1}]}|messages[0]: "weight": expected a number from 0'; do
     echo "${bad%|*}" >"$D/chats.jsonl"
     expect 2 "chats.jsonl:1: ${bad#*|}" show
 done

@@ -38,6 +38,37 @@ if have_mpi; then
     alike spread whole 1
 fi
 
+# an answer of weight 2 is as good as two, one of 1/2 as half of one: of all labels, and of a micro-batch's; in packs, where
+# an answer is half of another's conversation, in processes as in one
+say() { printf '{"messages": [{"role": "user", "content": "ask %s"}, {"role": "assistant", "content": "say %s"%s}]}\n' "$1" "$1" "${2+, \"weight\": $2}"; }
+{ say w1 0.5; say w2 0.5; say w3; say "w4 w5" 0.5; } >"$D/half-chats.jsonl"
+{ say w1; say w2; say w3; say w3; say "w4 w5"; } >"$D/twice-chats.jsonl"
+{ say w1 7; say w2 7; say w3 14; say "w4 w5" 7; } >"$D/scaled-chats.jsonl"
+weighed="--data-path $D/half-chats.jsonl --global-batch-size 4 --train-iters 2"
+job weighed 1 $weighed
+job twice 1 --data-path "$D/twice-chats.jsonl" --global-batch-size 5 --train-iters 2
+alike weighed twice 1
+job scaled 1 $weighed --data-path "$D/scaled-chats.jsonl"
+alike scaled weighed 1
+tokens=$common
+common=$(echo "$common" | sed 's/--calculate-per-token-loss//; s/--micro-batch-size 1/--micro-batch-size 4/')
+job micro 1 $weighed
+alike micro weighed 1
+job micro-twice 1 --data-path "$D/twice-chats.jsonl" --global-batch-size 5 --micro-batch-size 5 --train-iters 2
+alike micro micro-twice 1
+job micro-apart 1 $weighed --micro-batch-size 1
+job micro-plain 1 --data-path "$D/scaled-chats.jsonl" --global-batch-size 4 --micro-batch-size 1 --train-iters 2
+alike micro-apart micro-plain 1
+common=$tokens
+job weighed-pack 1 $weighed --global-batch-size 1 --neat-pack --reset-attention-mask
+alike weighed-pack weighed 1
+if have_mpi; then
+    for layout in "" "--tensor-model-parallel-size 2" "--pipeline-model-parallel-size 2" "--context-parallel-size 2"; do
+        job weighed-two 2 $weighed $layout
+        alike weighed-two weighed 1
+    done
+fi
+
 # refused before the first step, on every process
 expect 2 "there is nothing to train on" "$T" posttrain $common --global-batch-size 4 --train-iters 1 --seq-length 4
 expect 2 "how are conversations written?" "$T" posttrain --stage sft --load "$D/model" --data-path "$D/chats.jsonl" --seq-length 128 \

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A head of classes: trained, saved, told; what goes wrong with it.
+# Heads of labels: trained, saved, told; what goes wrong with it.
 . "$(dirname "$0")/lib.sh"
 G=$(dirname "$0")/../golden
 # texts of class 1 hold the token 9 somewhere, those of class 0 do not
@@ -36,10 +36,10 @@ curve "$D/a.jsonl" | tail -n 20 >"$D/a"
 curve "$D/b.jsonl" >"$D/b"
 same "$D/a" "$D/b"
 
-expect 2 "has a head of classes (score) in place of words" "$T" infer --load "$D/hf" --prompt a
-expect 2 "has no head of classes" "$T" score --head --load "$G/families/llama" --input "$D/texts.jsonl"
-expect 2 "has a head of 2 classes" tune --load "$D/hf" --num-labels 3
-expect 2 "trains it (stage cls)" "$T" pretrain --load "$D/hf" --mock-data --seq-length 8 --train-iters 1 --lr 1
+expect 2 "in place of words" "$T" infer --load "$D/hf" --prompt a
+expect 2 "has no head of labels" "$T" score --head --load "$G/families/llama" --input "$D/texts.jsonl"
+expect 2 "has a head of 2 labels" tune --load "$D/hf" --num-labels 3
+expect 2 "head of 2 labels in place of words" "$T" pretrain --load "$D/hf" --mock-data --seq-length 8 --train-iters 1 --lr 1
 for o in --mask-history "--prompt-type qwen3" "--map-keys {}"; do
     # shellcheck disable=SC2086
     expect 2 "--stage cls: ${o%% *} is of conversations" tune $o
@@ -51,5 +51,5 @@ printf '{"ids": [3]}\n' >"$D/bad.jsonl"
 expect 2 "field label: a whole number was expected" tune --data-path "$D/bad.jsonl"
 printf '{"label": 1}\n' >"$D/bad.jsonl"
 expect 2 "field text: a text was expected" tune --data-path "$D/bad.jsonl"
-expect 2 "a file whose name ends in .json or .jsonl" tune --data-path "$D/texts"
+expect 2 "a file whose name ends in .json, .jsonl or .parquet" tune --data-path "$D/texts"
 finish

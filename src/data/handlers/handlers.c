@@ -310,7 +310,7 @@ static ts_status add_sample(const ts_handler *h, ts_handler_work *w, ts_token_ru
     const size_t before = runs[0].ids.n;
     const int64_t part = h->o->neat_pack ? h->o->seq_length - 1 : 0;
     TS_TRY(ts_prompt_sample(h->prompt, w->prompt, &w->talk, limit_of(h), part, false, &runs[0].ids,
-                            &runs[2].ids));
+                            &runs[2].ids, NULL));
     if (h->append_eod) {
         TS_TRY(ts_ids_add(&runs[0].ids, h->tok->eod));
         TS_TRY(ts_ids_add(&runs[2].ids, h->tok->eod));

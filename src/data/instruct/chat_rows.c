@@ -98,7 +98,9 @@ static ts_status encode(const chat_rows *r, reader *v, const json_t *conversatio
         if (from[k]->n)
             memcpy(out->v[key + k], from[k]->v, from[k]->n * sizeof *from[k]->v);
     }
-    return TS_OK;
+    out->n_weights = 0;
+    const ts_chat_weights *w = &v->tokens.weights;
+    return r->kind == TS_ROWS_SFT && w->n ? ts_row_weigh(out, 0, w->v, (int64_t)w->n) : TS_OK;
 }
 
 static ts_status encode_example(const chat_rows *r, reader *v, const ts_example *e, ts_row *out)

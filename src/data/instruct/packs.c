@@ -151,6 +151,7 @@ static ts_status append(const ts_row *from, int64_t capacity, int32_t ordinal, t
         TS_TRY(ts_row_room(out, k, at + n));
     memcpy(out->v[IDS] + at, from->v[IDS], (size_t)n * sizeof *from->v[IDS]);
     memcpy(out->v[LABELS] + at, from->v[LABELS], (size_t)n * sizeof *from->v[LABELS]);
+    TS_TRY(ts_row_weigh(out, at, from->n_weights ? from->weight : NULL, n));
     if (n)
         out->v[LABELS][at] = TS_ROW_NO_LABEL;
     for (int64_t i = 0; i < n; i++)
@@ -164,6 +165,7 @@ static ts_status read_pack(const ts_rows *table, int64_t i, ts_row *out)
     const ts_packs *p = &r->packs;
     ts_row one = { 0 };
     ts_status st = TS_OK;
+    out->n_weights = 0;
     for (int k = IDS; k <= ORDINALS && st == TS_OK; k++)
         st = ts_row_room(out, k, 0);
     for (int64_t k = p->begin[i]; k < p->begin[i + 1] && st == TS_OK; k++) {

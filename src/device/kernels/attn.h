@@ -21,6 +21,9 @@
  * (r + 2) * head_dim. Sequence b begins at row b * q_batch of q, b * kv_batch of k and v: S_q and
  * S_kv, or more where there is room between. o is [B * S_q, n_q * head_dim] dense.
  *
+ * Keys may lie in pages of 2^page_bits rows (forward only): key j of sequence b is then row j % 2^page_bits of page
+ * pages[b, j / 2^page_bits], and kv_batch means nothing.
+ *
  * Backward: delta = sum(do * o) per row and head; ds = p * (dp - delta) (through softcap and
  * dropout); dq, dk, dv stand at the same addresses of dq/dk/dv as q/k/v of theirs; all their
  * elements for rows inside the lengths are written (not added to). Order of sums is fixed. */
@@ -29,6 +32,8 @@
 #include "base/dtype.h"
 #include "base/stretches.h"
 #include "base/rng.h"
+
+#include <stdbool.h>
 
 typedef enum ts_mask_kind {
     TS_MASK_CAUSAL,        /* keys j <= pos */
@@ -91,6 +96,10 @@ typedef struct ts_attn_args {
                                        where it sees no key. NULL: not wanted */
     const int32_t *first_key, *last_key; /* [B * S_q]: of the keys that a row may see; or NULL */
     const int32_t *q_start, *q_len, *kv_len; /* [B] or NULL */
+    const int32_t *pages;           /* [B, pages_each]: see above; NULL: keys of a sequence follow each other */
+    int64_t pages_each;
+    int page_bits;                  /* 4 or more */
+    bool any_cut;                   /* forward: rows come to the same bits however queries are cut into launches */
     const float *sinks;             /* [n_q]: a logit that joins the denominator only; or NULL */
     const float *slopes;            /* [n_q] ALiBi: s -= slope * (position - j); or NULL */
     float dropout;                  /* probability; kept values are divided by 1 - dropout */

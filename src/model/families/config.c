@@ -204,7 +204,7 @@ static ts_status read_row(void *ctx, const ts_config_row *r)
     return (r->read ? r->read : read_by_kind)(r, d->o, d->file, d->a);
 }
 
-/* ---- heads of classes ---- */
+/* ---- heads of labels ---- */
 
 static const char classes[] = "ForSequenceClassification";
 
@@ -220,6 +220,25 @@ static bool ends_with(const char *text, const char *end)
     return n > m && !strcmp(text + n - m, end);
 }
 
+static const char *problem_word(ts_problem p, size_t *n) { return ts_field_choice(TS_CHOICES(TS_PROBLEMS), (int)p, n); }
+
+/* Where a config does not say it transformers goes by the labels that it is trained with. */
+static ts_status read_problem(const json_t *config, const char *file, int64_t labels, ts_problem *out)
+{
+    const json_t *said = json_object_get(config, "problem_type");
+    const char *word = json_string_value(said), *known;
+    size_t n;
+    *out = labels == 1 ? TS_PROBLEM_REGRESSION : TS_PROBLEM_SINGLE;
+    if (!said || json_is_null(said))
+        return TS_OK;
+    for (int i = 0; word && (known = problem_word((ts_problem)i, &n)); i++)
+        if (strlen(word) == n && !strncmp(word, known, n)) {
+            *out = (ts_problem)i;
+            return TS_OK;
+        }
+    return ts_error(TS_ERR_USER, "%s: problem_type is none of %s", file, TS_CHOICES(TS_PROBLEMS));
+}
+
 /* As transformers counts them: by their names, which it leaves out where there are two. */
 static ts_status read_labels(const json_t *config, const char *file, ts_arch *a)
 {
@@ -227,8 +246,10 @@ static ts_status read_labels(const json_t *config, const char *file, ts_arch *a)
     int64_t n = json_is_object(names) ? (int64_t)json_object_size(names) : 2;
     if (!ends_with(architecture_of(config), classes))
         return TS_OK;
+    ts_problem problem;
     TS_TRY(ts_json_int(config, file, "num_labels", n, 1, 1 << 20, &n));
-    ts_arch_take_labels(a, n);
+    TS_TRY(read_problem(config, file, n, &problem));
+    ts_arch_take_labels(a, n, problem);
     return TS_OK;
 }
 
@@ -269,6 +290,8 @@ static ts_status write_names(const ts_arch *a, json_t *config)
 ts_status ts_family_write_labels(const ts_family *f, const ts_arch *a, json_t *config)
 {
     const json_t *names = json_object_get(config, "id2label"), *eos = json_object_get(config, "eos_token_id");
+    size_t n;
+    const char *problem = problem_word(a->problem, &n);
     if (!a->labels)
         return TS_OK;
     TS_TRY(write_class(f, config));
@@ -279,7 +302,7 @@ ts_status ts_family_write_labels(const ts_family *f, const ts_arch *a, json_t *c
     /* transformers finds the last token of a padded row by it */
     const bool pads = json_is_integer(json_object_get(config, "pad_token_id")) || !json_is_integer(eos);
     if ((!pads && json_object_set_new(config, "pad_token_id", json_integer(json_integer_value(eos)))) ||
-        json_object_set_new(config, "problem_type", json_string("single_label_classification")))
+        json_object_set_new(config, "problem_type", json_stringn(problem, n)))
         return ts_error(TS_ERR_NOMEM, "no memory for a configuration");
     return TS_OK;
 }

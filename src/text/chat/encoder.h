@@ -2,11 +2,11 @@
  * named template of slots).
  *
  * A conversation is OpenAI's form as JSON: {"messages": [{"role", "content", ...}, ...], "tools"?,
- * "chat_template_kwargs"?}. A message may have "weight", 0 or 1: whether an answer is trained (1). */
+ * "chat_template_kwargs"?}. A message may have "weight": how much an answer's labels count (1; 0: it is not trained). */
 #ifndef TS_TEXT_CHAT_ENCODER_H
 #define TS_TEXT_CHAT_ENCODER_H
 #include "base/json.h"
-#include "text/ids.h"
+#include "text/chat/weight.h"
 
 /* Which answers are trained. */
 typedef enum ts_chat_train {
@@ -21,6 +21,7 @@ typedef struct ts_chat_tokens {
     /* Of one length. A label is the id at its own place, or TS_CHAT_NO_LABEL; where answers have no end of their own,
      * the first place behind one has the end token as its label. */
     ts_ids ids, labels;
+    ts_chat_weights weights; /* of the labels */
 } ts_chat_tokens;
 
 typedef struct ts_chat_encoder ts_chat_encoder;
@@ -52,5 +53,6 @@ static inline void ts_chat_tokens_deinit(ts_chat_tokens *t)
 {
     ts_ids_deinit(&t->ids);
     ts_ids_deinit(&t->labels);
+    ts_chat_weights_deinit(&t->weights);
 }
 #endif

@@ -8,12 +8,13 @@ typedef struct hf_encoder {
     ts_chat_encoder table;
     ts_chat_template template;
     const ts_tokenizer *tok;
+    bool is_clock; /* nobody said what strftime_now shows: prompts have the time at which they are made */
 } hf_encoder;
 
 /* Bytes of the rendering that are trained. */
 typedef struct stretch {
     size_t begin, end;
-    size_t message; /* whose answer it is; SIZE_MAX: not known */
+    float weight;
 } stretch;
 
 typedef struct hf_work {
@@ -61,26 +62,6 @@ static bool is_answer(const json_t *message)
     return role && !strcmp(role, "assistant");
 }
 
-/* Whether the message's weight lets it be trained. */
-static ts_status read_weight(const json_t *message, size_t k, bool *trained)
-{
-    const json_t *v = json_object_get(message, "weight");
-    *trained = true;
-    if (!v)
-        return TS_OK;
-    const double weight = json_is_number(v)  ? json_number_value(v)
-                          : json_is_true(v)  ? 1
-                          : json_is_false(v) ? 0
-                                             : -1;
-    if (weight != 0 && weight != 1)
-        return ts_error(TS_ERR_USER, "messages[%zu]: \"weight\": expected 0 or 1 (whether the answer is trained)",
-                        k);
-    if (weight == 1 && !is_answer(message))
-        return ts_error(TS_ERR_USER, "messages[%zu]: \"weight\" 1: only what an assistant says is trained", k);
-    *trained = weight == 1;
-    return TS_OK;
-}
-
 /* The number of the last answer; where it must be the last message, it is. */
 static ts_status find_last(const json_t *messages, ts_chat_train train, size_t *last)
 {
@@ -95,10 +76,10 @@ static ts_status find_last(const json_t *messages, ts_chat_train train, size_t *
     return TS_OK;
 }
 
-static ts_status add_stretch(hf_work *w, size_t begin_, size_t end_, size_t message)
+static ts_status add_stretch(hf_work *w, size_t begin_, size_t end_, float weight)
 {
     TS_TRY(ts_grow(&w->trained, &w->cap_trained, w->n_trained + 1, sizeof *w->trained));
-    w->trained[w->n_trained++] = (stretch){ begin_, end_, message };
+    w->trained[w->n_trained++] = (stretch){ begin_, end_, weight };
     return TS_OK;
 }
 
@@ -113,48 +94,61 @@ static ts_status take_blocks(hf_work *w)
         if (before && s.begin <= before->end)
             before->end = s.end > before->end ? s.end : before->end;
         else if (s.end > s.begin)
-            TS_TRY(add_stretch(w, s.begin, s.end, SIZE_MAX));
+            TS_TRY(add_stretch(w, s.begin, s.end, 1));
     }
     return TS_OK;
 }
 
-/* Leaves out the blocks of answers that are not trained, where blocks are told apart by messages. */
+/* Weighs the blocks of answers, and leaves out those that are not trained, where blocks are told apart by messages. */
 static ts_status weigh_blocks(const hf_encoder *e, hf_work *w, const json_t *messages)
 {
-    size_t n_answers = 0, n_left_out = 0, kept = 0;
+    size_t n_answers = 0, n_weighed = 0, kept = 0;
     for (size_t k = 0; k < json_array_size(messages); k++) {
-        bool trained;
+        float weight;
         const json_t *m = json_array_get(messages, k);
-        TS_TRY(read_weight(m, k, &trained));
+        TS_TRY(ts_chat_weight_read(m, k, is_answer(m), &weight));
         if (!is_answer(m))
             continue;
-        if (n_answers < w->n_trained && trained)
-            w->trained[n_answers].message = k;
+        if (n_answers < w->n_trained)
+            w->trained[n_answers].weight = weight;
         n_answers++;
-        n_left_out += !trained;
+        n_weighed += weight != 1;
     }
-    if (n_left_out && n_answers != w->n_trained)
+    if (n_weighed && n_answers != w->n_trained)
         return ts_error(
             TS_ERR_USER,
             "\"weight\": the template %s writes %zu generation blocks for %zu answers, so it is not known "
             "which is whose",
             e->template.name.s, w->n_trained, n_answers);
     for (size_t i = 0; i < w->n_trained; i++)
-        if (!n_left_out || w->trained[i].message != SIZE_MAX)
+        if (w->trained[i].weight > 0)
             w->trained[kept++] = w->trained[i];
     w->n_trained = kept;
     return TS_OK;
 }
 
-static ts_status by_blocks(const hf_encoder *e, hf_work *w, const ts_chat_view *v, ts_chat_train train)
+/* The last answer is trained whatever it weighs. */
+static ts_status last_weight(const json_t *messages, ts_chat_train train, size_t last, float *out)
+{
+    const json_t *m = json_array_get(messages, last);
+    *out = 1;
+    if (train == TS_CHAT_PREFERENCE)
+        return TS_OK;
+    TS_TRY(ts_chat_weight_read(m, last, is_answer(m), out));
+    *out = *out > 0 ? *out : 1;
+    return TS_OK;
+}
+
+static ts_status by_blocks(const hf_encoder *e, hf_work *w, const ts_chat_view *v, ts_chat_train train, size_t last)
 {
     TS_TRY(take_blocks(w));
     if (train == TS_CHAT_ANSWERS)
         return weigh_blocks(e, w, v->messages);
-    if (w->n_trained)
-        w->trained[0] = w->trained[w->n_trained - 1];
-    w->n_trained = w->n_trained > 0;
-    return TS_OK;
+    if (!w->n_trained)
+        return TS_OK;
+    w->trained[0] = w->trained[w->n_trained - 1];
+    w->n_trained = 1;
+    return last_weight(v->messages, train, last, &w->trained[0].weight);
 }
 
 /* ---- by growing renderings ---- */
@@ -173,7 +167,7 @@ static ts_status not_growing(const hf_encoder *e, size_t k, const char *what)
         k, e->template.name.s, what);
 }
 
-static ts_status take_answer(const hf_encoder *e, hf_work *w, ts_chat_view *v, size_t k)
+static ts_status take_answer(const hf_encoder *e, hf_work *w, ts_chat_view *v, size_t k, float weight)
 {
     const ts_str *with = &w->whole.text;
     TS_TRY(ts_chat_view_render(&e->template, v, k, true, &w->part));
@@ -185,17 +179,20 @@ static ts_status take_answer(const hf_encoder *e, hf_work *w, ts_chat_view *v, s
         return not_growing(e, k, "the messages before an answer in another way once the answer is there");
     if (!begins(&w->whole.text, with))
         return not_growing(e, k, "an answer in another way once more messages follow");
-    return add_stretch(w, w->part.text.len, with->len, k);
+    return add_stretch(w, w->part.text.len, with->len, weight);
 }
 
 static ts_status by_growth(const hf_encoder *e, hf_work *w, ts_chat_view *v, ts_chat_train train, size_t last)
 {
     for (size_t k = train == TS_CHAT_ANSWERS ? 0 : last; k <= last; k++) {
-        bool trained;
+        float weight;
         const json_t *m = json_array_get(v->messages, k);
-        TS_TRY(read_weight(m, k, &trained));
-        if (is_answer(m) && (trained || train != TS_CHAT_ANSWERS))
-            TS_TRY(take_answer(e, w, v, k));
+        if (train == TS_CHAT_ANSWERS)
+            TS_TRY(ts_chat_weight_read(m, k, is_answer(m), &weight));
+        else
+            TS_TRY(last_weight(v->messages, train, last, &weight));
+        if (is_answer(m) && weight > 0)
+            TS_TRY(take_answer(e, w, v, k, weight));
     }
     return TS_OK;
 }
@@ -210,7 +207,7 @@ static ts_status tokenize(const hf_encoder *e, hf_work *w, bool in_part, ts_chat
         w->mark[2 * i] = (ts_text_mark){ .at = w->trained[i].begin };
         w->mark[2 * i + 1] = (ts_text_mark){ .at = w->trained[i].end };
     }
-    out->ids.n = out->labels.n = 0;
+    out->ids.n = out->labels.n = out->weights.n = 0;
     TS_TRY(ts_tokenizer_encode_marked(e->tok, w->scratch, ts_str_text(&w->whole.text), w->whole.text.len, w->mark,
                                       2 * n, &out->ids));
     TS_TRY(ts_grow(&out->labels.v, &out->labels.cap, out->ids.n + 1, sizeof *out->labels.v));
@@ -219,10 +216,13 @@ static ts_status tokenize(const hf_encoder *e, hf_work *w, bool in_part, ts_chat
     out->labels.n = out->ids.n;
     for (size_t i = 0; i < n; i++) {
         const ts_text_mark *a = &w->mark[2 * i], *b = a + 1;
-        for (size_t t = in_part ? a->over : a->from; t < b->from; t++)
+        const size_t from = in_part ? a->over : a->from;
+        for (size_t t = from; t < b->from; t++)
             out->labels.v[t] = out->ids.v[t];
+        if (w->trained[i].weight != 1 && from < b->from)
+            TS_TRY(ts_chat_weights_set(&out->weights, from, b->from, w->trained[i].weight));
     }
-    return TS_OK;
+    return out->weights.n ? ts_chat_weights_set(&out->weights, out->ids.n, out->ids.n, 1) : TS_OK;
 }
 
 static ts_status encode(const ts_chat_encoder *table, void *work, const json_t *conversation, ts_chat_train train,
@@ -239,7 +239,7 @@ static ts_status encode(const ts_chat_encoder *table, void *work, const json_t *
     if (st == TS_OK)
         st = ts_chat_view_render(&e->template, &v, json_array_size(v.messages), false, &w->whole);
     if (st == TS_OK)
-        st = blocks ? by_blocks(e, w, &v, train) : by_growth(e, w, &v, train, last);
+        st = blocks ? by_blocks(e, w, &v, train, last) : by_growth(e, w, &v, train, last);
     if (st == TS_OK)
         st = tokenize(e, w, blocks, out);
     ts_chat_view_close(&v);
@@ -251,9 +251,12 @@ static ts_status prompt(const ts_chat_encoder *table, void *work, const json_t *
     const hf_encoder *e = inside(table);
     hf_work *w = work;
     ts_chat_view v = { 0 };
+    ts_chat_template t = e->template;
     out->n = 0;
-    TS_TRY(ts_chat_view_open(&e->template, conversation, &v));
-    ts_status st = ts_chat_view_render(&e->template, &v, json_array_size(v.messages), true, &w->whole);
+    if (e->is_clock)
+        TS_TRY(ts_chat_now("", NULL, &t.now));
+    TS_TRY(ts_chat_view_open(&t, conversation, &v));
+    ts_status st = ts_chat_view_render(&t, &v, json_array_size(v.messages), true, &w->whole);
     if (st == TS_OK)
         st = ts_tokenizer_encode(e->tok, w->scratch, ts_str_text(&w->whole.text), w->whole.text.len, false, out);
     ts_chat_view_close(&v);
@@ -282,6 +285,7 @@ ts_status ts_chat_hf_encoder_create(const char *folder, const char *file, const 
     TS_TRY(ts_alloc(&e, 1, sizeof *e));
     e->table = (ts_chat_encoder){ begin, end, encode, prompt, stops, destroy };
     e->tok = tok;
+    e->is_clock = !now;
     const ts_status st = ts_chat_template_open(folder, file, now, &e->template);
     if (st != TS_OK)
         destroy(&e->table);

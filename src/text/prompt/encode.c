@@ -506,8 +506,8 @@ static ts_status add_none(ts_ids *to, size_t n)
     return TS_OK;
 }
 
-/* Whether answer i of a conversation has labels. */
-static bool is_trained(const ts_prompt_talk *t, size_t i, bool last_only)
+/* How much the labels of answer i of a conversation count; 0: it has none. */
+static float weight_of(const ts_prompt_talk *t, size_t i, bool last_only)
 {
     size_t n = 0, last = 0, found = t->n;
     for (size_t k = 0; k < t->n; k++)
@@ -515,14 +515,25 @@ static bool is_trained(const ts_prompt_talk *t, size_t i, bool last_only)
             last = n;
             found = n++ == i ? k : found;
         }
-    return found < t->n && !t->v[found].untrained && (!last_only || i == last);
+    return found < t->n && (!last_only || i == last) ? t->v[found].weight : 0;
+}
+
+/* Labels from `from` on count so much; 0 has none. */
+static ts_status weigh(ts_chat_weights *weights, size_t from, size_t end, float weight)
+{
+    if (weight == 0 || (weight == 1 && !(weights && weights->n)) || from == end)
+        return TS_OK;
+    if (!weights)
+        return ts_error(TS_ERR_USER, "\"weight\" %g: files of tokens hold no parts of a weight: give 0 or 1, or train on the "
+                                     "records as they are (posttrain --data-path FILE.jsonl)", (double)weight);
+    return ts_chat_weights_set(weights, from, end, weight);
 }
 
 ts_status ts_prompt_sample(const ts_prompt_template *p, ts_prompt_work *w, const ts_prompt_talk *t, int64_t limit,
-                           int64_t part, bool last_only, ts_ids *ids, ts_ids *labels)
+                           int64_t part, bool last_only, ts_ids *ids, ts_ids *labels, ts_chat_weights *weights)
 {
     ts_prompt_pairs pairs;
-    bool trained = false; /* the answer before */
+    float weight = 0; /* of the answer before */
     TS_TRY(ts_prompt_encode(p, w, t, limit, &pairs));
     for (size_t i = 0; i < pairs.n; i++) {
         ts_prompt_pair v = pairs.v[i];
@@ -530,14 +541,20 @@ ts_status ts_prompt_sample(const ts_prompt_template *p, ts_prompt_work *w, const
             fit_longer(&v.n_source, &v.n_target, (size_t)part);
         TS_TRY(add_many(ids, v.source, v.n_source));
         TS_TRY(add_none(labels, v.n_source));
-        if (p->is_efficient && trained && v.n_source) /* the end of the answer before */
-            labels->v[labels->n - v.n_source] = p->eos;
-        trained = is_trained(t, i, last_only);
+        const size_t source = labels->n - v.n_source;
+        if (p->is_efficient && weight > 0 && v.n_source) { /* the end of the answer before */
+            labels->v[source] = p->eos;
+            TS_TRY(weigh(weights, source, source + 1, weight));
+        }
+        weight = weight_of(t, i, last_only);
         TS_TRY(add_many(ids, v.target, v.n_target));
-        TS_TRY(trained ? add_many(labels, v.target, v.n_target) : add_none(labels, v.n_target));
+        TS_TRY(weight > 0 ? add_many(labels, v.target, v.n_target) : add_none(labels, v.n_target));
+        TS_TRY(weigh(weights, labels->n - v.n_target, labels->n, weight));
     }
-    if (!p->is_efficient)
-        return TS_OK;
-    TS_TRY(ts_ids_add(ids, p->eos));
-    return ts_ids_add(labels, trained ? p->eos : -100);
+    if (p->is_efficient) {
+        TS_TRY(ts_ids_add(ids, p->eos));
+        TS_TRY(ts_ids_add(labels, weight > 0 ? p->eos : -100));
+        TS_TRY(weigh(weights, labels->n - 1, labels->n, weight));
+    }
+    return weights && weights->n ? ts_chat_weights_set(weights, labels->n, labels->n, 1) : TS_OK;
 }

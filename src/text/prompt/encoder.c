@@ -62,12 +62,12 @@ static ts_status encode(const ts_chat_encoder *e, void *work, const json_t *conv
 {
     const ts_prompt_template *p = inside(e);
     encoder_work *w = work;
-    out->ids.n = out->labels.n = 0;
+    out->ids.n = out->labels.n = out->weights.n = 0;
     TS_TRY(ts_prompt_talk_read(conversation, &w->memory, &w->talk));
     if (train == TS_CHAT_PREFERENCE)
         return encode_preference(p, w, out);
     return ts_prompt_sample(p, w->prompt, &w->talk, 0, 0, train == TS_CHAT_LAST_ANSWER, &out->ids,
-                            &out->labels);
+                            &out->labels, &out->weights);
 }
 
 /* The source of an answer that is still to be written. */

@@ -60,7 +60,7 @@ typedef struct ts_prompt_turn {
     ts_prompt_text content, thought; /* thought: OpenAI's reasoning_content */
     const json_t *calls;             /* OpenAI's tool_calls of an assistant; NULL: none */
     ts_prompt_text call_id;          /* of an observation: which call it is of */
-    bool untrained;                  /* an answer without labels: OpenAI's "weight" is 0 */
+    float weight;                    /* of an answer's labels, OpenAI's "weight"; 0: it has none */
 } ts_prompt_turn;
 
 /* A conversation; zero-initialise. Texts and values are borrowed. */
@@ -119,9 +119,9 @@ ts_status ts_prompt_encode_last(const ts_prompt_template *p, ts_prompt_work *w, 
                                 ts_prompt_pair *out) TS_NODISCARD;
 /* A sample of tuning: ids and labels (-100: none) of all turns appended, the labels being the targets and
  * what ends them. last_only: of the last answer alone. part > 0: each pair is cut to that many ids (neat
- * packing). */
+ * packing). weights: of the labels; NULL: answers that weigh other than 0 or 1 are TS_ERR_USER. */
 ts_status ts_prompt_sample(const ts_prompt_template *p, ts_prompt_work *w, const ts_prompt_talk *t, int64_t limit,
-                           int64_t part, bool last_only, ts_ids *ids, ts_ids *labels) TS_NODISCARD;
+                           int64_t part, bool last_only, ts_ids *ids, ts_ids *labels, ts_chat_weights *weights) TS_NODISCARD;
 
 /* The template as one of the ways of writing conversations. tok: as for ts_prompt_open. */
 ts_status ts_prompt_encoder_create(const ts_prompt_options *o, ts_text_tokenizer *tok,

@@ -12,7 +12,7 @@ void ts_prompt_talk_deinit(ts_prompt_talk *t)
 ts_status ts_prompt_talk_add(ts_prompt_talk *t, ts_prompt_role role, const char *s, size_t n)
 {
     TS_TRY(ts_grow(&t->v, &t->cap, t->n + 1, sizeof *t->v));
-    t->v[t->n++] = (ts_prompt_turn){ .role = role, .content = { s, n } };
+    t->v[t->n++] = (ts_prompt_turn){ .role = role, .content = { s, n }, .weight = 1 };
     return TS_OK;
 }
 
@@ -24,18 +24,6 @@ static ts_status read_text(const json_t *m, size_t i, const char *key, ts_prompt
     return !v || json_is_null(v) || json_is_string(v)
                ? TS_OK
                : ts_error(TS_ERR_USER, "message %zu: \"%s\": expected a text", i + 1, key);
-}
-
-/* Whether the weight of a message keeps it from being trained. */
-static ts_status read_weight(const json_t *m, size_t i, bool *untrained)
-{
-    const json_t *v = json_object_get(m, "weight");
-    const double weight = json_number_value(v);
-    *untrained = json_is_false(v) || (json_is_number(v) && weight == 0);
-    return !v || json_is_boolean(v) || (json_is_number(v) && (weight == 0 || weight == 1))
-               ? TS_OK
-               : ts_error(TS_ERR_USER, "messages[%zu]: \"weight\": expected 0 or 1 (whether the answer is trained)",
-                          i);
 }
 
 static ts_status read_turn(const json_t *m, size_t i, ts_prompt_talk *t)
@@ -61,7 +49,8 @@ static ts_status read_turn(const json_t *m, size_t i, ts_prompt_talk *t)
         ts_prompt_turn *turn = &t->v[t->n - 1];
         const json_t *calls = json_object_get(m, "tool_calls");
         turn->calls = json_array_size(calls) ? calls : NULL;
-        TS_TRY(read_weight(m, i, &turn->untrained));
+        const bool is_answer = turn->role == TS_PROMPT_ASSISTANT || turn->role == TS_PROMPT_FUNCTION;
+        TS_TRY(ts_chat_weight_read(m, i, is_answer, &turn->weight));
         TS_TRY(read_text(m, i, "tool_call_id", &turn->call_id));
         return read_text(m, i, "reasoning_content", &turn->thought);
     }

@@ -1,6 +1,5 @@
 #include "train/objective/lm.h"
 
-#include "ops/distill.h"
 #include "train/recompute.h"
 
 #include <stdio.h>
@@ -10,6 +9,7 @@ typedef struct lm_labels {
     ts_tensor *labels;
     ts_chosen_rows chosen;
     bool some; /* not all rows are chosen */
+    ts_kept_tops kept; /* of a teacher; k 0: nothing */
 } lm_labels;
 
 /* A micro-batch on the device. */
@@ -208,7 +208,10 @@ static ts_status upload_told(const ts_lm_objective *o, ts_tape *tape, const ts_m
         TS_TRY(upload_labels(tape, buffer, n, rows_that_see(o, m, ahead), o->has_labels, o->base.spread,
                              &b->told[k]));
     }
-    return TS_OK;
+    if (!o->teacher.k || m->look)
+        return TS_OK;
+    const lm_labels *first = &b->told[0];
+    return ts_lm_teacher_upload(&o->teacher, tape, m, &here, first->some, first->some ? first->chosen.n : n, &b->told[0].kept);
 }
 
 static ts_status upload_first_keys(ts_tape *tape, const char *name, const ts_micro_batch *m, const ts_stretches *at,
@@ -245,7 +248,7 @@ static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_
         positions(m, &whole, buffer);
     if (reads_places(o))
         TS_TRY(upload_field(tape, "position_ids_whole", buffer, m->rows * length, &b->fields));
-    if (ts_objective_ends(&o->base, m->part))
+    if (ts_objective_ends(&o->base, m->part) && !o->leaves)
         TS_TRY(upload_told(o, tape, m, buffer, b));
     if (o->has_segments)
         TS_TRY(upload_first_keys(tape, "first_key", m, &at, buffer, &b->fields));
@@ -272,6 +275,21 @@ static ts_status teach(const ts_lm_objective *o, ts_tape *tape, const ts_network
     return st;
 }
 
+/* What is to be kept of what the teacher made. */
+static ts_status find_tops(const ts_lm_objective *o, ts_tape *tape, const lm_labels *b, ts_tensor *taught, ts_passed *out)
+{
+    const ts_lm_teacher *t = &o->teacher;
+    ts_xent_op x = t->network.kind->head(t->network.self);
+    ts_kept_tops tops;
+    ts_device_part(tape->dev, "output layer and loss", -1);
+    x.labels = b->labels;
+    x.chosen = b->some ? &b->chosen : NULL;
+    TS_TRY(ts_op_tops(tape, &x, t->temperature, t->k, taught, &tops));
+    ts_pass(out, tops.id);
+    ts_pass(out, tops.logq);
+    return TS_OK;
+}
+
 /* taught: the teacher's, or NULL; hard: for cross-entropy beside the loss against it, or NULL. */
 static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const ts_micro_batch *m, const lm_labels *b,
                            ts_tensor *hidden, ts_tensor *taught, const char *part, ts_tensor **losses, ts_tensor **hard)
@@ -282,9 +300,11 @@ static ts_status losses_of(const ts_lm_objective *o, ts_tape *tape, const ts_mic
     x.labels = b->labels;
     x.chosen = b->some ? &b->chosen : NULL;
     x.late = !o->at_once;
-    if (taught) {
-        const ts_distill_op d = { .student = x, .teacher = t->network.kind->head(t->network.self),
-                                  .temperature = t->temperature, .kl = t->kl, .ce = t->ce };
+    if (taught || b->kept.k) {
+        ts_distill_op d = { .student = x, .temperature = t->temperature, .kl = t->kl, .ce = t->ce, .beta = t->beta,
+                            .kept = b->kept };
+        if (taught)
+            d.teacher = t->network.kind->head(t->network.self);
         TS_TRY(ts_op_linear_distill(tape, &d, hidden, taught, losses, hard));
     } else {
         TS_TRY(ts_op_linear_xent(tape, &x, hidden, losses, NULL));
@@ -315,7 +335,7 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
 {
     ts_tensor *x, *behind = NULL, *taught = NULL, *hard = NULL;
     ts_passed beside = { 0 }, more = { 0 };
-    const bool ends = ts_objective_ends(&o->base, m->part);
+    const bool ends = ts_objective_ends(&o->base, m->part), learns = b->told[0].kept.k || (o->teacher.network.kind && !o->teacher.k);
     const ts_layer_range all = { 0, o->network.layers }, l = o->layers ? o->layers[m->part] : all;
     const ts_stretches here = ts_objective_here(&o->base, length_of(o, m));
     const ts_network_call call = { .B = m->rows,
@@ -341,11 +361,14 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
                                    .sample0 = m->sample0 };
     for (int i = 1; i < m->in.n; i++)
         ts_pass(&beside, m->in.tensor[i]);
-    if (o->teacher.network.kind)
+    const bool looks = m->look && o->base.n_looks;
+    if (looks || (o->teacher.network.kind && !o->teacher.k))
         TS_TRY(teach(o, tape, &call, &taught));
+    if (looks)
+        return find_tops(o, tape, &b->told[0], taught, out);
     TS_TRY(o->network.kind->forward(o->network.self, tape, &call, &x));
     if (ends && !o->leaves)
-        TS_TRY(losses_of(o, tape, m, &b->told[0], x, taught, "loss", &x, taught && !m->evaluates ? &hard : NULL));
+        TS_TRY(losses_of(o, tape, m, &b->told[0], x, taught, "loss", &x, learns && !m->evaluates ? &hard : NULL));
     ts_pass(out, x);
     for (int i = 0; i < more.n; i++)
         ts_pass(out, more.tensor[i]);
@@ -442,11 +465,29 @@ void ts_lm_objective_cut(ts_lm_objective *o, const ts_layer_range *layers, int64
     o->rows_shared = rows_shared;
 }
 
+/* What a look has found of samples of which nothing was kept. */
+static ts_status found(ts_objective *base, ts_device *dev, const ts_micro_batch *m, const ts_passed *out)
+{
+    const ts_lm_objective *o = (const ts_lm_objective *)(const void *)base;
+    const ts_stretches here = ts_objective_here(base, length_of(o, m));
+    const bool some = out->tensor[0]->dim[0] < m->rows * ts_stretches_count(&here);
+    return ts_lm_teacher_write(&o->teacher, dev, m, &here, some, out);
+}
+
+void ts_lm_objective_look(ts_lm_objective *o, bool looks)
+{
+    o->base.n_looks = looks;
+    o->base.look[0] = (ts_look){ .field = NULL };
+    o->base.found = found;
+    if (!looks)
+        o->teacher.network.kind = NULL;
+}
+
 void ts_lm_objective_teach(ts_lm_objective *o, const ts_lm_teacher *teacher)
 {
     o->teacher = *teacher;
     o->base.is_sum = teacher->is_sum;
-    if (!teacher->network.kind)
+    if (!teacher->network.kind && !teacher->k)
         return;
     TS_ASSERT(o->base.n_side < TS_SIDE_LOSSES, "%d losses beside the first", o->base.n_side);
     o->base.side[o->base.n_side++] = (ts_side_loss){ .name = "cross entropy" };

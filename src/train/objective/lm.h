@@ -1,15 +1,8 @@
 /* The language model: each token is told from those before it. */
 #ifndef TS_TRAIN_OBJECTIVE_LM_H
 #define TS_TRAIN_OBJECTIVE_LM_H
-#include "train/objective/objective.h"
+#include "train/objective/teacher.h"
 #include "train/options.h"
-
-/* Who is learned from beside the tokens: a network that is not trained. network.kind NULL: nobody. */
-typedef struct ts_lm_teacher {
-    ts_network network;
-    float temperature, kl, ce; /* see ops/distill.h */
-    bool is_sum;               /* as the objective's */
-} ts_lm_teacher;
 
 /* Fields of a batch: tokens [S + 1] and loss_mask [S], or tokens [S] and labels [S] with it; position_ids and segments where the data has
  * them (data/source.h). A network that predicts further ahead (model/mtp.h) has a loss beside the first for each
@@ -37,6 +30,9 @@ void ts_lm_objective_init(ts_lm_objective *o, const ts_network *network, const t
 /* From now on the loss is against the teacher; what the tokens alone would give is the last of the losses beside it,
  * told and not trained for. */
 void ts_lm_objective_teach(ts_lm_objective *o, const ts_lm_teacher *teacher);
+/* The teacher, whose tokens are to be kept, looks at each batch and writes what it finds, of samples of which nothing is
+ * kept yet ("sample" is a field of the batch then); or not any more: what was kept is learned, and it is let go. */
+void ts_lm_objective_look(ts_lm_objective *o, bool looks);
 /* Cuts it into parts: the layers of each, which are borrowed. */
 void ts_lm_objective_cut(ts_lm_objective *o, const ts_layer_range *layers, int64_t parts,
                          int64_t rows_shared);

@@ -45,9 +45,10 @@ typedef struct ts_compared {
     int64_t step; /* of its checkpoints; -1: the newest, or it is a Hugging Face folder */
 } ts_compared;
 
-/* What one look finds of each row of a batch becomes a field of it, fp64 [1], which the samples leave room for. */
+/* What one look finds of each row of a batch becomes a field of it, fp64 [1], which the samples leave room for. Or the
+ * objective takes it. */
 typedef struct ts_look {
-    const char *field;
+    const char *field; /* NULL: its `found` does */
     int64_t every, from; /* of so many rows of a sample one, beginning with this; 0: all */
 } ts_look;
 
@@ -91,6 +92,7 @@ struct ts_objective {
     ts_look look[TS_LOOKS];
     int n_looks;
     void (*begin_look)(ts_objective *o, int k, bool ends);
+    ts_status (*found)(ts_objective *o, ts_device *dev, const ts_micro_batch *m, const ts_passed *out);
     ts_status (*looked)(ts_objective *o, const ts_micro_batch *m, ts_comm *peers);
     const ts_compared *compared; /* told in checkpoints; NULL: nothing */
     bool varies; /* that is the most: a micro-batch may have fewer rows, whose number travels ahead of them */

@@ -202,7 +202,8 @@ static ts_status score(const ts_prefer_objective *o, ts_tape *tape, const row_vi
     const ts_network *n = &o->policy->network;
     ts_chosen_rows rows;
     TS_TRY(upload_last(o, tape, v, (*x)->dim[0] / v->micro.rows, &rows, op));
-    return n->kind->reward(n->self, tape, *x, &rows, x);
+    TS_TRY(ts_op_pick_rows(tape, *x, &rows, x));
+    return n->kind->numbers(n->self, tape, *x, x);
 }
 
 static ts_status losses_of(const ts_prefer_objective *o, ts_tape *tape, const row_view *v, ts_tensor *x, ts_passed *out)

@@ -177,7 +177,7 @@ static void with_a_running_sum(bool everywhere)
     width = d->arch.hidden;
     for (int64_t l = 0; l < d->arch.n_layers; l++)
         if (everywhere || l % 2)
-            d->block[l].mixer = (ts_sublayer){ forward, &width, make_state };
+            d->block[l].mixer = (ts_sublayer){ .forward = forward, .module = &width, .make_state = make_state };
     reserved = 0;
     continues(d);
     assert_true(reserved > 0);

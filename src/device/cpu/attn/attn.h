@@ -112,6 +112,15 @@ static inline int64_t ts_attn_kv_len(const ts_attn_args *a, int64_t b)
     return a->kv_len ? a->kv_len[b] : a->S_kv;
 }
 
+/* The row of k and v where key `key` of sequence b stands. */
+static inline int64_t ts_attn_key_row(const ts_attn_args *a, int64_t b, int64_t key)
+{
+    if (!a->pages)
+        return b * a->kv_batch + key;
+    const int64_t page = a->pages[b * a->pages_each + (key >> a->page_bits)];
+    return (page << a->page_bits) + (key & (((int64_t)1 << a->page_bits) - 1));
+}
+
 /* Where lse and delta have the numbers of head h, query i of sequence b. */
 static inline int64_t ts_attn_stat(const ts_attn_args *a, int64_t b, int64_t h, int64_t i)
 {

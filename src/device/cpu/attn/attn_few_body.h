@@ -98,7 +98,7 @@ static void fwd(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_blo
                 char *scratch, float *partial)
 {
     fwd_work w = fwd_begin(a, s, k, scratch);
-    const bool few = k->rows <= TS_ATTN_FEW;
+    const bool few = k->rows <= TS_ATTN_FEW && !a->any_cut;
     find_rows(a, s, k, w.f);
     for (int64_t i = 0; i < k->rows; i++) {
         u_pack_row(w.q + i * w.words, w.words, at(a->q, q_at(a, k, s->r, k->row0 + i), a->dtype),
@@ -110,7 +110,9 @@ static void fwd(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_blo
         turn_queries(&w);
     memset(w.sum, 0, (size_t)(k->rows * V) * sizeof *w.sum);
     memset(w.o, 0, (size_t)(k->rows * s->dp) * sizeof *w.o);
-    for (int64_t j0 = w.f->lo_all; j0 < w.f->hi_all; j0 += s->tile) {
+    /* with a cache tiles begin at multiples of their size, wherever the first query of the launch stands */
+    const int64_t first = few || !a->q_start ? w.f->lo_all : w.f->lo_all / s->tile * s->tile;
+    for (int64_t j0 = first; j0 < w.f->hi_all; j0 += s->tile) {
         const int64_t n = min64(s->tile, w.f->hi_all - j0);
         if (!few) {
             if (!w.turned)

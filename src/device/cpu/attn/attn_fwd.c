@@ -28,13 +28,16 @@ static void read_ahead(const ts_attn_args *a, const ts_attn_block *k)
     int64_t used = ((a->n_kv - 1) * a->kv_group + a->head_dim) * size;
     const char *const from[] = { a->k, a->v };
     const bool one_stream = from[1] > from[0] && from[1] < from[0] + used;
+    const int64_t page = a->pages ? (int64_t)1 << a->page_bits : INT64_MAX;
     if (one_stream)
         used += from[1] - from[0];
-    for (int i = 0; i < 2 - one_stream && k->key0 < k->key1; i++) {
-        const volatile char *x = from[i] + (k->b * a->kv_batch + k->key0) * row;
-        const int64_t bytes = (k->key1 - k->key0 - 1) * row + used;
-        for (int64_t c = 0; c < bytes; c += 64)
-            (void)x[c];
+    for (int64_t key = k->key0, n; key < k->key1; key += n) {
+        n = min64(k->key1 - key, page - key % page);
+        for (int i = 0; i < 2 - one_stream; i++) {
+            const volatile char *x = from[i] + ts_attn_key_row(a, k->b, key) * row;
+            for (int64_t c = 0; c < (n - 1) * row + used; c += 64)
+                (void)x[c];
+        }
     }
 }
 

@@ -175,6 +175,8 @@ static void fwd_strip(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0, int
     strip_columns(w->f, r0, mr, j0, n, &c0, &c1);
     if (c0 >= c1)
         return;
+    if (w->a->q_start) /* weigh_row's two sums are of even and of odd vectors: of the tile, not of the strip */
+        c0 = c0 / (2 * V) * (2 * V);
     if (w->turned)
         take_scores(w, r0, mr, c0, c1);
     else

@@ -21,7 +21,7 @@ static ts_attn_shape shape_of(const ts_attn_args *a)
 
 /* The answer to a prompt must not change because of the prompts that happen to be in the same batch, or of how large
  * the cache was made: for few rows the keys of a sequence are cut by its own number of keys, and not by S_kv. */
-bool ts_attn_is_few(const ts_attn_job *j) { return j->a->S_q * j->s.r <= TS_ATTN_FEW; }
+bool ts_attn_is_few(const ts_attn_job *j) { return !j->a->any_cut && j->a->S_q * j->s.r <= TS_ATTN_FEW; }
 
 int64_t ts_attn_longest_kv(const ts_attn_args *a)
 {

@@ -31,7 +31,7 @@ static ref_row row_of(const ts_attn_args *a, int64_t b, int64_t h, int64_t i)
 
 static int64_t key_at(const ts_attn_args *a, const ref_row *x, int64_t j)
 {
-    return (x->b * a->kv_batch + j) * a->kv_row + x->h / (a->n_q / a->n_kv) * a->kv_group;
+    return ts_attn_key_row(a, x->b, j) * a->kv_row + x->h / (a->n_q / a->n_kv) * a->kv_group;
 }
 
 static double dot(const ts_attn_args *a, const void *x, int64_t i, const void *y, int64_t j)

@@ -107,7 +107,7 @@ static int64_t q_at(const ts_attn_args *a, const ts_attn_block *k, int64_t r, in
 
 static int64_t kv_at(const ts_attn_args *a, const ts_attn_block *k, int64_t key)
 {
-    return (k->b * a->kv_batch + key) * a->kv_row + k->g * a->kv_group;
+    return ts_attn_key_row(a, k->b, key) * a->kv_row + k->g * a->kv_group;
 }
 
 static int64_t o_at(const ts_attn_args *a, const ts_attn_block *k, int64_t r, int64_t row)
@@ -142,7 +142,8 @@ static void ask_for(const ts_attn_args *a, const void *key)
 }
 
 /* n keys from key j0 of `x`, transposed: [round_up(words, V)][tile]; keys up to a multiple of V are 0.
- * The tile behind it is fetched as far as key `end`. */
+ * The tile behind it is fetched as far as key `end`. Where keys lie in pages, j0 is a multiple of V, so that V keys
+ * follow each other. */
 static void pack_transposed(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_block *k,
                             const void *x, int64_t j0, int64_t n, int64_t end, uint32_t *dst,
                             uint32_t *rows)

@@ -1,18 +1,20 @@
+#include "device/cpu/rowwise/distill_row.h"
 #include "device/cpu/rowwise/rowwise.h"
 
-#include <math.h>
+static float largest(const float *x, int64_t n)
+{
+    float most = -INFINITY;
+    for (int64_t c = 0; c < n; c++)
+        most = x[c] > most ? x[c] : most;
+    return most;
+}
 
 static void most(const void *args, int64_t begin, int64_t end)
 {
     const ts_distill_args *a = args;
     for (int64_t r = begin; r < end; r++) {
-        const float *s = a->student + r * a->cols, *t = a->teacher + r * a->cols;
-        float of_s = -INFINITY, of_t = -INFINITY;
-        for (int64_t c = 0; c < a->cols; c++) {
-            of_s = s[c] > of_s ? s[c] : of_s;
-            of_t = t[c] > of_t ? t[c] : of_t;
-        }
-        a->most[r] = of_s, a->most[a->rows + r] = of_t;
+        a->most[r] = largest(a->student + r * a->cols, a->cols);
+        a->most[a->rows + r] = a->teacher ? largest(a->teacher + r * a->cols, a->cols) : 0;
     }
 }
 
@@ -39,24 +41,38 @@ static void sums(const void *args, int64_t begin, int64_t end)
     }
 }
 
-static void gradient(const ts_distill_args *a, int64_t r, const double *sum)
+/* D and sum g of the columns here, beta other than 0. */
+static void mix(const void *args, int64_t begin, int64_t end)
 {
-    const float *s = a->student + r * a->cols, *t = a->teacher + r * a->cols, up = 1 / a->temperature,
-                of_s = a->most[r], of_t = a->most[a->rows + r];
-    char *d = (char *)a->d + (size_t)(r * a->ld_d) * ts_dtype_size(a->d_dtype);
-    const int64_t label = (int64_t)a->labels[r] - a->first;
-    const bool counts = a->labels[r] >= 0;
-    const float weight = counts ? a->weight[r] * a->logit_scale : 0, soft = weight * a->kl * a->temperature,
-                hard = weight * a->ce, of_p = (float)(1 / sum[TS_DISTILL_S]), of_q = (float)(1 / sum[TS_DISTILL_T]),
-                of_ce = a->ce != 0 ? (float)(1 / sum[TS_DISTILL_CE]) : 0;
+    const ts_distill_args *a = args;
+    for (int64_t r = begin; r < end; r++) {
+        const float *s = a->student + r * a->cols, *t = a->teacher + r * a->cols;
+        const ts_distill_row row = ts_distill_row_of(a, r);
+        double loss = 0, slope = 0;
+        for (int64_t c = 0; c < a->cols; c++)
+            loss += ts_distill_term(a->beta, ts_distill_logp(&row, s[c]), ts_distill_logq(&row, t[c]), &slope);
+        a->mix[r] = loss, a->mix[a->rows + r] = slope;
+    }
+}
+
+static void gradient(const ts_distill_args *a, int64_t r, const ts_distill_row *row)
+{
+    const float *s = a->student + r * a->cols, *t = a->teacher + r * a->cols, up = 1 / a->temperature;
+    const float of_p = (float)(1 / row->sum_s), of_q = (float)(1 / row->sum_t);
+    const ts_distill_slope k = ts_distill_slope_of(a, r);
+    const double all = a->beta != 0 ? a->mix[a->rows + r] : 0;
     for (int64_t c = 0; c < a->cols; c++) { /* d's element is not behind the logit that is read */
         const float x = s[c];
-        float g = soft * (expf((x - of_s) * up) * of_p - expf((t[c] - of_t) * up) * of_q);
-        if (a->ce != 0)
-            g += hard * (expf(x - of_s) * of_ce - (c == label));
-        if (a->softcap > 0)
-            g *= 1 - x / a->softcap * (x / a->softcap);
-        ts_store_f32(d, c, a->d_dtype, counts ? g : 0);
+        float g;
+        if (a->beta != 0) {
+            const double logp = ts_distill_logp(row, x);
+            double own = 0;
+            ts_distill_term(a->beta, logp, ts_distill_logq(row, t[c]), &own);
+            g = (float)(own - exp(logp) * all);
+        } else {
+            g = expf((x - row->most_s) * up) * of_p - expf((t[c] - row->most_t) * up) * of_q;
+        }
+        ts_distill_put(a, &k, r, c, x, g);
     }
 }
 
@@ -64,19 +80,11 @@ static void finish(const void *args, int64_t begin, int64_t end)
 {
     const ts_distill_args *a = args;
     for (int64_t r = begin; r < end; r++) {
-        double sum[TS_DISTILL_SUMS];
-        for (int i = 0; i < TS_DISTILL_SUMS; i++)
-            sum[i] = a->sums[i * a->rows + r];
-        const double T = (double)a->temperature, kl = sum[TS_DISTILL_CROSS] / sum[TS_DISTILL_T] +
-                                                      log(sum[TS_DISTILL_S] / sum[TS_DISTILL_T]);
-        const double hard = a->ce != 0 || a->hard ? log(sum[TS_DISTILL_CE]) - sum[TS_DISTILL_LABEL] : 0,
-                     loss = (double)a->kl * T * T * kl + (double)a->ce * hard;
-        if (a->loss)
-            a->loss[r] = a->labels[r] < 0 ? 0 : (float)loss;
-        if (a->hard)
-            a->hard[r] = a->labels[r] < 0 ? 0 : (float)hard;
+        const ts_distill_row row = ts_distill_row_of(a, r);
+        const double cross = a->sums[TS_DISTILL_CROSS * a->rows + r];
+        ts_distill_tell(a, r, a->beta != 0 ? a->mix[r] : cross / row.sum_t + log(row.sum_s / row.sum_t));
         if (a->d)
-            gradient(a, r, sum);
+            gradient(a, r, &row);
     }
 }
 
@@ -85,5 +93,6 @@ void ts_cpu_init_distill(ts_cpu *c)
 {
     c->kernel[TS_KERNEL_distill_most] = TS_ROWWISE_ROW(most, 0);
     c->kernel[TS_KERNEL_distill_sums] = TS_ROWWISE_ROW(sums, 0);
+    c->kernel[TS_KERNEL_distill_mix] = TS_ROWWISE_ROW(mix, 0);
     c->kernel[TS_KERNEL_distill_finish] = TS_ROWWISE_ROW(finish, 0);
 }

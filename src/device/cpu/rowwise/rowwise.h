@@ -29,7 +29,9 @@ TS_ROWWISE_DECLARE(compress)
 #undef TS_ROWWISE_DECLARE
 void ts_cpu_init_narrow(ts_cpu *c); /* of plain C alone, as the next */
 void ts_cpu_init_distill(ts_cpu *c);
+void ts_cpu_init_distill_kept(ts_cpu *c);
 void ts_cpu_init_prefer(ts_cpu *c);
+void ts_cpu_init_heads(ts_cpu *c);
 void ts_cpu_init_hyper(ts_cpu *c);
 void ts_cpu_init_route(ts_cpu *c);
 void ts_cpu_init_ngram(ts_cpu *c);

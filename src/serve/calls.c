@@ -1,0 +1,167 @@
+#include "serve/calls.h"
+
+#include <string.h>
+
+static const char begin_mark[] = "<tool_call>", end_mark[] = "</tool_call>", mistral_mark[] = "[TOOL_CALLS]",
+                  python_mark[] = "<|python_tag|>";
+
+void ts_tool_calls_deinit(ts_tool_calls *c)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        ts_free(&c->v[i].name);
+        ts_free(&c->v[i].arguments);
+    }
+    ts_free(&c->v);
+    ts_str_deinit(&c->content);
+    *c = (ts_tool_calls){ 0 };
+}
+
+static bool is_blank(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
+
+static const char *skip_blanks(const char *s, const char *end)
+{
+    while (s < end && is_blank(*s))
+        s++;
+    return s;
+}
+
+/* Behind a mark, where there is one. */
+static const char *skip_mark(const char *s, const char *end, const char *mark)
+{
+    const size_t n = strlen(mark);
+    return (size_t)(end - s) >= n && !memcmp(s, mark, n) ? s + n : s;
+}
+
+static const char *find(const char *s, const char *end, const char *mark)
+{
+    return s < end ? memmem(s, (size_t)(end - s), mark, strlen(mark)) : NULL;
+}
+
+static bool is_tool(const json_t *tools, const char *name)
+{
+    for (size_t i = 0; i < json_array_size(tools); i++) {
+        const json_t *f = json_object_get(json_array_get(tools, i), "function");
+        const char *has = json_string_value(json_object_get(f ? f : json_array_get(tools, i), "name"));
+        if (has && !strcmp(has, name))
+            return true;
+    }
+    return false;
+}
+
+/* Whether a value is a call, and its parts. */
+static bool is_call(const json_t *v, const json_t *tools, const char **name, const json_t **arguments)
+{
+    const json_t *a = json_object_get(v, "arguments");
+    *arguments = a ? a : json_object_get(v, "parameters");
+    *name = json_string_value(json_object_get(v, "name"));
+    return *name && json_is_object(*arguments) && is_tool(tools, *name);
+}
+
+static ts_status add_call(const json_t *v, const json_t *tools, ts_tool_calls *out, bool *is_one)
+{
+    const char *name;
+    const json_t *arguments;
+    ts_str text = { 0 };
+    *is_one = is_call(v, tools, &name, &arguments);
+    if (!*is_one)
+        return TS_OK;
+    TS_TRY(ts_grow(&out->v, &out->cap, out->n + 1, sizeof *out->v));
+    ts_status st = ts_json_write(arguments, 0, "arguments of a call", &text);
+    ts_tool_call c = { 0 };
+    if (st == TS_OK)
+        st = ts_strdup(name, &c.name);
+    if (st == TS_OK)
+        st = ts_strdup(ts_str_text(&text), &c.arguments);
+    ts_str_deinit(&text);
+    out->v[out->n++] = c;
+    return st;
+}
+
+/* One JSON value at the beginning of [s, end), and where it ends; NULL: none. */
+static json_t *value_at(const char **s, const char *end)
+{
+    json_error_t e;
+    json_t *v = json_loadb(*s, (size_t)(end - *s), JSON_DISABLE_EOF_CHECK, &e);
+    *s = v ? *s + e.position : *s;
+    return v;
+}
+
+static void forget(ts_tool_calls *c)
+{
+    ts_str content = c->content;
+    c->content = (ts_str){ 0 };
+    ts_tool_calls_deinit(c);
+    c->content = content;
+}
+
+/* The whole text as values that are calls, a list or one behind another; nothing where anything else is in it. */
+static ts_status find_bare(const char *s, const char *end, const json_t *tools, ts_tool_calls *out)
+{
+    bool all = true;
+    s = skip_blanks(skip_mark(skip_mark(skip_blanks(s, end), end, mistral_mark), end, python_mark), end);
+    while (all && s < end) {
+        json_t *v = *s == '{' || *s == '[' ? value_at(&s, end) : NULL;
+        const size_t n = json_is_array(v) ? json_array_size(v) : 1;
+        ts_status st = TS_OK;
+        all = v != NULL && n > 0;
+        for (size_t i = 0; st == TS_OK && all && i < n; i++)
+            st = add_call(json_is_array(v) ? json_array_get(v, i) : v, tools, out, &all);
+        json_decref(v);
+        TS_TRY(st);
+        s = skip_blanks(s, end);
+        s = skip_blanks(s < end && *s == ';' ? s + 1 : s, end);
+    }
+    if (!all)
+        forget(out);
+    return TS_OK;
+}
+
+/* Calls between marks; the rest is content. */
+static ts_status find_marked(const char *s, const char *end, const json_t *tools, ts_tool_calls *out)
+{
+    for (const char *at; (at = find(s, end, begin_mark)) != NULL;) {
+        const char *inside = at + strlen(begin_mark), *close = find(inside, end, end_mark), *upto = close ? close : end;
+        const char *from = skip_blanks(inside, upto);
+        json_t *v = from < upto ? value_at(&from, upto) : NULL;
+        bool is_one = false;
+        ts_status st = v && skip_blanks(from, upto) == upto ? add_call(v, tools, out, &is_one) : TS_OK;
+        json_decref(v);
+        TS_TRY(st);
+        TS_TRY(ts_str_add(&out->content, s, (size_t)((is_one ? at : upto) - s)));
+        s = is_one && close ? skip_blanks(close + strlen(end_mark), end) : upto;
+    }
+    return ts_str_add(&out->content, s, (size_t)(end - s));
+}
+
+ts_status ts_tool_calls_find(const char *s, size_t n, const json_t *tools, ts_tool_calls *out)
+{
+    ts_tool_calls c = { 0 };
+    ts_status st = find_bare(s, s + n, tools, &c);
+    if (st == TS_OK && !c.n)
+        st = find_marked(s, s + n, tools, &c);
+    if (st == TS_OK)
+        *out = c;
+    else
+        ts_tool_calls_deinit(&c);
+    return st;
+}
+
+/* The longest end of a text that a mark may begin with. */
+static size_t begun(const char *s, size_t n, const char *mark)
+{
+    const size_t len = strlen(mark);
+    for (size_t k = n < len ? n : len; k > 0; k--)
+        if (!memcmp(s + n - k, mark, k))
+            return k;
+    return 0;
+}
+
+size_t ts_tool_calls_none(const char *s, size_t n)
+{
+    const char *first = skip_blanks(s, s + n), *mark = find(s, s + n, begin_mark);
+    const size_t left = (size_t)(s + n - first);
+    if (!left || *first == '{' || *first == '[' || begun(first, left, python_mark) == left ||
+        skip_mark(first, s + n, python_mark) != first)
+        return 0;
+    return mark ? (size_t)(mark - s) : n - begun(s, n, begin_mark);
+}

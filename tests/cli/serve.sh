@@ -1,0 +1,157 @@
+#!/bin/bash
+# The server as its clients see it: answers are those of infer and score, alone or beside each other, whole or in pieces;
+# what is wrong is refused in OpenAI's form; who hangs up frees the place; and the end waits for who is at work.
+. "$(dirname "$0")/lib.sh"
+command -v curl >/dev/null 2>&1 || { echo "SKIPPED: no curl; on Debian: apt-get install curl"; exit 77; }
+G=$(dirname "$0")/../golden
+"$T" pretrain --mock-data --num-layers 2 --hidden-size 32 --ffn-hidden-size 64 --num-attention-heads 4 --position-embedding-type rope \
+    --normalization RMSNorm --swiglu --disable-bias-linear --max-position-embeddings 4096 --tokenizer-type NullTokenizer --vocab-size 511 \
+    --make-vocab-size-divisible-by 1 --seq-length 64 --micro-batch-size 1 --global-batch-size 1 --train-iters 1 --lr 1e-3 --eval-iters 0 \
+    --init-method-std 0.3 --save-hf "$D/model" >"$D/err" 2>&1 || { cat "$D/err"; exit 1; }
+cp "$G/text/byte_level/tokenizer.json" "$G/chat/tokenizer_config.json" "$D/model"
+cp "$G/chat/chatml.jinja" "$D/model/chat_template.jinja"
+server=
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null; case "$D" in */tessera-cli-??????) rm -rf "$D" ;; esac' EXIT
+# up OPTIONS...: a server at $U
+up() {
+    "$T" serve --load "$D/model" --port 0 --threads 1 "$@" 2>"$D/log" &
+    server=$!
+    for _ in $(seq 100); do
+        U=$(sed -n 's/.* at \(http:.*\)/\1/p' "$D/log")
+        [ -z "$U" ] || return 0
+        sleep 0.05
+    done
+    wrong "the server does not come up: $(cat "$D/log")"
+    finish
+}
+ask() { curl -sSN -m 20 "$U$1" -d "$2"; }
+is() { # is WHAT WANT GOT
+    checks=$((checks + 1))
+    [ "$3" = "$2" ] || wrong "$1: \"$3\", expected \"$2\""
+}
+code() { # code WANT PATH CURL'S OPTIONS...
+    is "$2 ${*:3}" "$1" "$(curl -sS -m 20 -o "$D/body" -w '%{http_code}' "$U$2" "${@:3}")"
+}
+text_of() { sed 's/.*"\(content\|text\)": \("\([^"\\]\|\\.\)*"\).*/\2/'; }
+
+expect 2 "--load is missing" "$T" serve
+expect 2 "--kv-cache-tokens 10 is less" "$T" serve --load "$D/model" --port 0 --kv-cache-tokens 10
+up --max-body-mib 1 --max-num-seqs 4 --max-num-batched-tokens 16
+expect 2 "cannot listen there: Address already in use" "$T" serve --load "$D/model" --port "${U##*:}"
+
+# the same answers as infer's, whole and in pieces
+talk='"messages": [{"role": "user", "content": "The fox?"}]'
+echo "{$talk}" >"$D/one.jsonl"
+"$T" infer --load "$D/model" --input "$D/one.jsonl" --json --greedy --max-new-tokens 40 --ignore-eos >"$D/line" 2>"$D/err"
+want=$(sed 's/.*"text": \(".*"\), "finish_reason.*/\1/' "$D/line")
+body="{$talk, \"temperature\": 0, \"max_tokens\": 40, \"ignore_eos\": true"
+is "chat" "$want" "$(ask /v1/chat/completions "$body}" | text_of)"
+ask /v1/chat/completions "$body, \"stream\": true}" >"$D/stream"
+is "chat in pieces" "$want" "\"$(sed -n 's/.*"delta": {"content": "\(\([^"\\]\|\\.\)*\)"}.*/\1/p' "$D/stream" | tr -d '\n')\""
+is "the end of a stream" "data: [DONE]" "$(grep . "$D/stream" | tail -n 1)"
+is "a response" "$want" "$(ask /v1/responses '{"input": "The fox?", "temperature": 0, "max_output_tokens": 40, "ignore_eos": true}' |
+    sed 's/.*"output_text", "text": \("\([^"\\]\|\\.\)*"\).*/\1/')"
+
+# beside each other, with beginnings in common, as alone
+seed() {
+    ask /v1/completions "{\"prompt\": \"Once upon a time there was a fox who $(($1 % 3))\", \"seed\": $1, \"max_tokens\": 60, \"ignore_eos\": true}" |
+        text_of
+    echo
+}
+for i in 1 2 3 4 5 6; do seed $i >>"$D/alone"; done
+waits=
+for i in 1 2 3 4 5 6; do
+    seed $i >"$D/beside$i" &
+    waits="$waits $!"
+done
+# shellcheck disable=SC2086
+wait $waits
+cat "$D"/beside[1-6] >"$D/beside"
+same "$D/alone" "$D/beside"
+is "different seeds, different texts" 6 "$(sort -u "$D/alone" | wc -l)"
+
+# log-probabilities of a prompt are score's
+echo '{"text": "The quick brown fox"}' >"$D/text.jsonl"
+"$T" score --load "$D/model" --input "$D/text.jsonl" 2>"$D/err" | sed 's/.*"logprobs": \[[^,]*, \([^]]*\)\].*/\1/' | tr ',' '\n' >"$D/score"
+ask /v1/completions '{"prompt": "The quick brown fox", "max_tokens": 0, "echo": true, "logprobs": 1}' >"$D/echo"
+sed 's/.*"token_logprobs": \[null, \([^]]*\)\].*/\1/' "$D/echo" | tr ',' '\n' >"$D/echoed"
+checks=$((checks + 1))
+# fp32 logits of one pass in other tiles: some 1e-6
+paste "$D/score" "$D/echoed" | awk 'NF != 2 || ($1 - $2) ^ 2 > 1e-10 { exit 1 }' || wrong "$(paste "$D/score" "$D/echoed")"
+is "the text of a prompt" '"The quick brown fox"' "$(text_of <"$D/echo")"
+
+# tokens
+is "tokens there and back" '{"prompt": "The fox"}' \
+    "$(ask /detokenize "{\"tokens\": $(ask /tokenize '{"prompt": "The fox", "add_special_tokens": false}' | sed 's/.*"tokens": \(\[[^]]*\]\).*/\1/')}")"
+
+# what is wrong
+for _ in 1 2 3; do
+    ask /v1/completions '{"prompt": "The fox", "max_tokens": 60, "structured_outputs": {"choice": ["fox!", "é no"]}}' | text_of
+    echo
+done | sort -u >"$D/fits"
+checks=$((checks + 1))
+grep -q . "$D/fits" && ! grep -qv -e '^"fox!"$' -e '^"é no"$' "$D/fits" || wrong "an answer that does not fit: $(cat "$D/fits")"
+code 400 /v1/chat/completions -d '{"messages": [{"role": "user", "content": "x"}], "response_format": {"type": "json_schema", "json_schema": {"schema": {"not": {}}}}}'
+code 200 /health
+code 200 /
+code 404 /v1/nothing
+code 405 /v1/chat/completions
+code 404 /v1/models/other
+code 400 /v1/chat/completions -d '{'
+code 400 /v1/chat/completions -d '[]'
+code 404 /v1/completions -d '{"model": "other", "prompt": "x"}'
+code 400 /v1/completions -d '{"prompt": [1, 99999]}'
+code 400 /v1/completions -d '{"prompt": "x", "max_tokens": 5000}'
+is "a refusal" '"param": "prompt", "code": "context_length_exceeded"}}' "$(sed 's/.*\("param".*\)/\1/' "$D/body")"
+code 403 /v1/models -H "Origin: http://evil.example"
+head -c 1100000 /dev/zero | tr '\0' ' ' >"$D/large"
+code 413 /v1/completions --data-binary "@$D/large" -H "Expect:"
+
+# who hangs up leaves
+figure() { curl -sS -m 20 "$U/metrics" | sed -n "s/^tessera_$1 //p"; }
+comes() { # comes FIGURE VALUE
+    for _ in $(seq 60); do
+        [ "$(figure "$1")" != "$2" ] || break
+        sleep 0.05
+    done
+    is "$1" "$2" "$(figure "$1")"
+}
+waits=
+for i in 1 2 3 4 5 6; do
+    curl -sSN -m 20 "$U/v1/completions" -d '{"prompt": "x", "max_tokens": 4000, "ignore_eos": true, "stream": '"$([ $((i % 2)) = 0 ] && echo true || echo false)"'}' \
+        >/dev/null 2>&1 &
+    waits="$waits $!"
+done
+comes texts_running 4
+comes texts_waiting 2
+# shellcheck disable=SC2086
+kill $waits
+comes texts_running 0
+comes texts_waiting 0
+
+# a key
+kill "$server"
+wait "$server"
+is "the end" 0 $?
+up --api-key secret --max-num-seqs 1 --max-queue 0 --served-model-name fox
+code 401 /v1/models
+code 401 /v1/models -H "Authorization: Bearer secre"
+code 200 /v1/models/fox -H "Authorization: Bearer secret"
+code 200 /health
+
+# a full queue, and an end that waits
+long() { curl -sS -m 20 "$U/v1/completions" -H "Authorization: Bearer secret" -d '{"prompt": "x", "max_tokens": 3000, "ignore_eos": true}'; }
+long >"$D/long" &
+waits=$!
+for _ in $(seq 60); do
+    [ "$(curl -sS "$U/metrics" -H "Authorization: Bearer secret" | sed -n 's/^tessera_texts_running //p')" != 1 ] || break
+    sleep 0.02
+done
+code 429 /v1/completions -H "Authorization: Bearer secret" -d '{"prompt": "x"}'
+kill "$server"
+wait "$server"
+is "the end of a server at work" 0 $?
+wait $waits
+is "a text that was waited for" 3000 "$(sed 's/.*"completion_tokens": \([0-9]*\).*/\1/' "$D/long")"
+server=
+finish

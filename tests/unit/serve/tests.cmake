@@ -1,0 +1,2 @@
+ts_unit_test(serve calls LINK ts_serve)
+ts_unit_test(serve settings LINK ts_serve)

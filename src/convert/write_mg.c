@@ -168,6 +168,18 @@ static ts_status put_piece(writer *w, const ts_mg_piece *p, const ts_param_targe
     return put_read(w, p, merged, to);
 }
 
+/* What was read of a folder's mapping need not be this process's memory any more. */
+static void give_back(const writer *w, const ts_mg_layout *l, const ts_mg_tensor *t)
+{
+    size_t last = SIZE_MAX;
+    for (size_t i = t->first_piece; w->m->tensors && i < t->first_piece + t->n_pieces; i++) {
+        const size_t param = l->piece[i].param;
+        for (size_t k = w->from->first[param]; param != last && k < w->from->first[param + 1]; k++)
+            ts_st_dir_is_done(w->m->tensors, w->from->block[k].t);
+        last = param;
+    }
+}
+
 static ts_status write_tensor(writer *w, ts_torch_writer *file, const ts_mg_layout *l, const ts_mg_tensor *t)
 {
     const ts_st_dtype dtype = dtype_of(w, l, t);
@@ -182,6 +194,7 @@ static ts_status write_tensor(writer *w, ts_torch_writer *file, const ts_mg_layo
         const ts_param_target to = { dtype, w->buffer + (size_t)p->at * size, p->row_step, p->col_step };
         TS_TRY(put_piece(w, p, &to));
     }
+    give_back(w, l, t);
     w->bytes += bytes;
     ts_convert_progress(++w->done, w->all);
     return ts_torch_writer_put(file, w->buffer, bytes);

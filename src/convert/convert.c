@@ -8,7 +8,7 @@
 static const ts_convert_reader *const readers[] = {
     [TS_CONVERT_LOAD_TESSERA] = &ts_convert_checkpoint, [TS_CONVERT_LOAD_HF] = &ts_convert_hf,
     [TS_CONVERT_LOAD_GGUF] = &ts_convert_gguf, [TS_CONVERT_LOAD_MG] = &ts_convert_mg,
-    [TS_CONVERT_LOAD_TORCH_DIST] = &ts_convert_torch_dist,
+    [TS_CONVERT_LOAD_TORCH_DIST] = &ts_convert_torch_dist, [TS_CONVERT_LOAD_PT] = &ts_convert_pt,
 };
 static const ts_convert_writer *const writers[] = {
     [TS_CONVERT_SAVE_HF] = &ts_convert_hf_writer, [TS_CONVERT_SAVE_GGUF] = &ts_convert_gguf_writer,
@@ -47,7 +47,28 @@ static ts_status check(const ts_convert_options *o)
     return writer_of(o)->check(o);
 }
 
-/* MindSpeed LLM's names of kinds are Hugging Face's with a version behind: llama2 is llama. */
+/* MindSpeed LLM's names of kinds: Hugging Face's with a version behind (llama2 is llama), or these. */
+static const struct {
+    const char *theirs, *type;
+} kinds[] = {
+    { "chatglm3", "chatglm" },        { "glm4", "glm" },            { "glm4", "chatglm" },       { "bloom_3b", "bloom" },
+    { "deepseek2-lite", "deepseek_v2" }, { "deepseek2", "deepseek_v2" }, { "deepseek32", "deepseek_v32" },
+    { "deepseek3", "deepseek_v3" },   { "deepseek4_base", "deepseek_v4" }, { "deepseek4", "deepseek_v4" },
+    { "qwen2-moe", "qwen2_moe" },     { "qwen3-moe", "qwen3_moe" }, { "qwen3-next", "qwen3_next" }, { "phi3.5-moe", "phimoe" },
+    { "phi3.5", "phi3" },             { "hunyuan", "hunyuan" },     { "glm45-air", "glm4_moe" }, { "glm45", "glm4_moe" },
+    { "glm5", "glm_moe_dsa" },        { "bailing_mini", "bailing_moe_v2" }, { "seed-oss", "seed_oss" },
+    { "magistral", "mistral" },       { "longcat", "longcat_flash" }, { "HYV3", "hy_v3" },       { "minicpm-moe", "minicpm" },
+    { "llama2", "mistral" },
+};
+
+static bool is_kind(const char *name, const char *type)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (!strcmp(name, kinds[i].theirs) && !strcmp(kinds[i].type, type))
+            return true;
+    return !strncmp(name, type, strlen(type));
+}
+
 static ts_status check_kind(const ts_convert_options *o, const ts_convert_model *m)
 {
     ts_family_fit fit = { 0 };
@@ -58,11 +79,10 @@ static ts_status check_kind(const ts_convert_options *o, const ts_convert_model 
         TS_TRY(ts_family_fit_init(&fit, m->source.arch));
         type = fit.family->model_type;
     }
-    const bool fits = !type || !strncmp(o->model_type_hf, type, strlen(type));
+    const bool fits = !type || is_kind(o->model_type_hf, type);
+    const ts_status st = fits ? TS_OK : ts_error(TS_ERR_USER, "--model-type-hf %s: %s is of the kind %s", o->model_type_hf, m->path, type);
     ts_family_fit_deinit(&fit);
-    return fits ? TS_OK
-                : ts_error(TS_ERR_USER, "--model-type-hf %s: %s is of the kind %s",
-                           o->model_type_hf, m->path, type);
+    return st;
 }
 
 /* ---- adapters ---- */

@@ -17,7 +17,8 @@
     W(TS_CONVERT_LOAD_HF, "hf")                                                                    \
     W(TS_CONVERT_LOAD_GGUF, "gguf")                                                                \
     W(TS_CONVERT_LOAD_MG, "mg")                                                                    \
-    W(TS_CONVERT_LOAD_TORCH_DIST, "torch_dist")
+    W(TS_CONVERT_LOAD_TORCH_DIST, "torch_dist")                                                    \
+    W(TS_CONVERT_LOAD_PT, "pt")
 typedef enum ts_convert_load {
     TS_CONVERT_LOADS(TS_CHOICE_VALUE) TS_CONVERT_LOAD_KINDS
 } ts_convert_load;
@@ -113,7 +114,8 @@ typedef struct ts_convert_writer {
                        ts_convert_result *r);
 } ts_convert_writer;
 
-extern const ts_convert_reader ts_convert_checkpoint, ts_convert_hf, ts_convert_gguf, ts_convert_mg, ts_convert_torch_dist;
+extern const ts_convert_reader ts_convert_checkpoint, ts_convert_hf, ts_convert_gguf, ts_convert_mg, ts_convert_torch_dist,
+    ts_convert_pt;
 extern const ts_convert_writer ts_convert_hf_writer, ts_convert_gguf_writer, ts_convert_mg_writer;
 
 /* Everything is checked before anything is written; nothing is left under --save-dir when it fails.

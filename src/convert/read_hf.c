@@ -39,7 +39,7 @@ static ts_status grow_for_adapter(const char *adapter, const char *folder, own *
 }
 
 /* New tokens: in the tokenizer's files, and rows of the model for them. */
-static ts_status grow(const ts_convert_options *o, own *x)
+static ts_status grow(const ts_convert_options *o, const char *folder, own *x)
 {
     ts_text_options text = o->text;
     ts_text_tokenizer with;
@@ -47,16 +47,16 @@ static ts_status grow(const ts_convert_options *o, own *x)
     ts_new_tokens tokens;
     const int64_t had = x->arch.vocab;
     if (!ts_text_options_grow(&text) && !o->rows.resize)
-        return o->lora.load ? grow_for_adapter(o->lora.load, o->load_dir, x) : TS_OK;
-    text.name_or_path = o->load_dir;
+        return o->lora.load ? grow_for_adapter(o->lora.load, folder, x) : TS_OK;
+    text.name_or_path = folder;
     TS_TRY(ts_text_tokenizer_open(&text, &with));
     ts_status st = ts_new_rows_wanted(&o->rows, &text, &with, (uint64_t)o->seed, &want);
     ts_text_tokenizer_close(&with);
     if (st == TS_OK)
-        st = ts_new_rows_put(&want, x->family, o->load_dir, true, &x->arch, x->config, x->dir, &x->rows);
+        st = ts_new_rows_put(&want, x->family, folder, true, &x->arch, x->config, x->dir, &x->rows);
     ts_new_rows_want_deinit(&want);
     TS_TRY(st);
-    ts_log(TS_LOG_INFO, "%s: %lld rows of the vocabulary, %lld of them new", o->load_dir, (long long)x->arch.vocab,
+    ts_log(TS_LOG_INFO, "%s: %lld rows of the vocabulary, %lld of them new", folder, (long long)x->arch.vocab,
            (long long)(x->arch.vocab - had));
     TS_TRY(ts_new_tokens_read(&text.add_tokens, &text.add_special_tokens, text.new_tokens_config, &tokens));
     st = ts_new_tokens_put(&tokens, &x->files);
@@ -64,28 +64,39 @@ static ts_status grow(const ts_convert_options *o, own *x)
     return st;
 }
 
-static ts_status open_hf(const ts_convert_options *o, ts_convert_model *m)
+/* folder: of config.json and the tokenizer. */
+static ts_status open_with(const ts_convert_options *o, const char *folder, ts_convert_model *m)
 {
     own *x;
     json_t *again = NULL;
     TS_TRY(ts_alloc(&x, 1, sizeof *x));
     m->own = x;
     ts_arch_init(&x->arch);
-    TS_TRY(read_config(x, o->load_dir));
+    TS_TRY(read_config(x, folder));
     TS_TRY(ts_st_dir_open(o->load_dir, NULL, &x->dir));
-    TS_TRY(ts_hf_files_read(o->load_dir, &x->files));
+    TS_TRY(ts_hf_files_read(folder, &x->files));
     m->path = o->load_dir;
     m->tensors = x->dir;
     m->config = x->config;
     m->dtype = ts_weights_dtype(x->dir);
     m->source = (ts_weights_source){ .config = x->config, .files = &x->files };
-    const ts_status st = ts_family_read_folder(o->load_dir, &x->family, &x->arch, &again);
+    const ts_status st = ts_family_read_folder(folder, &x->family, &x->arch, &again);
     json_decref(again);
     if (st == TS_ERR_USER && !ts_text_options_grow(&o->text) && !o->rows.resize) /* not known here */
         return TS_OK;
     m->source.arch = &x->arch;
     m->source.family = x->family;
-    return st == TS_OK ? grow(o, x) : st;
+    return st == TS_OK ? grow(o, folder, x) : st;
+}
+
+static ts_status open_hf(const ts_convert_options *o, ts_convert_model *m) { return open_with(o, o->load_dir, m); }
+
+static ts_status open_pt(const ts_convert_options *o, ts_convert_model *m)
+{
+    if (!o->hf_cfg_dir)
+        return ts_error(TS_ERR_USER, "--load-dir %s: a file of torch does not say what model it is: give --hf-cfg-dir, a folder with "
+                                     "its config.json", o->load_dir);
+    return open_with(o, o->hf_cfg_dir, m);
 }
 
 static void close_hf(ts_convert_model *m)
@@ -105,3 +116,11 @@ static bool is_folder(const char *path) { return ts_path_is_dir(path) && ts_mode
 
 const ts_convert_reader ts_convert_hf = { "hf", is_folder, open_hf, close_hf };
 const ts_convert_reader ts_convert_gguf = { "gguf", ts_gguf_is, open_hf, close_hf };
+
+static bool is_pt(const char *path)
+{
+    return !ts_path_is_dir(path) && ts_path_exists(path) &&
+           (ts_path_ends(path, ".pt") || ts_path_ends(path, ".bin") || ts_path_ends(path, ".pth"));
+}
+
+const ts_convert_reader ts_convert_pt = { "pt", is_pt, open_pt, close_hf };

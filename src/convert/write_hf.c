@@ -1,6 +1,7 @@
 /* Hugging Face folders. */
 #include "base/file.h"
 #include "base/json.h"
+#include "convert/merge.h"
 #include "convert/nf4.h"
 #include "convert/scaled.h"
 #include "model/weights_bnb.h"
@@ -357,35 +358,18 @@ static ts_status write_copy(copy *c)
     return st;
 }
 
-/* A model, and an adapter in a folder. */
-typedef struct two_sources {
-    ts_weights_source model;
-    const ts_adapters *adapters;
-} two_sources;
-
-static ts_status read_either(void *ctx, const char *param, int64_t at, int64_t n, float *to)
-{
-    const two_sources *s = ctx;
-    bool found;
-    TS_TRY(ts_adapters_read(s->adapters, param, at, n, to, &found));
-    return found ? TS_OK : s->model.read(s->model.ctx, param, at, n, to);
-}
-
 /* Of what has values by our own names. */
 static ts_status write_source(const ts_convert_options *o, const ts_convert_model *m, const ts_weights_save_options *w)
 {
-    two_sources both = { m->source, m->adapters };
-    const bool in_folder = m->adapters && m->adapters->dir; /* else in the same source */
-    ts_merger merger = { .a = m->adapters, .read = in_folder ? read_either : m->source.read,
-                         .ctx = in_folder ? (void *)&both : m->source.ctx };
     ts_weights_source source = m->source;
-    if (in_folder && ts_names_count(m->adapters->saved_files))
-        return ts_error(TS_ERR_USER, "--lora-load %s: the adapter has modules that were trained whole (modules_to_save): convert "
-                                     "the model to a Hugging Face folder first", o->lora.load);
-    if (m->adapters)
-        source.read = ts_merger_read, source.ctx = &merger;
+    ts_convert_merge merge;
+    if (!m->adapters)
+        return ts_weights_write(&source, o->save_dir, "--save-dir", w);
+    TS_TRY(ts_convert_merge_init(&merge, o, &m->source, m->adapters));
+    source.read = ts_merger_read;
+    source.ctx = &merge.merger;
     const ts_status st = ts_weights_write(&source, o->save_dir, "--save-dir", w);
-    ts_merger_deinit(&merger);
+    ts_convert_merge_deinit(&merge);
     return st;
 }
 

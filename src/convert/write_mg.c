@@ -1,7 +1,7 @@
 /* Megatron's checkpoints: model_optim_rng.pt of every rank. */
 #include "base/file.h"
 #include "base/output.h"
-#include "convert/convert.h"
+#include "convert/merge.h"
 #include "io/torch/torch_write.h"
 #include "model/megatron/args.h"
 
@@ -18,6 +18,7 @@ typedef struct writer {
     int64_t *stage_layers, *noop;
     ts_param_values values;  /* of a folder */
     const ts_param_values *from;
+    ts_convert_merge merge;  /* of m->adapters */
     ts_param_list params;
     char *buffer;            /* the tensor on its way */
     size_t room;
@@ -105,11 +106,15 @@ static ts_status open_writer(writer *w)
         TS_TRY(ts_param_values_of_folder(m->source.family, &w->arch, m->tensors, m->path, &w->values));
         w->from = &w->values;
     }
-    return TS_OK;
+    if (!m->adapters)
+        return TS_OK;
+    const ts_weights_source own = { .read = ts_param_values_read, .ctx = (void *)(uintptr_t)w->from };
+    return ts_convert_merge_init(&w->merge, w->o, w->from ? &own : &m->source, m->adapters);
 }
 
 static void close_writer(writer *w)
 {
+    ts_convert_merge_deinit(&w->merge);
     ts_param_values_deinit(&w->values);
     ts_param_list_deinit(&w->params);
     ts_arch_deinit(&w->arch);
@@ -129,25 +134,50 @@ static ts_st_dtype dtype_of(const writer *w, const ts_mg_layout *l, const ts_mg_
 
 static int64_t elements(const ts_mg_tensor *t) { return t->rank > 1 ? t->shape[0] * t->shape[1] : t->shape[0]; }
 
-/* A rectangle of what gives no more than runs of fp32: row by row. */
-static ts_status put_read(const writer *w, const ts_mg_piece *p, const ts_param_target *to)
+/* A rectangle of what gives runs of fp32: some whole rows at a time. */
+static ts_status put_read(writer *w, const ts_mg_piece *p, bool merged, const ts_param_target *to)
 {
+    enum { AT_ONCE = 1 << 18 }; /* elements */
     const char *name = ts_names_text(w->params.names, p->param);
     const ts_listed_param *param = &w->params.param[p->param];
-    const int64_t wide = param->dim[1] ? param->dim[1] : 1;
+    const int64_t wide = param->dim[1] ? param->dim[1] : 1, step = wide < AT_ONCE ? AT_ONCE / wide : 1;
     const size_t size = (size_t)ts_st_dtype_bits(to->dtype) / 8;
-    float *row;
-    TS_TRY(ts_alloc(&row, (size_t)(3 * p->cols), sizeof *row));
+    const ts_weights_source *s = &w->m->source;
+    float *rows;
+    TS_TRY(ts_alloc(&rows, (size_t)(step * wide + 2 * p->cols), sizeof *rows));
+    char *bytes = (char *)(rows + step * wide);
     ts_status st = TS_OK;
-    for (int64_t i = 0; st == TS_OK && i < p->rows; i++) {
-        st = w->m->source.read(w->m->source.ctx, name, (p->row + i) * wide + p->col, p->cols, row);
-        char *bytes = (char *)(row + p->cols);
-        ts_st_from_f32(to->dtype, row, p->cols, bytes);
-        for (int64_t j = 0; st == TS_OK && j < p->cols; j++)
-            memcpy(to->to + (size_t)(i * to->row_step + j * to->col_step) * size, bytes + (size_t)j * size, size);
+    for (int64_t r = 0; st == TS_OK && r < p->rows; r += step) {
+        const int64_t n = p->rows - r < step ? p->rows - r : step, at = (p->row + r) * wide;
+        st = merged ? ts_merger_read(&w->merge.merger, name, at, n * wide, rows) : s->read(s->ctx, name, at, n * wide, rows);
+        for (int64_t i = 0; st == TS_OK && i < n; i++) {
+            ts_st_from_f32(to->dtype, rows + i * wide + p->col, p->cols, bytes);
+            for (int64_t j = 0; j < p->cols; j++)
+                memcpy(to->to + (size_t)((r + i) * to->row_step + j * to->col_step) * size, bytes + (size_t)j * size, size);
+        }
     }
-    ts_free(&row);
+    ts_free(&rows);
     return st;
+}
+
+static ts_status put_piece(writer *w, const ts_mg_piece *p, const ts_param_target *to)
+{
+    const bool merged = w->m->adapters && ts_convert_merge_changes(w->m->adapters, ts_names_text(w->params.names, p->param));
+    if (w->from && !merged)
+        return ts_param_values_put(w->from, p->param, p->row, p->rows, p->col, p->cols, to);
+    return put_read(w, p, merged, to);
+}
+
+/* What was read of a folder's mapping need not be this process's memory any more. */
+static void give_back(const writer *w, const ts_mg_layout *l, const ts_mg_tensor *t)
+{
+    size_t last = SIZE_MAX;
+    for (size_t i = t->first_piece; w->m->tensors && i < t->first_piece + t->n_pieces; i++) {
+        const size_t param = l->piece[i].param;
+        for (size_t k = w->from->first[param]; param != last && k < w->from->first[param + 1]; k++)
+            ts_st_dir_is_done(w->m->tensors, w->from->block[k].t);
+        last = param;
+    }
 }
 
 static ts_status write_tensor(writer *w, ts_torch_writer *file, const ts_mg_layout *l, const ts_mg_tensor *t)
@@ -162,8 +192,9 @@ static ts_status write_tensor(writer *w, ts_torch_writer *file, const ts_mg_layo
     for (size_t i = t->first_piece; i < t->first_piece + t->n_pieces; i++) {
         const ts_mg_piece *p = &l->piece[i];
         const ts_param_target to = { dtype, w->buffer + (size_t)p->at * size, p->row_step, p->col_step };
-        TS_TRY(w->from ? ts_param_values_put(w->from, p->param, p->row, p->rows, p->col, p->cols, &to) : put_read(w, p, &to));
+        TS_TRY(put_piece(w, p, &to));
     }
+    give_back(w, l, t);
     w->bytes += bytes;
     ts_convert_progress(++w->done, w->all);
     return ts_torch_writer_put(file, w->buffer, bytes);

@@ -156,7 +156,7 @@ static ts_status check_tensor(const ts_family *f, const ts_arch *a, const ts_st_
     if (t && ts_scaled_is(dir, t))
         return ts_scaled_find(dir, t, want, &scaled);
     if (!t)
-        return ts_error(TS_ERR_USER, "%s: tensor %s is in none of the .safetensors files%s", folder,
+        return ts_error(TS_ERR_USER, "%s: tensor %s is in none of the files%s", folder,
                         want->hf_name,
                         strcmp(want->hf_name, weight_of(f, "output_layer", head))
                             ? ""

@@ -128,8 +128,61 @@ static void writes_and_reads(void **state)
     temp_remove(&t);
 }
 
+/* What each rank's model had before Megatron core saved it distributed (scripts/golden_torch_dist.py). */
+static void check_distributed(const json_t *c, const char *dir)
+{
+    char from[128], mg[96];
+    const char *o[WORDS] = { "--save-model-type", "mg", "--save-dir", mg }, *rank;
+    size_t n = 4, i;
+    json_t *v;
+    snprintf(from, sizeof from, "tests/golden/%s", json_string_value(json_object_get(c, "folder")));
+    snprintf(mg, sizeof mg, "%s/mg", dir);
+    json_array_foreach(json_object_get(c, "options"), i, v)
+        o[n++] = json_string_value(v);
+    OK(ts_remove_tree(mg));
+    OK(ts_convert(from, o, n, NULL));
+    json_object_foreach(json_object_get(c, "ranks"), rank, v)
+        check_rank(mg, rank, v);
+}
+
+static void reads_distributed(void **state)
+{
+    (void)state;
+    static const char *const files[] = { "tests/golden/megatron/dist-016.json", "tests/golden/megatron/dist-019.json" };
+    temp t;
+    temp_make(&t);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        json_t *cases;
+        OK(ts_json_read(files[i], &cases));
+        check_distributed(json_array_get(cases, 0), t.dir);
+        json_decref(cases);
+    }
+    temp_remove(&t);
+}
+
+/* mg to mg with an adapter is the folder with it, cut. */
+static void merges_adapters(void **state)
+{
+    (void)state;
+    temp t;
+    char mg[96], merged[96], hf[96], want[96];
+    const char *lora = "tests/golden/adapters/dora", *from = "tests/golden/families/qwen2";
+    temp_make(&t);
+    snprintf(mg, sizeof mg, "%s/mg", t.dir);
+    snprintf(merged, sizeof merged, "%s/merged", t.dir);
+    snprintf(hf, sizeof hf, "%s/hf", t.dir);
+    snprintf(want, sizeof want, "%s/want", t.dir);
+    OK(ts_convert(from, (const char *[]){ "--save-model-type", "mg", "--save-dir", mg, "--target-pipeline-parallel-size", "2" }, 6, NULL));
+    OK(ts_convert(mg, (const char *[]){ "--save-model-type", "mg", "--save-dir", merged, "--lora-load", lora }, 6, NULL));
+    OK(ts_convert(merged, (const char *[]){ "--save-dir", hf }, 2, NULL));
+    OK(ts_convert(from, (const char *[]){ "--save-dir", want, "--lora-load", lora }, 4, NULL));
+    check_back(hf, want, 0);
+    temp_remove(&t);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(writes_and_reads) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(writes_and_reads), cmocka_unit_test(reads_distributed),
+                                        cmocka_unit_test(merges_adapters) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

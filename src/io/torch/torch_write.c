@@ -211,6 +211,8 @@ ts_status ts_torch_writer_put(ts_torch_writer *w, const void *data, size_t n)
         entry *e = &w->e[w->now];
         const size_t k = e->size - w->done < n ? e->size - w->done : n;
         TS_TRY(write_at(w, p, k, e->data + w->done));
+        /* on its way to the disk while the next is made; where that cannot be, finishing waits for all */
+        (void)sync_file_range(w->out.fd, (off_t)(e->data + w->done), (off_t)k, SYNC_FILE_RANGE_WRITE);
         e->crc = (uint32_t)crc32_z(e->crc, (const unsigned char *)p, k);
         p += k, n -= k, w->done += k;
         if (w->done == e->size)

@@ -1,7 +1,7 @@
 #include "model/megatron/read.h"
+#include "model/megatron/read_parts.h"
 
 #include "base/file.h"
-#include "model/megatron/read_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>

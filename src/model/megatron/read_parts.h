@@ -3,9 +3,6 @@
 #define TS_MODEL_MEGATRON_READ_PARTS_H
 #include "model/megatron/dist.h"
 #include "model/megatron/layout.h"
-#include "model/param_values.h"
-
-typedef struct ts_mg_checkpoint ts_mg_checkpoint; /* as in read.h */
 
 typedef struct ts_mg_rank_file {
     ts_torch_file *file; /* NULL: of a rank that is not written */
@@ -14,7 +11,7 @@ typedef struct ts_mg_rank_file {
     ts_arena names; /* of these */
 } ts_mg_rank_file;
 
-struct ts_mg_checkpoint {
+typedef struct ts_mg_checkpoint {
     char *folder; /* of the iteration */
     int64_t iteration;
     const ts_pickle_node *args; /* a dict */
@@ -24,7 +21,7 @@ struct ts_mg_checkpoint {
     int64_t *stage_layers, *noop;
     ts_mg_rank_file *file; /* [pp ep tp]; NULL: it is */
     ts_mg_dist *dist;      /* a distributed checkpoint */
-};
+} ts_mg_checkpoint;
 
 ts_mg_rank_file *ts_mg_rank_file_of(const ts_mg_checkpoint *ck, const ts_mg_rank *r);
 /* The tensors of a virtual stage by name; NULL: there are none. */

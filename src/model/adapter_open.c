@@ -84,8 +84,12 @@ ts_status ts_adapters_find_labels(const char *folder, int64_t *labels)
 {
     ts_st_dir *dir;
     *labels = 0;
-    if (!ts_path_is_dir(folder)) /* who opens it says so */
-        return TS_OK;
+    ts_str config = { 0 };
+    ts_status st = ts_path_join(&config, folder, "adapter_config.json");
+    const bool is_adapter = st == TS_OK && ts_path_exists(config.s); /* else who opens it says so */
+    ts_str_deinit(&config);
+    if (!is_adapter)
+        return st;
     TS_TRY(ts_st_dir_open(folder, "adapter_model", &dir));
     const ts_st_tensor *t = ts_st_dir_find(dir, "base_model.model.score.weight");
     if (t && t->rank == 2)

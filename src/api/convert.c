@@ -16,6 +16,7 @@ ts_status ts_convert(const char *folder, const char *const *options, size_t n,
         st = ts_error(TS_ERR_USER, "ts_convert: folder %s and --load-dir %s: give one", folder,
                       o.load_dir);
     o.load_dir = folder;
+    ts_convert_warn(&o, set);
     if (st == TS_OK)
         st = ts_convert_run(&o, &r);
     ts_option_set_destroy(&set);

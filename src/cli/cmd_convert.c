@@ -67,6 +67,7 @@ static ts_status run_as(const ts_command *cmd, int argc, char *const *argv)
     if (helped)
         return TS_OK;
     ts_words_log_notes(set);
+    ts_convert_warn(&o, set);
     ts_status st = ts_convert_run(&o, &r);
     if (st == TS_OK && o.json)
         st = print_json(&o, &r);

@@ -81,6 +81,8 @@ typedef struct ts_convert_options {
 } ts_convert_options;
 extern const ts_option ts_convert_rows[];
 extern const size_t ts_convert_count_rows;
+/* Warns of a cut for several processes where none is made. */
+void ts_convert_warn(const ts_convert_options *o, const ts_option_set *set);
 
 typedef struct ts_convert_model ts_convert_model;
 

@@ -142,6 +142,14 @@ const ts_option ts_convert_rows[] = {
 };
 const size_t ts_convert_count_rows = sizeof ts_convert_rows / sizeof *ts_convert_rows;
 
+void ts_convert_warn(const ts_convert_options *o, const ts_option_set *set)
+{
+    static const char *const cuts[] = { "target-tensor-parallel-size", "target-pipeline-parallel-size", "target-expert-parallel-size" };
+    const bool is_cut = o->save_type == TS_CONVERT_SAVE_MG && !o->outfile;
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
+        ts_option_warn_alone(set, cuts[i], is_cut, "--save-model-type mg (other files are whole)");
+}
+
 ts_status ts_convert_shard_bytes(const ts_convert_options *o, size_t *out)
 {
     static const struct {

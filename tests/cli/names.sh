@@ -34,7 +34,7 @@ expect 2 "--output: --save" train --output x
 expect 2 "--dtype: --bf16" "$T" infer --load x --dtype bfloat16 --prompt a
 
 expect 2 "--task: --greedy, --do-sample" "$T" infer --load x --task greedy --prompt a
-expect 2 "--target-tensor-parallel-size 2, --target-pipeline-parallel-size 4: folders" "$T" convert --load-dir x --save-dir y \
+expect 2 "--target-pipeline-parallel-size has no effect without --save-model-type mg" "$T" convert --load-dir x --save-dir y \
     --use-mcore-models --model-type-hf llama2 --target-tensor-parallel-size 2 --target-pipeline-parallel-size 4
 
 # what is accepted is named in one line, once, by the first process

@@ -29,7 +29,9 @@ static void print_row(const char *indent, const char *name, const json_t *one)
             continue;
         snprintf(error, sizeof error, "%s_stderr", metric);
         const json_t *e = json_object_get(one, error);
-        snprintf(error, sizeof error, json_is_real(e) ? " +- %.4f" : "", json_real_value(e));
+        error[0] = 0;
+        if (json_is_real(e))
+            snprintf(error, sizeof error, " +- %.4f", json_real_value(e));
         printf("%-2s%-*s %7lld  %-18s %.4f%s\n", indent, 34, name,
                (long long)json_integer_value(json_object_get(one, "count")), metric, json_real_value(v),
                error);

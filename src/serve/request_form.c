@@ -10,6 +10,8 @@ static ts_status no_memory(void) { return ts_error(TS_ERR_NOMEM, "no memory for 
 static ts_status constrain(ts_request *e, const ts_str *text, const char *field, ts_refusal *r)
 {
     ts_grammar *g = NULL;
+    if (e->constraint)
+        return ts_refuse_field(r, field, "%s: the request asks for another form already", field);
     if (!e->rules->wording->has_text)
         return ts_refuse(r, 400, field, "no_tokenizer", "%s: the model has no tokenizer", field);
     ts_status st = ts_grammar_parse(ts_str_text(text), text->len, field, &g);
@@ -61,8 +63,6 @@ static ts_status of_grammar(ts_request *e, ts_refusal *r)
     TS_TRY(ts_field_text(e->body, "grammar", &grammar, r));
     if (!grammar)
         return TS_OK;
-    if (e->constraint)
-        return ts_refuse_field(r, "grammar", "grammar: the request asks for another form already");
     const ts_str text = { (char *)(uintptr_t)grammar, strlen(grammar), 0 };
     return constrain(e, &text, "grammar", r);
 }

@@ -100,6 +100,7 @@ ask /v1/embeddings '{"input": "The fox", "encoding_format": "float"}' | sed 's/.
     awk '{ s += $1 * $1; n++ } END { exit n != 32 || (s - 1) ^ 2 > 1e-10 }' || wrong "a vector that is not of length one"
 
 # what is wrong
+code 400 /v1/responses -d '{"input": "x", "response_format": {"type": "json_object"}, "text": {"format": {"type": "json_object"}}}'
 code 200 /health
 code 200 /
 code 404 /v1/nothing

@@ -1,6 +1,7 @@
 #include "model/new_rows.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/rng.h"
 #include "model/weights.h"
 #include "model/weights_scaled.h"
@@ -360,7 +361,13 @@ ts_status ts_new_rows_check(const ts_new_rows_options *o, const ts_side_files *f
     int64_t ids;
     if (o->fewer)
         return TS_OK;
-    TS_TRY(ts_tokenizer_files_ids(files, &ids));
+    const ts_status st = ts_tokenizer_files_ids(files, &ids);
+    if (st == TS_ERR_USER) { /* it may be read by others */
+        ts_log(TS_LOG_WARN, "%s %s: whether there is a row for each of the tokenizer's ids is not known: %s", option, folder,
+               ts_error_message());
+        return TS_OK;
+    }
+    TS_TRY(st);
     return ids <= vocab ? TS_OK
                         : ts_error(TS_ERR_USER, "%s %s: the tokenizer has ids up to %lld, but the vocabulary (vocab_size) has %lld "
                                    "rows: --resize-vocab gives it as many, --allow-ids-without-rows leaves it so",

@@ -52,7 +52,7 @@ typedef struct ts_new_rows ts_new_rows;
 ts_status ts_new_rows_put(const ts_new_rows_want *w, const ts_family *f, const char *folder, bool computes, ts_arch *a,
                           json_t *config, ts_st_dir *dir, ts_new_rows **out) TS_NODISCARD;
 /* That each id of the tokenizer among the files has one of `vocab` rows; TS_ERR_USER says how many there are of each, and
- * `option`, by which it was to be written to `folder`. */
+ * `option`, by which it was to be written to `folder`. A tokenizer that cannot be read is a warning. */
 ts_status ts_new_rows_check(const ts_new_rows_options *o, const ts_side_files *files, int64_t vocab, const char *option,
                             const char *folder) TS_NODISCARD;
 /* How many rows the embedding has that an adapter's folder holds whole; 0: it holds none. */

@@ -48,6 +48,11 @@ cp "$tied"/*.safetensors "$tied/config.json" "$D/short"
 expect 2 "ids up to 506, but the vocabulary (vocab_size) has 503 rows" "$T" convert --load-dir "$D/short" --save-dir "$D/no"
 absent "$D/no"
 expect 0 "" "$T" convert --load-dir "$D/short" --save-dir "$D/left" --allow-ids-without-rows
+# a tokenizer that cannot be read goes along as it is
+cp -r "$D/short" "$D/torn"
+echo "{" >"$D/torn/tokenizer.json"
+expect 0 "whether there is a row for each of the tokenizer's ids is not known" "$T" convert --load-dir "$D/torn" --save-dir "$D/whole-torn"
+same "$D/torn/tokenizer.json" "$D/whole-torn/tokenizer.json"
 expect 0 "4 of them new" "$T" convert --load-dir "$D/short" --save-dir "$D/right" --resize-vocab
 expect 2 "give --new-tokens-config FILE" "$T" convert --load-dir "$tied" --save-dir "$D/no" --add-tokens x --new-tokens-init description
 expect 2 "is no token" "$T" convert --load-dir "$tied" --save-dir "$D/no" --add-tokens ""

@@ -212,8 +212,10 @@ static ts_status item(parser *p)
 static ts_status quantifier(parser *p)
 {
     if (*p->s == '{') {
-        const size_t n = strspn(p->s + 1, "0123456789, ") + 2;
-        if (p->s[n - 1] != '}')
+        static const char digits[] = "0123456789";
+        const size_t m = strspn(p->s + 1, digits), comma = p->s[1 + m] == ',';
+        const size_t n = 1 + m + comma + (comma ? strspn(p->s + 2 + m, digits) : 0) + 1;
+        if (p->s[n - 1] != '}' || n < 3 + comma)
             return wrong(p, "expected {m}, {m,} or {m,n}");
         TS_TRY(ts_str_add(p->out, p->s, n));
         p->s += n;

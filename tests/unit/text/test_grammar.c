@@ -189,7 +189,7 @@ static void regexes_are_pcre2s(void **state)
 static void wrong_regexes(void **state)
 {
     static const char *const cases[][2] = { { "a^b", "^ and $" },      { "(?=a)", "looking ahead" }, { "(a", "expected )" }, { "a)", "expected its end" },
-                                            { "*a", "nothing to repeat" }, { "\\bx", "this escape" },   { "[a", "do not end" },  { "a{x}", "expected {m}" } };
+                                            { "*a", "nothing to repeat" }, { "\\bx", "this escape" },   { "[a", "do not end" },  { "a{x}", "expected {m}" }, { "a{1,2,3}", "expected {m}" }, { "a{,}", "expected {m}" } };
     ts_str out = { 0 };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

@@ -19,6 +19,12 @@ const ts_option ts_lm_option_rows[] = {
 };
 const size_t ts_lm_option_count = sizeof ts_lm_option_rows / sizeof *ts_lm_option_rows;
 
+const ts_option ts_lm_cache_rows[] = {
+    TS_ROW(CHOICE, ts_lm_options, kv_cache_dtype, "kv-cache-dtype", "auto", 0, 0, TS_CHOICES(TS_KV_CODES), "model",
+           "hold keys and values of earlier tokens in 8 bits, in groups of 64 with a scale each: less memory (auto: as they are computed)"),
+};
+const size_t ts_lm_cache_count = sizeof ts_lm_cache_rows / sizeof *ts_lm_cache_rows;
+
 const ts_option ts_lm_reward_rows[] = {
     TS_ROW(FLAG, ts_lm_options, reward, "reward", NULL, 0, 0, NULL, "model",
            "the model has a head of rewards (rm_head) in place of its output layer: a sequence gets one number, at its last token"),
@@ -45,6 +51,7 @@ ts_status ts_lm_begin(ts_lm *lm)
     TS_TRY(ts_runtime_open(&lm->rt, lm->local_rank, lm->local_size ? lm->local_size : 1, &lm->dev));
     use.dev = lm->dev;
     TS_TRY(ts_model_open(lm->rt.load, lm->o.ckpt_step, &use, &lm->model));
+    TS_TRY(ts_engine_use_codes(lm->model.decoder, (ts_kv_code)lm->o.kv_cache_dtype));
     const bool has = lm->model.decoder->arch.labels > 0;
     if (has == lm->o.classes)
         return TS_OK;
@@ -109,6 +116,7 @@ ts_status ts_lm_open(const char *folder, const char *const *options, size_t n, t
         { ts_runtime_option_rows, ts_runtime_option_count, &lm->rt },
         { ts_text_option_rows, ts_text_option_count, &lm->to },
         { ts_lm_option_rows, ts_lm_option_count, &lm->o },
+        { ts_lm_cache_rows, ts_lm_cache_count, &lm->o },
         { ts_lm_reward_rows, ts_lm_reward_count, &lm->o },
     };
     ts_status st = ts_words_parse(tables, sizeof tables / sizeof *tables, options, n, &lm->set);

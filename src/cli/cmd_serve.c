@@ -82,12 +82,13 @@ static ts_status run(int argc, char *const *argv)
         { ts_lm_chat_option_rows, ts_lm_chat_option_count, &s.o.chat },
         { ts_gen_option_rows, ts_gen_option_count, &s.go },
         { ts_lm_option_rows, ts_lm_option_count, &s.lm.o },
+        { ts_lm_cache_rows, ts_lm_cache_count, &s.lm.o },
         { ts_text_option_rows, ts_text_option_count, &s.lm.to },
         { ts_runtime_option_rows, ts_runtime_option_count, &s.lm.rt },
     };
     ts_option_set *set;
     bool helped;
-    TS_TRY(ts_command_options(&ts_cmd_serve, usage, tables, 6, argc, argv, &set, &helped));
+    TS_TRY(ts_command_options(&ts_cmd_serve, usage, tables, sizeof tables / sizeof *tables, argc, argv, &set, &helped));
     if (helped)
         return TS_OK;
     ts_log_init((ts_log_level)s.lm.rt.log_level, "");

@@ -40,6 +40,8 @@ static ts_status create(ts_engine *e, int64_t slots)
         const ts_sublayer *mixer = &e->d->block[l].mixer;
         if (mixer->make_state)
             TS_TRY(mixer->make_state(mixer->module, e->dev, e->d->compute, e->is_paged ? 1 : slots, &e->state[l]));
+        if (e->state[l])
+            ts_kv_state_use_code(e->state[l], e->d->kv_code);
     }
     TS_TRY(ts_alloc(&e->length, (size_t)slots, sizeof *e->length));
     TS_TRY(ts_alloc(&e->q_start, (size_t)slots, sizeof *e->q_start));
@@ -69,6 +71,24 @@ ts_status ts_engine_create_paged(ts_decoder *d, int64_t sequences, ts_engine **o
 {
     TS_ASSERT(ts_engine_has_pages(d), "an engine with pages of a model that keeps other things");
     return create_as(d, sequences, true, out);
+}
+
+ts_status ts_engine_use_codes(ts_decoder *d, ts_kv_code code)
+{
+    int64_t takes = 0;
+    for (int64_t l = 0; code != TS_KV_PLAIN && l < d->arch.n_layers; l++) {
+        const ts_sublayer *mixer = &d->block[l].mixer;
+        if (mixer->codes == TS_KV_CODES_REFUSED)
+            return ts_error(TS_ERR_USER,
+                            "--kv-cache-dtype: layer %lld chooses among its keys (sparse or compressed attention), which are held as "
+                            "they are computed: leave the option out",
+                            (long long)l + 1);
+        takes += mixer->codes == TS_KV_CODES_TAKEN;
+    }
+    if (code != TS_KV_PLAIN && !takes)
+        return ts_error(TS_ERR_USER, "--kv-cache-dtype: no layer of this model keeps keys and values: leave the option out");
+    d->kv_code = code;
+    return TS_OK;
 }
 
 bool ts_engine_has_pages(const ts_decoder *d)

@@ -11,6 +11,9 @@ typedef struct ts_engine ts_engine;
 
 enum { TS_ENGINE_MOST_SLOTS = 256 };
 
+/* Engines of this decoder hold keys and values in eight bits from now on. TS_ERR_USER: a layer that cannot, or none that keeps
+ * any. */
+ts_status ts_engine_use_codes(ts_decoder *d, ts_kv_code code) TS_NODISCARD;
 /* The decoder is borrowed. slots: 1 to TS_ENGINE_MOST_SLOTS. */
 ts_status ts_engine_create(ts_decoder *d, int64_t slots, ts_engine **out) TS_NODISCARD;
 void ts_engine_destroy(ts_engine **e);

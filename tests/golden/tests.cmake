@@ -23,3 +23,6 @@ add_test(NAME golden/evaluate COMMAND test_golden_evaluate WORKING_DIRECTORY ${C
 add_executable(test_golden_megatron golden/test_megatron.c)
 target_link_libraries(test_golden_megatron PRIVATE ts_api ts_io PkgConfig::CMOCKA PkgConfig::ZLIB m)
 add_test(NAME golden/megatron COMMAND test_golden_megatron WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+add_executable(test_golden_round_trips golden/test_round_trips.c)
+target_link_libraries(test_golden_round_trips PRIVATE ts_api ts_io PkgConfig::CMOCKA m)
+add_test(NAME golden/round_trips COMMAND test_golden_round_trips WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})

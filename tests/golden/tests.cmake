@@ -23,3 +23,6 @@ add_test(NAME golden/evaluate COMMAND test_golden_evaluate WORKING_DIRECTORY ${C
 add_executable(test_golden_megatron golden/test_megatron.c)
 target_link_libraries(test_golden_megatron PRIVATE ts_api ts_io PkgConfig::CMOCKA PkgConfig::ZLIB m)
 add_test(NAME golden/megatron COMMAND test_golden_megatron WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+add_executable(test_golden_explore golden/test_explore.c)
+target_link_libraries(test_golden_explore PRIVATE ts_api PkgConfig::CMOCKA m)
+add_test(NAME golden/explore COMMAND test_golden_explore WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})

@@ -26,3 +26,6 @@ add_test(NAME golden/megatron COMMAND test_golden_megatron WORKING_DIRECTORY ${C
 add_executable(test_golden_explore golden/test_explore.c)
 target_link_libraries(test_golden_explore PRIVATE ts_api PkgConfig::CMOCKA m)
 add_test(NAME golden/explore COMMAND test_golden_explore WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+add_executable(test_golden_round_trips golden/test_round_trips.c)
+target_link_libraries(test_golden_round_trips PRIVATE ts_api ts_io PkgConfig::CMOCKA m)
+add_test(NAME golden/round_trips COMMAND test_golden_round_trips WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})

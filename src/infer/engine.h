@@ -2,7 +2,10 @@
  *
  * Sequences live in slots 0, 1, ...; whoever schedules keeps the active ones together at the front
  * (copy and move). What a slot computes depends on its own tokens alone, to the bit, never on the
- * other slots. */
+ * other slots.
+ *
+ * Where the decoder is that of several processes (infer/crew.h) whoever leads them calls, and the others follow: logits
+ * are then at the leader alone. */
 #ifndef TS_INFER_ENGINE_H
 #define TS_INFER_ENGINE_H
 #include "model/decoder.h"
@@ -73,8 +76,8 @@ ts_status ts_engine_create_paged(ts_decoder *d, int64_t sequences, ts_engine **o
 ts_status ts_engine_reserve_pages(ts_engine *e, int64_t pages) TS_NODISCARD;
 
 typedef struct ts_engine_stretch {
-    const int32_t *ids;   /* of the sequence from its beginning */
-    int64_t begin, n;     /* tokens that are there already; that join now, 1 or more */
+    const int32_t *ids;   /* [n] that join now, 1 or more */
+    int64_t begin, n;     /* begin: tokens that are there already */
     const int32_t *pages; /* [n_pages] of the sequence, with room for both */
     int64_t n_pages;
 } ts_engine_stretch;

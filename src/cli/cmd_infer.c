@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "cli/command.h"
+#include "cli/processes.h"
+#include "infer/deal.h"
 #include "io/jsonl.h"
 
 #include <stdio.h>
@@ -30,7 +32,8 @@ static const ts_option infer_rows[] = {
 };
 
 static const char usage[] =
-    "usage: tessera infer --load DIR (--prompt TEXT | --input FILE.jsonl) [--output OUT.jsonl] [options]\n\n"
+    "usage: tessera infer --load DIR (--prompt TEXT | --input FILE.jsonl) [--output OUT.jsonl] [options]\n"
+    "       mpirun -n 4 tessera infer --tensor-model-parallel-size 2 ...      (lines are dealt to pairs that share a model)\n\n"
     "Generates. What is not given is as the folder's generation_config.json says, as in transformers. Without\n"
     "--output, text is streamed for --prompt and on a terminal; else JSON lines are written. Texts are gone on with as\n"
     "they stand; with --hf-chat-template or --prompt-type they are what a user says, and \"messages\" (with \"tools\"),\n"
@@ -54,6 +57,7 @@ typedef struct inferer {
     bool *is_ready;
     size_t written, done;
     size_t shown; /* ids of the stream's line */
+    ts_str dealt; /* results of this process, where lines are dealt out */
     ts_output out;
     double began, said;
 } inferer;
@@ -214,6 +218,8 @@ static int on_done(void *ctx, const ts_lm_answer *a)
         return TS_OK;
     }
     TS_TRY(format_line(a, &s->results[a->prompt]));
+    if (ts_lm_leaders(&s->lm))
+        return TS_OK;
     s->is_ready[a->prompt] = true;
     return write_ready(s);
 }
@@ -223,7 +229,7 @@ static void on_progress(void *ctx, int64_t new_tokens)
     inferer *s = ctx;
     const bool terminal = ts_log_is_terminal();
     const double now = ts_now(), seconds = now - s->began;
-    if (s->streams || now - s->said < (terminal ? 0.5 : 10) || s->lm.rt.log_level > TS_LOG_INFO)
+    if (s->streams || (s->lm.world && s->lm.world->rank) || now - s->said < (terminal ? 0.5 : 10) || s->lm.rt.log_level > TS_LOG_INFO)
         return;
     s->said = now;
     char left[48] = "";
@@ -234,21 +240,61 @@ static void on_progress(void *ctx, int64_t new_tokens)
                (double)new_tokens / seconds, left, terminal ? "   " : "\n");
 }
 
+static ts_status write_dealt(void *ctx, const char *line, size_t n)
+{
+    inferer *s = ctx;
+    ts_str l = { 0 };
+    ts_status st = ts_str_add(&l, line, n);
+    if (st == TS_OK)
+        st = ts_jsonl_out_line(&s->out, &l);
+    ts_str_deinit(&l);
+    return st;
+}
+
+/* What the models of several processes have written, in the order of the input. */
+static ts_status collect(inferer *s, ts_status st)
+{
+    ts_comm *c = ts_lm_leaders(&s->lm);
+    for (size_t i = 0; st == TS_OK && i < s->n_lines; i++)
+        if (ts_deal_is_mine(c, (int64_t)i))
+            st = ts_deal_put(&s->dealt, (int64_t)i, ts_str_text(&s->results[i]), s->results[i].len);
+    TS_TRY(ts_comm_agree(c, st));
+    return ts_comm_agree(c, ts_deal_collect(c, &s->dealt, write_dealt, s));
+}
+
+/* The lines of this process come first; how many. */
+static size_t take_own(const inferer *s, ts_gen_line *own)
+{
+    const ts_comm *c = ts_lm_leaders(&s->lm);
+    size_t n = 0;
+    for (size_t i = 0; i < s->n_lines; i++)
+        if (!c || ts_deal_is_mine(c, (int64_t)i))
+            own[n++] = s->lines[i];
+    return n;
+}
+
 static ts_status generate(inferer *s)
 {
     const ts_lm_hooks hooks = { sizeof hooks, s, s->streams ? on_piece : NULL, on_done,
                                 on_progress };
     const int64_t batch = s->streams ? 1 : s->batch.batch_size; /* results do not depend on it */
+    const bool writes = !s->streams && !(s->lm.world && s->lm.world->rank);
+    ts_gen_line *own;
     TS_TRY(ts_alloc(&s->results, s->n_lines, sizeof *s->results));
     TS_TRY(ts_alloc(&s->is_ready, s->n_lines, sizeof *s->is_ready));
-    if (!s->streams)
-        TS_TRY(ts_jsonl_out_open(s->o.output, &s->out));
+    TS_TRY(ts_alloc(&own, s->n_lines, sizeof *own));
+    const size_t n = take_own(s, own);
+    ts_status st = writes ? ts_jsonl_out_open(s->o.output, &s->out) : TS_OK;
     s->began = s->said = ts_now();
-    TS_TRY(ts_lm_explain(&s->lm,
-                         ts_lm_run(&s->lm, &s->config, batch, s->lines, s->n_lines, &hooks)));
-    if (!s->streams && ts_log_is_terminal() && s->said > s->began)
+    if (st == TS_OK && n)
+        st = ts_lm_explain(&s->lm, ts_lm_run(&s->lm, &s->config, batch, own, n, &hooks));
+    ts_free(&own);
+    if (ts_lm_leaders(&s->lm))
+        st = collect(s, st);
+    TS_TRY(st);
+    if (writes && ts_log_is_terminal() && s->said > s->began)
         ts_log_raw("\n");
-    return s->streams ? TS_OK : ts_output_finish(&s->out);
+    return writes ? ts_output_finish(&s->out) : TS_OK;
 }
 
 /* ---- the command ---- */
@@ -268,19 +314,26 @@ static ts_status check(const inferer *s)
     return TS_OK;
 }
 
-static ts_status open_all(inferer *s, const ts_option_set *set)
+static ts_status open_model(inferer *s)
 {
     TS_TRY(check(s));
     if (s->o.output)
         TS_TRY(ts_output_check("--output", s->o.output));
-    TS_TRY(ts_lm_begin(&s->lm));
+    return ts_lm_begin(&s->lm);
+}
+
+static ts_status open_rest(inferer *s, const ts_option_set *set)
+{
+    if (ts_lm_leaders(&s->lm) && s->o.input && !strcmp(s->o.input, "-"))
+        return ts_error(TS_ERR_USER, "--input -: of several processes one alone has the standard input, and lines are dealt to "
+                                     "%d: give a file", s->lm.crew->crews);
     TS_TRY(ts_lm_gen_config(&s->lm, &s->go, set, &s->config));
     TS_TRY(ts_lm_find_tokenizer(&s->lm));
     TS_TRY(ts_lm_check_stop(&s->lm, &s->config));
     s->is_asked = ts_chat_style_given(&s->co.style);
     if (s->is_asked)
         TS_TRY(open_chat(s));
-    s->streams = !s->o.output && !s->o.json && (s->o.prompt || isatty(STDOUT_FILENO));
+    s->streams = !s->o.output && !s->o.json && (s->o.prompt || (isatty(STDOUT_FILENO) && !ts_lm_leaders(&s->lm)));
     return read_input(s);
 }
 
@@ -296,8 +349,27 @@ static void close_all(inferer *s)
     ts_free(&s->lines);
     ts_free(&s->results);
     ts_free(&s->is_ready);
+    ts_str_deinit(&s->dealt);
     ts_lm_chat_close(&s->chat);
     ts_lm_end(&s->lm);
+}
+
+static ts_status lead(inferer *s, const ts_option_set *set)
+{
+    ts_status st = open_rest(s, set);
+    if (ts_lm_leaders(&s->lm))
+        st = ts_comm_agree(s->lm.crew->leaders, st);
+    return st == TS_OK ? generate(s) : st;
+}
+
+static ts_status infer(inferer *s, const ts_option_set *set)
+{
+    ts_status st = open_model(s);
+    if (st == TS_OK)
+        st = ts_lm_follows(&s->lm) ? ts_lm_follow(&s->lm) : ts_lm_dismiss(&s->lm, lead(s, set));
+    st = ts_device_explain(s->lm.dev, st);
+    close_all(s);
+    return st;
 }
 
 static ts_status run(int argc, char *const *argv);
@@ -312,6 +384,7 @@ static ts_status run(int argc, char *const *argv)
         { ts_gen_option_rows, ts_gen_option_count, &s.go },
         { ts_lm_chat_option_rows, ts_lm_chat_option_count, &s.co },
         { ts_lm_option_rows, ts_lm_option_count, &s.lm.o },
+        { ts_crew_option_rows, ts_crew_option_count, &s.lm.cut },
         { ts_text_option_rows, ts_text_option_count, &s.lm.to },
         { ts_runtime_option_rows, ts_runtime_option_count, &s.lm.rt },
     };
@@ -320,13 +393,13 @@ static ts_status run(int argc, char *const *argv)
     TS_TRY(ts_command_options(&ts_cmd_infer, usage, tables, sizeof tables / sizeof *tables, argc, argv, &set, &helped));
     if (helped)
         return TS_OK;
-    ts_log_init((ts_log_level)s.lm.rt.log_level, "");
-    ts_words_log_notes(set);
-    ts_status st = open_all(&s, set);
-    if (st == TS_OK)
-        st = generate(&s);
-    st = ts_device_explain(s.lm.dev, st);
-    close_all(&s);
+    ts_status st = ts_comm_world(&s.lm.world);
+    if (st == TS_OK) {
+        ts_processes_log((ts_log_level)s.lm.rt.log_level, s.lm.world);
+        ts_words_log_notes(set);
+        st = infer(&s, set);
+        st = ts_processes_end(&s.lm.world, st);
+    }
     ts_option_set_destroy(&set);
     return st;
 }

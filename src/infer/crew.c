@@ -19,6 +19,10 @@ const ts_option ts_crew_option_rows[] = {
     ROW(LIST, layer_list, "num-layer-list", NULL, 0, 0, "layers of each stage, 1,3,3,1"),
     ROW(INT, first_layers, "decoder-first-pipeline-num-layers", NULL, 1, 1 << 20, "layers of the first stage"),
     ROW(INT, last_layers, "decoder-last-pipeline-num-layers", NULL, 1, 1 << 20, "layers of the last stage"),
+    ROW(TEXT, layout, "pipeline-model-parallel-layout", NULL, 0, 0,
+        "the stages, E embedding, t layer, L output layer: \"Et*3|t*4|t*3L\""),
+    ROW(REAL, timeout_minutes, "distributed-timeout-minutes", "10", 0.01, 1e6,
+        "a process that waits longer than this within a pass ends the job and says where"),
 };
 const size_t ts_crew_option_count = sizeof ts_crew_option_rows / sizeof *ts_crew_option_rows;
 
@@ -34,7 +38,7 @@ static int64_t pieces(const ts_crew_options *o) { return o->expert_tensor ? o->e
 static void fill(const ts_crew_options *o, ts_parallel_options *p)
 {
     *p = (ts_parallel_options){ .tensor = o->tensor, .pipeline = o->pipeline, .experts = o->experts,
-                                .expert_tensor = o->expert_tensor, .unaligned = o->unaligned, .layer_list = o->layer_list,
+                                .expert_tensor = o->expert_tensor, .unaligned = o->unaligned, .layer_list = o->layer_list, .layout = o->layout,
                                 .first_layers = o->first_layers, .last_layers = o->last_layers, .context = 1, .x = 1, .y = 1,
                                 .coc_parts = 1, .row_parts = 1, .expert_parts = 1, .slices = 1, .instances = 1,
                                 .fsdp_size = 1, .context_window = 1, .context_heads = 1,
@@ -46,6 +50,16 @@ static ts_layout layout_of(const ts_crew *c)
     const ts_parallel_options *p = &c->parallel;
     return (ts_layout){ .world = c->world->size, .tp = p->tensor, .cp = 1, .pp = p->pipeline, .ep = p->experts,
                         .etp = p->expert_tensor, .experts = -1, .micro = p->tensor, .seq_length = 1, .o = p };
+}
+
+/* Groups of as many processes as have a model between them. */
+static ts_status check_world(const ts_crew_options *o, int64_t world)
+{
+    return world % o->tensor == 0 && world / o->tensor % o->pipeline == 0
+               ? TS_OK
+               : ts_error(TS_ERR_USER, "%lld process%s: --tensor-model-parallel-size %lld times --pipeline-model-parallel-size %lld "
+                                       "does not divide them (mpirun -n says how many there are)",
+                          (long long)world, world == 1 ? "" : "es", (long long)o->tensor, (long long)o->pipeline);
 }
 
 /* Those with the same rows have all experts between them, and share out whole layers between them. */
@@ -83,10 +97,14 @@ static ts_status create(ts_crew *c)
     const ts_mesh_shape shape = { .tp = (int)c->o.tensor, .cp = 1, .pp = (int)c->o.pipeline, .ep = (int)c->o.experts,
                                   .etp = (int)pieces(&c->o) };
     const ts_layout l = layout_of(c);
+    TS_TRY(check_world(&c->o, c->world->size));
     TS_TRY(ts_layout_check(&l));
     TS_TRY(check_experts(&c->o));
     TS_TRY(ts_mesh_create(c->world, &shape, &c->mesh));
-    return meet(c);
+    TS_TRY(meet(c));
+    ts_comm *w = c->world;
+    return w->watch ? ts_watchdog_create(w->watch, w->rank, w->size, w->host, c->o.timeout_minutes * 60, NULL, NULL, &c->dog)
+                    : TS_OK;
 }
 
 ts_status ts_crew_create(const ts_crew_options *o, ts_comm *world, ts_crew **out)
@@ -109,6 +127,7 @@ void ts_crew_destroy(ts_crew **crew)
     ts_crew *c = *crew;
     if (!c)
         return;
+    ts_watchdog_destroy(&c->dog);
     ts_comm_destroy(&c->leaders);
     ts_comm_destroy(&c->comm);
     ts_mesh_destroy(&c->mesh);
@@ -144,6 +163,10 @@ static ts_status stage_of(void *ctx, const ts_arch *a, ts_decoder_stage *out)
     TS_TRY(ts_layout_check_model(&l, a));
     ts_stages_deinit(&c->stages);
     TS_TRY(ts_stages_make(&c->parallel, a->n_layers, NULL, 0, &c->stages));
+    if (c->stages.n_chunks > 1)
+        return ts_error(TS_ERR_USER, "--pipeline-model-parallel-layout %s has several parts for a stage, which only training "
+                                     "runs by turns: give as many as --pipeline-model-parallel-size %lld", c->o.layout,
+                        (long long)c->o.pipeline);
     TS_TRY(check_lent(c, a));
     *out = (ts_decoder_stage){ .layers = &c->stages.part[stage], .n = 1, .embeds = stage == 0,
                                .ends = stage == ts_crew_n_stages(c) - 1 };

@@ -18,6 +18,8 @@ typedef struct ts_crew_options {
     int64_t first_layers, last_layers;                /* of the first and the last stage; 0: not given */
     bool unaligned;
     ts_option_list layer_list;
+    const char *layout;
+    double timeout_minutes;
 } ts_crew_options;
 extern const ts_option ts_crew_option_rows[];
 extern const size_t ts_crew_option_count;
@@ -31,6 +33,7 @@ typedef struct ts_crew {
     ts_comm *leaders;             /* of all crews; NULL on those who follow */
     int crews;
     ts_stages stages;             /* once a model is described */
+    ts_watchdog *dog;             /* NULL: nobody is waited for */
     int64_t n_engines;            /* made so far */
     bool is_broken;               /* what all take part in has failed on some */
 } ts_crew;

@@ -1,5 +1,6 @@
 #include "infer/follow.h"
 
+#include "infer/engine.h"
 #include "infer/score.h"
 #include "infer/tell.h"
 

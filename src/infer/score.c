@@ -13,10 +13,6 @@ static ts_status put_sequence(ts_decoder *d, ts_tape *tape, const int32_t *ids, 
                               sequence *s)
 {
     int32_t *pos;
-    if (d->arch.position == TS_POSITION_LEARNED && n > d->arch.max_positions)
-        return ts_error(TS_ERR_USER,
-                        "a sequence of %lld tokens is longer than the model's %lld positions",
-                        (long long)n, (long long)d->arch.max_positions);
     TS_TRY(ts_alloc(&pos, (size_t)n, sizeof *pos));
     for (int64_t i = 0; i < n; i++)
         pos[i] = (int32_t)i;
@@ -30,9 +26,13 @@ static ts_status put_sequence(ts_decoder *d, ts_tape *tape, const int32_t *ids, 
     return st;
 }
 
-/* The same pass on all processes that have some of the model. */
-static ts_status tell(ts_decoder *d, ts_told_what what, const int32_t *ids, int64_t n, int64_t a, int64_t c)
+/* What can be scored at all is so on all processes that have some of the model. */
+static ts_status begin(ts_decoder *d, ts_told_what what, const int32_t *ids, int64_t n, int64_t a, int64_t c)
 {
+    if (d->arch.position == TS_POSITION_LEARNED && n > d->arch.max_positions)
+        return ts_error(TS_ERR_USER,
+                        "a sequence of %lld tokens is longer than the model's %lld positions",
+                        (long long)n, (long long)d->arch.max_positions);
     const ts_told t = { .what = what, .a = a, .b = n, .c = c, .bytes = n * (int64_t)sizeof *ids };
     return ts_tell(d->crew, &t, ids);
 }
@@ -83,7 +83,7 @@ ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t
 {
     float *loss = NULL;
     int32_t *argmax = NULL;
-    TS_TRY(tell(d, TS_TOLD_SCORE, ids, n, 0, 0));
+    TS_TRY(begin(d, TS_TOLD_SCORE, ids, n, 0, 0));
     ts_status st = ts_alloc(&loss, (size_t)n, sizeof *loss);
     if (st == TS_OK)
         st = ts_alloc(&argmax, (size_t)n, sizeof *argmax);
@@ -147,7 +147,7 @@ static ts_status choices_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, in
 
 ts_status ts_score_choices(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, int top, ts_choice *out)
 {
-    TS_TRY(tell(d, TS_TOLD_CHOICES, ids, n, top, 0));
+    TS_TRY(begin(d, TS_TOLD_CHOICES, ids, n, top, 0));
     ts_tape_reset(tape);
     tape->recording = false;
     const ts_status st = choices_of(d, tape, ids, n, top, out);
@@ -169,7 +169,7 @@ static ts_status logits_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int
 
 ts_status ts_score_logits(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, float *out)
 {
-    TS_TRY(tell(d, TS_TOLD_LOGITS, ids, n, 0, 0));
+    TS_TRY(begin(d, TS_TOLD_LOGITS, ids, n, 0, 0));
     ts_tape_reset(tape);
     tape->recording = false;
     const ts_status st = logits_of(d, tape, ids, n, out);
@@ -203,7 +203,7 @@ static ts_status last_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64
 ts_status ts_score_numbers(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes, float *out)
 {
     ts_tensor *last, *y = NULL;
-    TS_TRY(tell(d, TS_TOLD_NUMBERS, ids, n, 0, 0));
+    TS_TRY(begin(d, TS_TOLD_NUMBERS, ids, n, 0, 0));
     ts_tape_reset(tape);
     tape->recording = false;
     ts_status st = last_of(d, tape, ids, n, routes, &last);
@@ -237,10 +237,10 @@ static ts_status vector_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int
 
 ts_status ts_score_vector(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_sentence *how, float *out)
 {
-    float *weights;
+    float *weights = NULL;
     ts_tensor *y;
-    TS_TRY(ts_alloc(&weights, (size_t)n, sizeof *weights));
-    ts_status st = tell(d, TS_TOLD_VECTOR, ids, n, how->pooling, how->unit);
+    TS_TRY(begin(d, TS_TOLD_VECTOR, ids, n, how->pooling, how->unit));
+    ts_status st = ts_alloc(&weights, (size_t)n, sizeof *weights);
     ts_tape_reset(tape);
     tape->recording = false;
     if (st == TS_OK)

@@ -38,8 +38,12 @@ ts_status ts_tell(ts_crew *c, const ts_told *t, const void *behind)
 
 ts_status ts_tell_hear(ts_crew *c, ts_told *t, char **behind, size_t *cap)
 {
+    enum { YEARS = 1 << 28 }; /* in seconds: a leader may have nothing to do */
     char message[MESSAGE];
-    TS_TRY(broadcast(c, message, MESSAGE));
+    ts_watch_limit(c->world->watch, YEARS);
+    const ts_status st = broadcast(c, message, MESSAGE);
+    ts_watch_limit(c->world->watch, 0);
+    TS_TRY(st);
     memcpy(t, message, sizeof *t);
     TS_TRY(ts_grow(behind, cap, (size_t)t->bytes + 1, 1));
     if (t->bytes > INLINE)

@@ -2,7 +2,8 @@
  * with what, so that they call the same. Where nobody follows, and on those who do, telling is nothing. */
 #ifndef TS_INFER_TELL_H
 #define TS_INFER_TELL_H
-#include "infer/engine.h"
+#include "base/status.h"
+#include "infer/stretch.h"
 
 struct ts_crew;
 

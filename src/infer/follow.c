@@ -141,6 +141,8 @@ static ts_status score(follower *f)
         st = ts_score_logits(f->d, f->tape, ids, t->b, NULL);
     else if (t->what == TS_TOLD_NUMBERS)
         st = ts_score_numbers(f->d, f->tape, ids, t->b, NULL, NULL);
+    else if (t->what == TS_TOLD_NEXT)
+        st = ts_score_next(f->d, f->tape, ids, t->b, NULL);
     else
         st = ts_score_vector(f->d, f->tape, ids, t->b, &how, NULL);
     ts_free(&ids);
@@ -171,6 +173,7 @@ static ts_status do_it(follower *f)
     case TS_TOLD_CHOICES:
     case TS_TOLD_LOGITS:
     case TS_TOLD_NUMBERS:
+    case TS_TOLD_NEXT:
     case TS_TOLD_VECTOR: return score(f);
     }
     return TS_OK;

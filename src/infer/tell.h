@@ -24,6 +24,7 @@ typedef enum ts_told_what {
     TS_TOLD_CHOICES,       /* a how many */
     TS_TOLD_LOGITS,
     TS_TOLD_NUMBERS,
+    TS_TOLD_NEXT,
     TS_TOLD_VECTOR,        /* a pooling, c whether of length one */
 } ts_told_what;
 

@@ -67,6 +67,7 @@ same "$D/one.table" "$D/four.table"
 command -v curl >/dev/null 2>&1 || { echo "skipped: serve (no curl)"; finish; }
 # up OPTIONS...: a server of two processes at $U, whose first is $leader
 up() {
+    : >"$D/log" # of the one before, whose address may else be read
     on 2 "$T" serve --load "$M" --port 0 --threads 1 "$@" >"$D/log" 2>&1 &
     job=$!
     U=

@@ -323,7 +323,7 @@ static ts_status meet_experts(ts_adapting *adapting, const ts_declarer *in, ts_e
     if (i < 0 || !in->set)
         return TS_OK;
     if (in->experts && in->experts->hot)
-        return ts_error(TS_ERR_USER, "%s has an adapter, and copies of busy experts have none: leave --hot-experts-num out", name);
+        return ts_error(TS_ERR_USER, "%s has an adapter, and copies of busy experts have none: leave --balanced-moe-experts out", name);
     const int64_t next = in->set->next_id;
     in->set->next_id = plan->site[i].id;
     const ts_status st = declare_experts(plan, in, p, &plan->site[i]);

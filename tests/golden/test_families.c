@@ -456,8 +456,8 @@ static bool changes_head(const golden *g)
 static void check_undone(const golden *g, const char *written)
 {
     golden again = *g;
-    const ts_model_use use = { .dev = g->dev, .compute = TS_DTYPE_F32, .training = true };
-    load_adapted(&again, json_string_value(json_object_get(g->json, "base")), written, use);
+    load_adapted(&again, json_string_value(json_object_get(g->json, "base")), written,
+                 (ts_model_use){ .dev = g->dev, .compute = TS_DTYPE_F32, .training = true });
     assert_false(again.model.adapters->plan.starts);
     check_logits(&again);
     ts_model_deinit(&again.model);
@@ -517,8 +517,7 @@ static void check_adapter_saved(golden *g)
         assert_true(x->rank == y->rank && x->size == y->size && !memcmp(x->shape, y->shape, (size_t)x->rank * sizeof *x->shape));
         assert_memory_equal(x->data, y->data, x->size);
     }
-    if (!g->model.adapters->plan.starts)
-        assert_int_equal(ts_st_dir_count(before), ts_st_dir_count(after) + bases);
+    assert_true(g->model.adapters->plan.starts || ts_st_dir_count(before) == ts_st_dir_count(after) + bases);
     both.read = ts_merger_read, both.ctx = &merger;
     OK(ts_weights_write(&both, temp_path(&t, "merged"), "--save-hf", &o));
     OK(ts_model_load(temp_path(&t, "merged"), &use, &merged.model));

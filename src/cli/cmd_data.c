@@ -43,13 +43,18 @@ static const ts_option rows[] = {
     ROW(TEXT, output, "output", NULL, 0, 0, NULL,
         "JSON lines of all samples: input_ids, labels (-100: not trained) and text"),
     ROW(TEXT, media.media, "media", NULL, 0, 0, NULL, "a picture, a clip or a sound, decoded as every command does it"),
+    ROW(TEXT, media.input, "input", NULL, 0, 0, NULL,
+        "JSON lines of conversations with pictures, clips and sounds, read as training and generation read them"),
+    ROW(TEXT, media.media_dir, "media-dir", NULL, 0, 0, NULL,
+        "with --input: the folder that relative paths of media count from (that of the file)"),
     ROW(TEXT, media.tensors, "tensors", NULL, 0, 0, NULL,
-        "with --media: a safetensors file of its pixels, frames or samples"),
+        "a safetensors file: with --media of its pixels, frames or samples, with --input of what the model's towers read, LINE.NAME"),
     ROW(FLAG, media.json, "json", NULL, 0, 0, NULL, "with --media: what it is, as one JSON object"),
 };
 
 static const char usage[] =
     "usage: tessera data show --load DIR --data-path FILE.jsonl --hf-chat-template [--output OUT.jsonl]\n"
+    "       tessera data show --load DIR --input FILE.jsonl [--output OUT.jsonl] [--tensors OUT.safetensors]\n"
     "       tessera data show --media FILE [--tensors OUT.safetensors] [--json]\n\n"
     "Prints samples as training reads them: what is trained is coloured (or in double brackets\n"
     "where there are no colours), what --seq-length cuts off is marked; and counts of all.\n"
@@ -245,18 +250,23 @@ static ts_status open_rows(shower *s)
 /* Of one file there is nothing to read but the file. */
 static ts_status check_media(const show_options *o, const ts_chat_options *chat)
 {
-    if (o->load || o->data_path || o->output || chat->dataset.n)
-        return ts_error(TS_ERR_USER, "--media shows one file as it is decoded; leave --load, --data-path, --dataset and --output out");
+    if (o->load || o->data_path || o->output || chat->dataset.n || o->media.input || o->media.media_dir)
+        return ts_error(TS_ERR_USER, "--media shows one file as it is decoded; leave --load, --data-path, --dataset, --input, "
+                                     "--media-dir and --output out");
     return TS_OK;
 }
 
 static ts_status check(show_options *o, const ts_chat_options *chat)
 {
-    if (o->media.tensors || o->media.json)
-        return ts_error(TS_ERR_USER, "%s goes with --media FILE", o->media.tensors ? "--tensors" : "--json");
+    if (o->media.json)
+        return ts_error(TS_ERR_USER, "--json goes with --media FILE");
+    if ((o->media.tensors || o->media.media_dir) && !o->media.input)
+        return ts_error(TS_ERR_USER, "%s goes with --input FILE", o->media.tensors ? "--tensors" : "--media-dir");
+    if (o->media.input && (o->data_path || chat->dataset.n))
+        return ts_error(TS_ERR_USER, "--input and %s: one at a time is shown", o->data_path ? "--data-path" : "--dataset");
     if (!o->load)
         return ts_error(TS_ERR_USER, "--load is missing: the model's folder");
-    if (!o->data_path && !chat->dataset.n)
+    if (!o->data_path && !chat->dataset.n && !o->media.input)
         return ts_error(TS_ERR_USER,
                         "--data-path is missing: a .json or .jsonl file of conversations, or a prefix");
     if (chat->dataset.n > 1 || (chat->dataset.n && o->data_path))
@@ -276,6 +286,8 @@ static ts_status show(shower *s)
         return ts_show_media_file(&s->o.media);
     }
     ts_status st = check(&s->o, &s->chat);
+    if (st == TS_OK && s->o.media.input)
+        return ts_show_media_lines(&s->o.media, s->o.load, s->chat.style.template_now, s->o.output);
     if (st == TS_OK)
         st = open_rows(s);
     if (st == TS_OK && s->o.output)

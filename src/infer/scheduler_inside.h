@@ -1,4 +1,4 @@
-/* What the parts of the scheduler share: scheduler.c (the batch, who is in it) and scheduler_pages.c (texts in pages). */
+/* What the parts of the scheduler share: scheduler_batch.c (who is in the batch) and scheduler_pages.c (texts in pages). */
 #ifndef TS_INFER_SCHEDULER_INSIDE_H
 #define TS_INFER_SCHEDULER_INSIDE_H
 #include "infer/pages.h"
@@ -42,7 +42,7 @@ struct ts_scheduler {
 
 static inline int64_t ts_scheduler_pages_for(int64_t tokens) { return (tokens + TS_ENGINE_PAGE - 1) >> TS_ENGINE_PAGE_BITS; }
 
-/* ---- scheduler.c ---- */
+/* ---- scheduler_batch.c ---- */
 
 void ts_scheduled_destroy(ts_scheduled *t);
 /* The head of the queue joins those that are written. */

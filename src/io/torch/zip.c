@@ -1,7 +1,6 @@
 #include "io/torch/zip.h"
 
-#include "io/crc32.h"
-
+#include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -234,7 +233,7 @@ ts_status ts_zip_check(const ts_zip *z, const ts_zip_entry *e)
 {
     if (!e->crc)
         return TS_OK;
-    return ts_crc32(0, e->data, e->size) == e->crc ? TS_OK
+    return libdeflate_crc32(0, e->data, e->size) == e->crc ? TS_OK
                          : ts_error(TS_ERR_USER, "%s: is damaged: the bytes of %.*s are not those that were written (CRC-32)",
                                     z->path, (int)(e->n_name < 100 ? e->n_name : 100), e->name);
 }

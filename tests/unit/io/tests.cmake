@@ -1,6 +1,5 @@
 ts_unit_test(io safetensors LINK ts_io)
 ts_unit_test(io st_write LINK ts_io)
-ts_unit_test(io crc32 LINK ts_io PkgConfig::ZLIB)
 ts_unit_test(io crc32c LINK ts_io)
 ts_unit_test(io events LINK ts_io)
 ts_unit_test(io dump LINK ts_io)

@@ -9,6 +9,7 @@ many times a copy that is not waited for on the disk (cp, from and to the page c
 it takes. --llama-cpp names a folder with convert_hf_to_gguf.py, run by PYTHON (torch, transformers, gguf)."""
 import argparse
 import json
+import random
 import shutil
 import statistics
 import struct
@@ -33,8 +34,6 @@ def tensors():
 
 def make_model(folder):
     """Values are random bytes with the exponents of small numbers: cheap, and no two rows alike."""
-    import random
-
     folder.mkdir(parents=True)
     config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": HIDDEN, "intermediate_size": FFN,
               "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "num_key_value_heads": KV, "head_dim": HEAD, "vocab_size": VOCAB,
@@ -74,7 +73,8 @@ def run(command):
 def remove(path):
     if path.is_dir():
         shutil.rmtree(path)
-    path.unlink(missing_ok=True) if not path.is_dir() else None
+    else:
+        path.unlink(missing_ok=True)
 
 
 def main():

@@ -286,7 +286,7 @@ ts_status ts_lm_score(ts_lm *lm, const int32_t *ids, size_t n, double *logprobs,
     if (!greedy)
         TS_TRY(ts_alloc(&own, n, sizeof *own));
     const ts_status st =
-        ts_score_ids(lm->model.decoder, lm->tape, ids, (int64_t)n, lm->routes, logprobs, greedy ? greedy : own);
+        ts_score_ids(lm->model.decoder, lm->tape, ids, (int64_t)n, lm->pictures, lm->routes, logprobs, greedy ? greedy : own);
     ts_free(&own);
     return st;
 }
@@ -314,5 +314,5 @@ ts_status ts_lm_logits(ts_lm *lm, const int32_t *ids, size_t n, float *logits)
     TS_NEED(logits);
     TS_TRY(ts_lm_need_words(lm, __func__, true));
     TS_TRY(ready_to_score(lm, __func__, ids, n));
-    return ts_score_logits(lm->model.decoder, lm->tape, ids, (int64_t)n, logits);
+    return ts_score_logits(lm->model.decoder, lm->tape, ids, (int64_t)n, lm->pictures, logits);
 }

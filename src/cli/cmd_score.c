@@ -4,13 +4,14 @@
 #include "cli/command.h"
 #include "io/jsonl.h"
 #include "io/st_write.h"
+#include "model/pictures.h"
 #include "text/one_token.h"
 
 #include <math.h>
 #include <stdio.h>
 
 typedef struct score_options {
-    const char *input, *output, *logits, *record, *replay;
+    const char *input, *output, *logits, *record, *replay, *tensors;
     int on_bad_record, pooling;
     bool head, embeddings, unit;
     ts_option_list reward_tokens;
@@ -38,6 +39,8 @@ static const ts_option score_rows[] = {
     ROW(NOFLAG, unit, "no-normalize-embeddings", NULL, "with --embeddings: vectors as they are, not of length one"),
     ROW(TEXT, logits, "logits", NULL,
         "also write the first line's logits to this safetensors file"),
+    ROW(TEXT, tensors, "tensors", NULL,
+        "pictures of the lines, of which the placeholders are among the ids: a safetensors file that data show --tensors has written"),
     TS_ROW_IS(TS_OPTION_PLACE, TEXT, score_options, record, "moe-routing-record", NULL, 0, 0, NULL, "score",
               "a file for the experts that each token goes to in each layer (docs/moe.md)"),
     ROW(TEXT, replay, "moe-routing-replay", NULL,
@@ -61,6 +64,8 @@ typedef struct scorer {
     ts_sentence how; /* with --embeddings */
     int32_t *word;   /* with --reward-tokens: [o.reward_tokens.n] */
     int32_t mark;    /* behind which they are told; -1: behind the last token */
+    ts_st_file *tensors;
+    ts_picture_set seen; /* of the line at hand */
     int64_t bad_line; /* the first with a score that is not a number; 0: none */
 } scorer;
 
@@ -345,12 +350,24 @@ static ts_status score_judged(scorer *s, ts_jsonl *in, const int32_t *ids, int64
     return st == TS_OK ? ts_str_puts(&s->line, "}") : st;
 }
 
+/* Pictures of the line, by its number among the records. */
+static ts_status see_line(scorer *s, const ts_jsonl *in, const int32_t *ids, int64_t n)
+{
+    ts_picture_set_deinit(&s->seen);
+    s->lm.pictures = NULL;
+    TS_TRY(ts_picture_set_read(&s->lm.model.decoder->arch, s->tensors, in->records - 1, ids, n, s->o.tensors, &s->seen));
+    s->lm.pictures = &s->seen.p;
+    return TS_OK;
+}
+
 static ts_status score_line(scorer *s, ts_jsonl *in, const json_t *line, ts_output *out)
 {
     int32_t *ids = NULL;
     int64_t n, first;
     TS_TRY(line_ids(s, in, line, &ids, &n, &first));
     ts_status st = n > 0 ? TS_OK : ts_jsonl_error(in, "there are no tokens to score");
+    if (st == TS_OK && s->tensors)
+        st = of_line(in, see_line(s, in, ids, n));
     if (st == TS_OK)
         st = s->o.head         ? score_labels(s, in, ids, n)
              : s->o.embeddings ? score_vector(s, in, ids, n)
@@ -467,12 +484,16 @@ static ts_status open_all(scorer *s, const ts_option_set *set)
     s->lm.o.classes = s->o.head;
     TS_TRY(ts_lm_begin(&s->lm));
     TS_TRY(find_words(s));
+    if (s->o.tensors)
+        TS_TRY(ts_st_file_open(s->o.tensors, &s->tensors));
     return s->o.record || s->o.replay ? ts_lm_routing(&s->lm, s->o.record, s->o.replay) : TS_OK;
 }
 
 static void close_all(scorer *s)
 {
     ts_lm_end(&s->lm);
+    ts_picture_set_deinit(&s->seen);
+    ts_st_file_destroy(&s->tensors);
     ts_free(&s->logprobs);
     ts_free(&s->greedy);
     ts_free(&s->word);

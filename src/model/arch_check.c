@@ -513,5 +513,6 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
     TS_TRY(check_mamba3(a, file));
     TS_TRY(check_selective(a, file));
     TS_TRY(check_short_conv(a, file));
-    return check_delta(a, file);
+    TS_TRY(check_delta(a, file));
+    return a->vision ? ts_vision_check(a, file) : TS_OK;
 }

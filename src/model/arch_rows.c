@@ -446,6 +446,8 @@ const ts_field_row ts_vision_rows[] = {
     V(CHOICE, joint_act, .def = TS_ACT_GELU, .choices = TS_CHOICES(ACTS)),
     V(INT, image_token, .def = -1, .lo = -1, .hi = INT32_MAX, .name = "image_token_id"),
     V(INT, video_token, .def = -1, .lo = -1, .hi = INT32_MAX, .name = "video_token_id"),
+    V(INT, clip_begins, .def = -1, .lo = -1, .hi = INT32_MAX, .name = "video_start_token_id"),
+    V(INT, clip_ends, .def = -1, .lo = -1, .hi = INT32_MAX, .name = "video_end_token_id"),
     V(INT, turns_time, .hi = TS_ARCH_MAX_HEAD_DIM, .name = "mrope_section"),
     V(INT, turns_row, .hi = TS_ARCH_MAX_HEAD_DIM, .name = "mrope_section"),
     V(INT, turns_column, .hi = TS_ARCH_MAX_HEAD_DIM, .name = "mrope_section"),

@@ -123,6 +123,8 @@ typedef enum ts_name_part {
     TS_PART_PATCH,
     TS_PART_MERGE,
     TS_PART_ONE,
+    TS_PART_UPPER, /* of what is in no layer: the upper half of its rows, the lower */
+    TS_PART_LOWER,
 } ts_name_part;
 
 typedef struct ts_name_row {
@@ -130,7 +132,7 @@ typedef struct ts_name_row {
     /* likewise; with '*' for the layer's number in the names of a layer (where two of our layers are one in files
      * "*%" for half of it and '+' for the rest; "*@" for the first layer that uses the same shared block, and '#' for which of
      * all uses of such blocks it is), and a second one for the expert's
-     * where each expert has tensors of its own. Where files have them in one (arch's experts_stacked) these
+     * where each expert has tensors of its own. A '%' at the end: it has no ".weight" in files. Where files have them in one (arch's experts_stacked) these
      * are gate_up_proj and down_proj beside them. */
     const char *hf_name;
     ts_name_part part;

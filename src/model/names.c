@@ -135,6 +135,7 @@ static ts_status add_tensor(ts_name_map *m, const target *t, int64_t rows)
         x->rank = 4;
         x->dim[0] = x->dim[1] = x->dim[3] = 1, x->dim[2] = rows;
     }
+    name[strcspn(name, "%")] = 0; /* with this sign behind it a name ends so */
     TS_TRY(ts_strdup(name, &x->hf_name));
     m->n_tensors++;
     return TS_OK;
@@ -353,6 +354,10 @@ static ts_status add_row(ts_name_map *m, const target *t)
     case TS_PART_GATE:
     case TS_PART_UP:
         return add_half(m, t);
+    case TS_PART_UPPER:
+    case TS_PART_LOWER:
+        TS_TRY(add_tensor(m, t, all / 2));
+        return add_piece(m, t, 0, t->row->part == TS_PART_LOWER ? all / 2 : 0, all / 2);
     case TS_PART_DELTA_QKV:
     case TS_PART_DELTA_Z:
     case TS_PART_DELTA_B:

@@ -13,16 +13,13 @@ void ts_picture_set_deinit(ts_picture_set *s)
 
 typedef struct making {
     const ts_vision_arch *v;
-    const int32_t *ids;
+    int8_t *kind; /* [n] of each token */
     const ts_seen_media *seen;
     const char *where;
     ts_picture_set *out;
     int64_t media[TS_SEEN_KINDS];  /* of each kind */
     int64_t first[TS_SEEN_KINDS];  /* number of the first among all; */
-    int64_t rows[TS_SEEN_KINDS];   /* rows of the stream before the next of a kind */
 } making;
-
-static int64_t token_of(const ts_vision_arch *v, int kind) { return kind == TS_SEEN_CLIPS ? v->video_token : v->image_token; }
 
 /* ---- grids and pixels ---- */
 
@@ -102,9 +99,23 @@ static ts_status take(making *m)
 
 static ts_status count_fails(const making *m, int kind, int64_t tokens, int64_t rows)
 {
-    return ts_error(TS_ERR_USER, "%s: the text has %lld placeholders (token %lld) for %s, which %s %lld rows", m->where,
-                    (long long)tokens, (long long)token_of(m->v, kind), kind == TS_SEEN_CLIPS ? "its clips" : "its pictures",
+    return ts_error(TS_ERR_USER, "%s: the text has %lld placeholders for %s, which %s %lld rows", m->where,
+                    (long long)tokens, kind == TS_SEEN_CLIPS ? "its clips" : "its pictures",
                     rows == 1 ? "has" : "have", (long long)rows);
+}
+
+/* Whose placeholder each token is, -1: no medium's. */
+static void find_kinds(const ts_vision_arch *v, const int32_t *ids, int64_t n, int8_t *kind)
+{
+    bool in_clip = false;
+    for (int64_t i = 0; i < n; i++) {
+        const bool shows = v->image_token >= 0 && ids[i] == v->image_token;
+        in_clip = v->clip_begins >= 0 && ids[i] == v->clip_begins ? true : ids[i] == v->clip_ends ? false : in_clip;
+        kind[i] = shows && in_clip                                    ? TS_SEEN_CLIPS
+                  : shows                                             ? TS_SEEN_PICTURES
+                  : v->video_token >= 0 && ids[i] == v->video_token ? TS_SEEN_CLIPS
+                                                                      : -1;
+    }
 }
 
 /* Every placeholder of a kind takes the kind's next row. */
@@ -118,8 +129,8 @@ static ts_status place_rows(making *m, int64_t n)
         int64_t rows = 0, tokens = 0;
         for (int64_t i = 0; i < m->media[k]; i++)
             rows += ts_patch_rows(m->v, &s->grid[m->first[k] + i]);
-        for (int64_t i = 0; i < n && token_of(m->v, k) >= 0; i++)
-            if (m->ids[i] == token_of(m->v, k)) {
+        for (int64_t i = 0; i < n; i++)
+            if (m->kind[i] == k) {
                 if (tokens < rows)
                     s->at[before + tokens] = (int32_t)i;
                 tokens++;
@@ -170,28 +181,20 @@ static int64_t place_frames(making *m, walk *w, int kind, int64_t i, int64_t run
     return frames * H * W < run ? frames * H * W : run;
 }
 
-static int kind_of(const making *m, int32_t id)
-{
-    for (int k = 0; k < TS_SEEN_KINDS; k++)
-        if (token_of(m->v, k) >= 0 && id == token_of(m->v, k))
-            return k;
-    return -1;
-}
-
 static ts_status place_tokens(making *m)
 {
     ts_picture_set *s = m->out;
     walk w = { 0 };
     TS_TRY(ts_alloc(&s->places, (size_t)(3 * s->n), sizeof *s->places));
     for (int64_t i = 0; i < s->n;) {
-        const int kind = kind_of(m, m->ids[i]);
+        const int kind = m->kind[i];
         int64_t run = 1;
         if (kind < 0 || w.medium[kind] >= m->media[kind]) {
             put_place(s, i++, w.next, w.next, w.next);
             w.next++;
             continue;
         }
-        while (i + run < s->n && m->ids[i + run] == m->ids[i])
+        while (i + run < s->n && m->kind[i + run] == kind)
             run++;
         i += place_frames(m, &w, kind, i, run);
     }
@@ -203,15 +206,18 @@ static ts_status place_tokens(making *m)
 ts_status ts_picture_set_make(const ts_arch *a, const int32_t *ids, int64_t n, const ts_seen_media seen[TS_SEEN_KINDS], const char *where,
                               ts_picture_set *out)
 {
-    making m = { .v = a->vision, .ids = ids, .seen = seen, .where = where, .out = out };
+    making m = { .v = a->vision, .seen = seen, .where = where, .out = out };
     *out = (ts_picture_set){ .n = n, .next = n };
     if (!a->vision)
         return ts_error(TS_ERR_USER, "%s: the model reads no pictures", where);
+    TS_TRY(ts_alloc(&m.kind, (size_t)n, sizeof *m.kind));
+    find_kinds(a->vision, ids, n, m.kind);
     ts_status st = take(&m);
     if (st == TS_OK)
         st = place_rows(&m, n);
     if (st == TS_OK && ts_vision_turns(a->vision))
         st = place_tokens(&m);
+    ts_free(&m.kind);
     if (st != TS_OK)
         ts_picture_set_deinit(out);
     return st;

@@ -65,6 +65,7 @@ struct ts_vision_arch {
     int64_t joint_ffn;
     ts_act joint_act;
     int64_t image_token, video_token; /* placeholders; -1: none */
+    int64_t clip_begins, clip_ends;   /* between these two tokens the former stand for clips (GLM-4V); -1: nowhere */
     /* Positions of the decoder have three parts (time, row, column), each of which turns so many of a head's pairs;
      * turns_mixed: the pairs take turns. All 0: positions have one part. */
     int64_t turns_time, turns_row, turns_column;

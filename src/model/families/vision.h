@@ -19,6 +19,7 @@ typedef struct ts_vision_family {
                                Layers are "decoder.layers.<i>" of vision_model */
     /* What no row says: fills in a->vision. config is the whole, vision the object of vision_key. */
     ts_status (*read)(const json_t *config, const json_t *vision, const char *file, ts_arch *a);
+    const char *placeholder; /* text of the token that stands for a row, where config.json does not say it; else NULL */
     const ts_vision_form *form; /* as transformers writes it first; one without words behind them */
 } ts_vision_family;
 

@@ -436,6 +436,7 @@ const ts_field_row ts_vision_rows[] = {
     V(BOOL, post_norm, .def = 0),
     V(BOOL, pre_norm_first, .def = 0),
     V(BOOL, post_norm_idle, .def = 0),
+    V(BOOL, post_norm_layer, .def = 0),
     V(CHOICE, joint, .choices = TS_CHOICES(TS_VISION_JOINTS)),
     V(BOOL, joint_norm, .def = 0),
     V(BOOL, joint_norm_merged, .def = 0),

@@ -40,11 +40,14 @@ static ts_status put(ts_tape *tape, const int32_t *v, int64_t n, const ts_tensor
 /* Rows of x that the pictures replace. */
 static ts_status replace(ts_tape *tape, const ts_pictures *p, const ts_tower_result *r, ts_tensor **x)
 {
-    const int64_t T = (*x)->dim[0], n[2] = { T, r->rows };
+    const int64_t T = (*x)->dim[0];
     ts_tensor **both, *joined;
+    int64_t *n;
     int32_t *at, *back;
     ts_chosen_rows rows = { .n = T };
     TS_TRY(ts_arena_alloc(&tape->arena, 2 * sizeof(ts_tensor *), &both));
+    TS_TRY(ts_arena_alloc(&tape->arena, 2 * sizeof *n, &n));
+    n[0] = T, n[1] = r->rows;
     TS_TRY(ts_arena_alloc(&tape->arena, (size_t)(2 * T + r->rows) * sizeof *at, &at));
     back = at + T;
     if (tape->dev->computes)

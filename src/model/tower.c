@@ -101,6 +101,8 @@ ts_status ts_tower_declare(const ts_declarer *d, ts_tower *t, int64_t out)
     TS_TRY(declare_blocks(&in, t));
     ts_declare_unit(d);
     t->post_norm = ts_decoder_norm(a, v->post_norm);
+    if (v->post_norm_layer)
+        t->post_norm.op.layer = t->post_norm.has_bias = true;
     TS_TRY(ts_norm_declare(&in, "decoder.final_layernorm", &t->post_norm));
     t->joint = joint_of(v, false, out);
     TS_TRY(declare_joint(d, "vision_projection", &t->joint));

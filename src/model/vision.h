@@ -57,6 +57,7 @@ struct ts_vision_arch {
     bool pre_norm, post_norm; /* before the first block, behind the last */
     bool pre_norm_first;      /* of patches, to which places are added then */
     bool post_norm_idle;      /* it is there and does not run */
+    bool post_norm_layer;     /* it is a layer norm, whatever blocks have */
     ts_vision_joint joint;
     bool joint_norm, joint_norm_merged; /* of rows before they are merged, or of merged ones; taps' are of merged ones */
     bool joint_rms;

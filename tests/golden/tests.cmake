@@ -23,3 +23,6 @@ add_test(NAME golden/evaluate COMMAND test_golden_evaluate WORKING_DIRECTORY ${C
 add_executable(test_golden_megatron golden/test_megatron.c)
 target_link_libraries(test_golden_megatron PRIVATE ts_api ts_io PkgConfig::CMOCKA PkgConfig::ZLIB m)
 add_test(NAME golden/megatron COMMAND test_golden_megatron WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+add_executable(test_golden_vision golden/test_vision.c)
+target_link_libraries(test_golden_vision PRIVATE ts_infer ts_model ts_io PkgConfig::CMOCKA m)
+add_test(NAME golden/vision COMMAND test_golden_vision WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})

@@ -97,6 +97,7 @@ static ts_status read(const json_t *config, const json_t *vision, const char *fi
         return ts_error(TS_ERR_USER, "%s: projector_hidden_act is \"%.40s\", which is no known activation", file, act);
     TS_TRY(ts_json_bool(vision, file, "use_mean_pooling", true, &pools));
     v->post_norm = !pools;
+    v->post_norm_layer = true;
     v->post_norm_idle = v->behind < v->tower.n_layers;
     return ts_vision_token(config, file, "image_token_id", NULL, &v->image_token);
 }

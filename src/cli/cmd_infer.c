@@ -1,16 +1,18 @@
 #include "api/lm_chat.h"
+#include "api/lm_explore.h"
 #include "api/words.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "cli/command.h"
 #include "io/jsonl.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 typedef struct infer_options {
-    const char *input, *output, *prompt;
+    const char *input, *output, *prompt, *candidates;
     bool json;
     int on_bad_record;
 } infer_options;
@@ -27,6 +29,9 @@ static const ts_option infer_rows[] = {
         "JSON lines: ids (the new ones), text, finish_reason, logprobs; - is the standard output"),
     ROW(FLAG, json, "json", NULL, 0, 0,
         "JSON lines on the standard output instead of streamed text"),
+    ROW(TEXT, candidates, "candidates", NULL, 0, 0,
+        "with --approach: all answers as JSON lines: line, candidate, ids, text, finish_reason, score, rewards, answer, chosen; - is "
+        "the standard output"),
 };
 
 static const char usage[] =
@@ -46,6 +51,9 @@ typedef struct inferer {
     ts_lm lm;
     ts_lm_chat_options co;
     ts_lm_chat chat;
+    ts_lm_explore_options xo;
+    ts_lm_explorer explorer;
+    ts_output candidates;
     bool is_asked; /* texts are what a user says */
     bool streams;
     ts_gen_line *lines;
@@ -162,9 +170,10 @@ static ts_status read_input(inferer *s)
 
 /* ---- output ---- */
 
-static ts_status format_line(const ts_lm_answer *a, ts_str *l)
+/* The fields of an answer, up to its last bracket; of one that was chosen among others (path not NULL) what speaks for it too. */
+static ts_status format_fields(const ts_lm_answer *a, const ts_path *path, const char *end, bool answer, ts_str *l)
 {
-    TS_TRY(ts_str_puts(l, "{\"ids\": ["));
+    TS_TRY(ts_str_puts(l, "\"ids\": ["));
     for (size_t i = 0; i < a->n_ids; i++)
         TS_TRY(ts_str_printf(l, "%s%d", i ? ", " : "", (int)a->ids[i]));
     TS_TRY(ts_str_puts(l, "]"));
@@ -172,12 +181,28 @@ static ts_status format_line(const ts_lm_answer *a, ts_str *l)
         TS_TRY(ts_str_puts(l, ", \"text\": "));
         TS_TRY(ts_str_json(l, a->text, a->n_text));
     }
-    TS_TRY(ts_str_printf(l, ", \"finish_reason\": \"%s\"", a->is_stopped ? "stop" : "length"));
+    TS_TRY(ts_str_printf(l, ", \"finish_reason\": \"%s\"", end));
     for (size_t i = 0; a->logprobs && i < a->n_ids; i++) {
         TS_TRY(ts_str_puts(l, i ? ", " : ", \"logprobs\": ["));
         TS_TRY(ts_str_json_real(l, a->logprobs[i], 9));
     }
-    return ts_str_puts(l, a->logprobs ? "]}" : "}");
+    TS_TRY(ts_str_puts(l, a->logprobs && a->n_ids ? "]" : a->logprobs ? ", \"logprobs\": []" : ""));
+    if (path && !isnan(path->score)) {
+        TS_TRY(ts_str_puts(l, ", \"score\": "));
+        TS_TRY(ts_str_json_real(l, path->score, 9));
+    }
+    if (path && path->has_answer && answer) {
+        TS_TRY(ts_str_puts(l, ", \"answer\": "));
+        TS_TRY(ts_str_json(l, ts_str_text(&path->answer), path->answer.len));
+    }
+    return TS_OK;
+}
+
+static ts_status format_line(const inferer *s, const ts_lm_answer *a, const ts_path *path, ts_str *l)
+{
+    TS_TRY(ts_str_puts(l, "{"));
+    TS_TRY(format_fields(a, path, a->is_stopped ? "stop" : "length", s->explorer.regex, l));
+    return ts_str_puts(l, "}");
 }
 
 /* Lines that are ready, in the order of the input. */
@@ -203,9 +228,8 @@ static int on_piece(void *ctx, const ts_lm_piece *p)
     return TS_OK;
 }
 
-static int on_done(void *ctx, const ts_lm_answer *a)
+static int finish_line(inferer *s, const ts_lm_answer *a, const ts_path *path)
 {
-    inferer *s = ctx;
     s->done++;
     if (s->streams) {
         s->shown = 0;
@@ -213,9 +237,57 @@ static int on_done(void *ctx, const ts_lm_answer *a)
         fflush(stdout);
         return TS_OK;
     }
-    TS_TRY(format_line(a, &s->results[a->prompt]));
+    TS_TRY(format_line(s, a, path, &s->results[a->prompt]));
     s->is_ready[a->prompt] = true;
     return write_ready(s);
+}
+
+static int on_done(void *ctx, const ts_lm_answer *a) { return finish_line(ctx, a, NULL); }
+
+/* ---- several answers ---- */
+
+static ts_lm_answer answer_of(const inferer *s, const ts_gen_line *line, const ts_path *p)
+{
+    const bool has_text = ts_lm_has_text(&s->lm);
+    return (ts_lm_answer){ .prompt = (size_t)line->number,
+                           .text = has_text ? ts_str_text(&p->text) : NULL,
+                           .n_text = p->text.len,
+                           .ids = p->ids,
+                           .n_ids = p->n,
+                           .logprobs = s->config.logprobs ? p->logprobs : NULL,
+                           .is_stopped = p->end == TS_PATH_STOP };
+}
+
+static ts_status format_candidate(const inferer *s, const ts_gen_line *line, const ts_path *p, bool is_chosen, ts_str *l)
+{
+    const ts_lm_answer a = answer_of(s, line, p);
+    const char *end = p->end == TS_PATH_STOP ? "stop" : p->end == TS_PATH_LEFT ? "left" : "length";
+    TS_TRY(ts_str_printf(l, "{\"line\": %lld, \"candidate\": %lld, ", (long long)line->number, (long long)p->number));
+    TS_TRY(format_fields(&a, p, end, s->explorer.regex, l));
+    for (size_t i = 0; i < p->n_rewards; i++) {
+        TS_TRY(ts_str_puts(l, i ? ", " : ", \"rewards\": ["));
+        TS_TRY(ts_str_json_real(l, p->rewards[i], 9));
+    }
+    return ts_str_printf(l, "%s, \"chosen\": %s}", p->n_rewards ? "]" : "", is_chosen ? "true" : "false");
+}
+
+static ts_status on_explored(void *ctx, const ts_gen_line *line, const ts_exploration *e)
+{
+    inferer *s = ctx;
+    const ts_path *best = &e->paths[e->chosen];
+    const ts_lm_answer a = answer_of(s, line, best);
+    const ts_lm_piece piece = { .prompt = a.prompt, .text = a.text, .n_text = a.n_text, .ids = a.ids, .n_ids = a.n_ids, .is_last = true };
+    for (size_t i = 0; s->o.candidates && i < e->n; i++) {
+        ts_str l = { 0 };
+        ts_status st = format_candidate(s, line, &e->paths[i], &e->paths[i] == best, &l);
+        if (st == TS_OK)
+            st = ts_jsonl_out_line(&s->candidates, &l);
+        ts_str_deinit(&l);
+        TS_TRY(st);
+    }
+    if (s->streams)
+        on_piece(s, &piece);
+    return finish_line(s, &a, best);
 }
 
 static void on_progress(void *ctx, int64_t new_tokens)
@@ -243,11 +315,18 @@ static ts_status generate(inferer *s)
     TS_TRY(ts_alloc(&s->is_ready, s->n_lines, sizeof *s->is_ready));
     if (!s->streams)
         TS_TRY(ts_jsonl_out_open(s->o.output, &s->out));
+    if (s->o.candidates)
+        TS_TRY(ts_jsonl_out_open(s->o.candidates, &s->candidates));
     s->began = s->said = ts_now();
-    TS_TRY(ts_lm_explain(&s->lm,
-                         ts_lm_run(&s->lm, &s->config, batch, s->lines, s->n_lines, &hooks)));
+    const ts_status st = s->explorer.o.approach == TS_APPROACH_NONE
+                             ? ts_lm_run(&s->lm, &s->config, batch, s->lines, s->n_lines, &hooks)
+                             : ts_lm_explore_run(&s->lm, &s->explorer, &s->config, s->batch.batch_size, s->lines, s->n_lines,
+                                                 on_explored, s);
+    TS_TRY(ts_lm_explain(&s->lm, st));
     if (!s->streams && ts_log_is_terminal() && s->said > s->began)
         ts_log_raw("\n");
+    if (s->o.candidates)
+        TS_TRY(ts_output_finish(&s->candidates));
     return s->streams ? TS_OK : ts_output_finish(&s->out);
 }
 
@@ -265,6 +344,10 @@ static ts_status check(const inferer *s)
         return ts_error(TS_ERR_USER,
                         "--json writes to the standard output, --output %s to a file: give one",
                         s->o.output);
+    if (s->o.candidates && s->xo.approach == TS_APPROACH_NONE)
+        return ts_error(TS_ERR_USER, "--candidates goes with --approach");
+    if (s->o.candidates && s->o.output && ts_output_is_same(s->o.candidates, s->o.output))
+        return ts_error(TS_ERR_USER, "--candidates %s and --output %s name the same file: give two", s->o.candidates, s->o.output);
     return TS_OK;
 }
 
@@ -273,10 +356,14 @@ static ts_status open_all(inferer *s, const ts_option_set *set)
     TS_TRY(check(s));
     if (s->o.output)
         TS_TRY(ts_output_check("--output", s->o.output));
+    if (s->o.candidates)
+        TS_TRY(ts_output_check("--candidates", s->o.candidates));
+    TS_TRY(ts_lm_explore_check(&s->xo, set, &s->go));
     TS_TRY(ts_lm_begin(&s->lm));
     TS_TRY(ts_lm_gen_config(&s->lm, &s->go, set, &s->config));
     TS_TRY(ts_lm_find_tokenizer(&s->lm));
     TS_TRY(ts_lm_check_stop(&s->lm, &s->config));
+    TS_TRY(ts_lm_explore_open(&s->lm, &s->xo, set, &s->config, &s->explorer));
     s->is_asked = ts_chat_style_given(&s->co.style);
     if (s->is_asked)
         TS_TRY(open_chat(s));
@@ -287,6 +374,8 @@ static ts_status open_all(inferer *s, const ts_option_set *set)
 static void close_all(inferer *s)
 {
     ts_output_abandon(&s->out);
+    ts_output_abandon(&s->candidates);
+    ts_lm_explore_close(&s->explorer);
     for (size_t i = 0; i < s->n_lines; i++) {
         int32_t *ids = (int32_t *)(uintptr_t)s->lines[i].prompt.ids;
         ts_free(&ids);
@@ -301,7 +390,7 @@ static void close_all(inferer *s)
 }
 
 static ts_status run(int argc, char *const *argv);
-const ts_command ts_cmd_infer = { "infer", "generate text: greedy, sampling, beams", run };
+const ts_command ts_cmd_infer = { "infer", "generate text: greedy, sampling, beams, the best of several answers", run };
 
 static ts_status run(int argc, char *const *argv)
 {
@@ -310,6 +399,7 @@ static ts_status run(int argc, char *const *argv)
         { infer_rows, sizeof infer_rows / sizeof *infer_rows, &s.o },
         { ts_lm_batch_rows, ts_lm_batch_count, &s.batch },
         { ts_gen_option_rows, ts_gen_option_count, &s.go },
+        TS_LM_EXPLORE_TABLES(&s.xo),
         { ts_lm_chat_option_rows, ts_lm_chat_option_count, &s.co },
         { ts_lm_option_rows, ts_lm_option_count, &s.lm.o },
         { ts_text_option_rows, ts_text_option_count, &s.lm.to },

@@ -2,6 +2,7 @@
 #include "api/words.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "infer/score.h"
 #include "io/jsonl.h"
 #include "io/st_write.h"
 #include "model/pictures.h"
@@ -306,17 +307,6 @@ static ts_status score_reward(scorer *s, ts_jsonl *in, const int32_t *ids, int64
     return reward_line(s, ids, n, reward);
 }
 
-/* How likely the first of the words is, among them or, alone, among all: z [vocab]. */
-static double word_reward(const scorer *s, const float *z)
-{
-    const int64_t n = s->o.reward_tokens.n, vocab = s->lm.model.decoder->arch.vocab, of = n > 1 ? n : vocab;
-    const double first = (double)z[s->word[0]];
-    double sum = 0;
-    for (int64_t k = 0; k < of; k++)
-        sum += exp((double)z[n > 1 ? s->word[k] : k] - first);
-    return 1 / sum;
-}
-
 /* Of a language model that judges: rewards behind each mark, or the last token. */
 static ts_status score_judged(scorer *s, ts_jsonl *in, const int32_t *ids, int64_t n)
 {
@@ -330,7 +320,7 @@ static ts_status score_judged(scorer *s, ts_jsonl *in, const int32_t *ids, int64
         st = ts_lm_logits(&s->lm, ids, (size_t)n, z);
     for (int64_t i = 0; st == TS_OK && i < n; i++)
         if (s->mark < 0 ? i == n - 1 : ids[i] == s->mark) {
-            rewards[told] = word_reward(s, z + i * vocab);
+            rewards[told] = ts_score_word(z + i * vocab, vocab, s->word, s->o.reward_tokens.n);
             least = fmin(least, rewards[told++]);
         }
     if (st == TS_OK && !told)

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/output.h"
 #include "convert/merge.h"
+#include "convert/through.h"
 #include "io/torch/torch_write.h"
 #include "model/megatron/args.h"
 
@@ -299,8 +300,22 @@ static ts_status write_folder(void *ctx, const char *folder)
     return st;
 }
 
+/* Of weights of few bits: a folder of their values first. */
+static ts_status write_values(const ts_convert_options *o, ts_convert_model *m, ts_convert_result *r)
+{
+    ts_convert_options to_folder = *o, from_folder = *o;
+    from_folder.load_type = TS_CONVERT_LOAD_HF;
+    from_folder.lora = (ts_lora_options){ 0 };
+    from_folder.text = (ts_text_options){ 0 };
+    from_folder.rows = (ts_new_rows_options){ 0 };
+    from_folder.unpacked = from_folder.check = from_folder.json = false;
+    return ts_convert_through(o->save_dir, &to_folder, &from_folder, m, r);
+}
+
 static ts_status write_mg(const ts_convert_options *o, ts_convert_model *m, ts_convert_result *r)
 {
+    if (ts_convert_is_packed(m))
+        return write_values(o, m, r);
     writer w = { .o = o, .m = m, .from = m->values };
     ts_status st = open_writer(&w);
     if (st == TS_OK)

@@ -102,14 +102,13 @@ static void of_match(const ts_pyregex *re, const walk *w, size_t *from, size_t *
     }
 }
 
-ts_status ts_pyregex_pick(const ts_pyregex *re, const char *s, size_t n, int64_t select, ts_str *out,
+ts_status ts_pyregex_find(const ts_pyregex *re, const char *s, size_t n, int64_t select, size_t *begin, size_t *end,
                           bool *found)
 {
     walk w;
     int64_t count = 0;
     bool any = true;
     size_t from = 0, upto = 0;
-    ts_str_reset(out);
     *found = false;
     TS_TRY(walk_begin(re, &w));
     ts_status st = walk_next(re, &w, s, n, &any);
@@ -123,13 +122,22 @@ ts_status ts_pyregex_pick(const ts_pyregex *re, const char *s, size_t n, int64_t
     pcre2_match_data_free(w.m);
     TS_TRY(st);
     if (select < -1 && count >= -select) /* counted: now from the front */
-        return ts_pyregex_pick(re, s, n, count + select, out, found);
+        return ts_pyregex_find(re, s, n, count + select, begin, end, found);
     *found = select == -1 ? count > 0 : any;
     *found = *found && (re->groups < 2 || from < upto); /* of several groups none has anything */
     const char *t = s + from;
     n = upto - from;
     ts_py_strip(&t, &n);
-    return *found ? ts_str_add(out, t, n) : TS_OK;
+    *begin = (size_t)(t - s), *end = *begin + n;
+    return TS_OK;
+}
+
+ts_status ts_pyregex_pick(const ts_pyregex *re, const char *s, size_t n, int64_t select, ts_str *out, bool *found)
+{
+    size_t from, upto;
+    ts_str_reset(out);
+    TS_TRY(ts_pyregex_find(re, s, n, select, &from, &upto, found));
+    return *found ? ts_str_add(out, s + from, upto - from) : TS_OK;
 }
 
 ts_status ts_pyregex_sub(const ts_pyregex *re, const char *by, const char *s, size_t n, ts_str *out)

@@ -11,6 +11,9 @@ void ts_pyregex_destroy(ts_pyregex **re);
  * around it. *found false: there is no match. s is UTF-8. */
 ts_status ts_pyregex_pick(const ts_pyregex *re, const char *s, size_t n, int64_t select, ts_str *out,
                           bool *found) TS_NODISCARD;
+/* Where that is in s: bytes [*from, *upto), without white space around it. */
+ts_status ts_pyregex_find(const ts_pyregex *re, const char *s, size_t n, int64_t select, size_t *from, size_t *upto,
+                          bool *found) TS_NODISCARD;
 /* re.sub(by, s), by being a plain text; out is written anew. */
 ts_status ts_pyregex_sub(const ts_pyregex *re, const char *by, const char *s, size_t n,
                          ts_str *out) TS_NODISCARD;

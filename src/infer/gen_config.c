@@ -72,7 +72,6 @@ const ts_option ts_gen_option_rows[] = {
     TS_HINT("task", TS_OPTION_MANY, "--greedy, --do-sample, or --num-beams N"),
     TS_HINT("max-tokens", 1, "--max-new-tokens"),
     TS_HINT("n-predict", 1, "--max-new-tokens"),
-    TS_HINT("beam-width", 1, "--num-beams"),
     TS_HINT("stop-words", TS_OPTION_MANY, "--stop TEXT"),
     TS_HINT("output-file", 1, "--output"),
     TS_HINT("input-file", 1, "--input"),

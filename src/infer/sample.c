@@ -291,19 +291,22 @@ static int32_t choose(const ts_sampler *s, double u)
     return last;
 }
 
+/* As people count. */
+static long long line_of(ts_place_in_line place) { return (place.line & (((int64_t)1 << TS_LINE_BITS) - 1)) + 1; }
+
 static ts_status no_numbers(ts_place_in_line place)
 {
     return ts_error(TS_ERR_RUN,
                     "line %lld: the model's output is not a number after %lld new tokens (damaged "
                     "weights, or a range that --fp16 cannot hold)",
-                    (long long)place.line + 1, (long long)place.at);
+                    line_of(place), (long long)place.at);
 }
 
 static ts_status nothing_fits(ts_place_in_line place)
 {
     return ts_error(TS_ERR_USER,
                     "line %lld: after %lld new tokens no token of the tokenizer fits the grammar, and the text may not end there",
-                    (long long)place.line + 1, (long long)place.at);
+                    line_of(place), (long long)place.at);
 }
 
 ts_status ts_sampler_next(ts_sampler *s, const float *logits, const ts_seen *seen,

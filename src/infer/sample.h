@@ -75,10 +75,12 @@ int32_t ts_argmax(const float *z, int64_t n);
 /* Natural logarithm of the sum of exponentials. */
 double ts_log_sum_exp(const float *z, int64_t n);
 
-/* Where a choice is made: line of the input (from 0) and number of new tokens before it. */
+/* Where a choice is made: line of the input (from 0) and number of new tokens before it. Texts of one line that are drawn
+ * apart have numbers of their own above the line's TS_LINE_BITS bits. */
 typedef struct ts_place_in_line {
     int64_t line, at;
 } ts_place_in_line;
+enum { TS_LINE_BITS = 32 };
 
 /* Processes logits into s->z (penalties only; temperature and below with do_sample). seen may be
  * NULL where there is no repetition penalty. */

@@ -166,7 +166,9 @@ ts_status ts_scheduler_add(ts_scheduler *b, const ts_scheduler_request *r, ts_sc
     memcpy(t->ids, r->prompt, (size_t)r->n_prompt * sizeof *t->ids);
     t->r = *r;
     t->n = t->prompt = r->n_prompt;
-    t->state = r->constraint ? ts_grammar_start(ts_constraint_grammar(r->constraint)) : 0;
+    t->state = r->n_answered   ? r->state
+               : r->constraint ? ts_grammar_start(ts_constraint_grammar(r->constraint))
+                               : 0;
     t->number = b->number++;
     *(b->last ? &b->last->next : &b->first) = t;
     b->last = t;
@@ -252,7 +254,7 @@ static ts_status next_token(ts_scheduler *b, ts_scheduled *t, const float *logit
 {
     ts_choice c;
     TS_TRY(ts_constraint_before(t->r.constraint, t->state, &b->chooser.allowed, &b->chooser.may_end));
-    TS_TRY(ts_choose(&b->chooser, &t->r.choice, logits, b->vocab, t->ids, t->n, t->r.n_prompt, &c));
+    TS_TRY(ts_choose(&b->chooser, &t->r.choice, logits, b->vocab, t->ids, t->n, t->r.n_prompt - t->r.n_answered, &c));
     TS_TRY(ts_grow(&t->ids, &t->cap_ids, (size_t)t->n + 1, sizeof *t->ids));
     t->ids[t->n++] = c.id;
     b->f.new_tokens++;

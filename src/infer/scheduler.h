@@ -37,6 +37,8 @@ typedef struct ts_scheduler_options {
 typedef struct ts_scheduler_request {
     const int32_t *prompt;     /* [n_prompt], 1 or more */
     int64_t n_prompt, max_new; /* max_new: 1 or more; both together have room in the cache */
+    int64_t n_answered;        /* of the prompt's last tokens that are the answer's beginning: it goes on */
+    int32_t state;             /* of the constraint behind them, where there are some */
     ts_choice_options choice;
     ts_constraint *constraint; /* what the answer must fit, borrowed; NULL: anything */
     void *ctx;

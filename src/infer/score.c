@@ -1,5 +1,7 @@
 #include "infer/score.h"
 
+#include <math.h>
+
 /* Tensors of one sequence on the device: ids and positions. */
 typedef struct sequence {
     ts_tensor *ids, *pos;
@@ -191,6 +193,24 @@ ts_status ts_score_numbers(ts_decoder *d, ts_tape *tape, const int32_t *ids, int
     return st;
 }
 
+static ts_status next_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, float *out)
+{
+    ts_tensor *last, *z;
+    TS_TRY(last_of(d, tape, ids, n, NULL, &last));
+    const ts_xent_op o = ts_decoder_head(d);
+    TS_TRY(ts_op_logits(tape, &o, last, &z));
+    return ts_device_read(d->dev, out, ts_tensor_data(z), (size_t)d->arch.vocab * sizeof *out);
+}
+
+ts_status ts_score_next(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, float *out)
+{
+    ts_tape_reset(tape);
+    tape->recording = false;
+    const ts_status st = next_of(d, tape, ids, n, out);
+    ts_tape_reset(tape);
+    return st;
+}
+
 static ts_status vector_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_sentence *how, float *weights,
                            ts_tensor **y)
 {
@@ -219,4 +239,14 @@ ts_status ts_score_vector(ts_decoder *d, ts_tape *tape, const int32_t *ids, int6
     ts_tape_reset(tape);
     ts_free(&weights);
     return st;
+}
+
+double ts_score_word(const float *z, int64_t vocab, const int32_t *words, int64_t n)
+{
+    const int64_t of = n > 1 ? n : vocab;
+    const double first = (double)z[words[0]];
+    double sum = 0;
+    for (int64_t k = 0; k < of; k++)
+        sum += exp((double)z[n > 1 ? words[k] : k] - first);
+    return 1 / sum;
 }

@@ -18,6 +18,11 @@ ts_status ts_score_choices(ts_decoder *d, ts_tape *tape, const int32_t *ids, int
 /* Of a model of rewards or labels: what its head tells of one sequence, at its last token, into out [1 or labels]. */
 ts_status ts_score_numbers(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes,
                            float *out) TS_NODISCARD;
+/* The logits after the last token, fp32 [vocab], into out. */
+ts_status ts_score_next(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, float *out) TS_NODISCARD;
+/* How likely the first of n words is by logits z [vocab], among them or, alone, among all: what a language model that judges
+ * rewards with. */
+double ts_score_word(const float *z, int64_t vocab, const int32_t *words, int64_t n);
 /* The vector of one sequence, into out [hidden], of a model that tells words or whatever. */
 ts_status ts_score_vector(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_sentence *how,
                           float *out) TS_NODISCARD;

@@ -4,6 +4,7 @@
 #include "device/kernels/hyper.h"
 #include "device/kernels/ngram.h"
 #include "model/arch_rows.h"
+#include "model/vision.h"
 
 #include <math.h>
 

@@ -1,5 +1,6 @@
 /* What two descriptions differ in, by their rows. */
 #include "model/arch_rows.h"
+#include "model/vision.h"
 
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /* The description in JSON, by its rows. */
 #include "model/arch_rows.h"
+#include "model/vision.h"
 
 #include <string.h>
 

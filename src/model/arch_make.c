@@ -1,5 +1,6 @@
 /* A description, its copies and its layers. */
 #include "model/arch_rows.h"
+#include "model/vision.h"
 
 #include <string.h>
 

@@ -16,14 +16,6 @@
     W(TS_POSITION_NONE, "none") W(TS_POSITION_ROPE, "rope") W(TS_POSITION_LEARNED, "learned")  \
     W(TS_POSITION_ALIBI, "alibi")
 #define NORMS(W) W(TS_NORM_RMS, "rms") W(TS_NORM_LAYER, "layer")
-#define ACTS(W)                                                                                    \
-    W(TS_ACT_SILU, "silu")                                                                         \
-    W(TS_ACT_GELU, "gelu")                                                                         \
-    W(TS_ACT_GELU_TANH, "gelu_tanh")                                                               \
-    W(TS_ACT_GELU_QUICK, "gelu_quick")                                                             \
-    W(TS_ACT_RELU, "relu")                                                                         \
-    W(TS_ACT_RELU2, "relu2")                                                                       \
-    W(TS_ACT_TANH, "tanh")
 #define QK_NORMS(W)                                                                                \
     W(TS_QK_NORM_NONE, "none") W(TS_QK_NORM_HEAD, "head") W(TS_QK_NORM_FULL, "full") \
     W(TS_QK_NORM_UNIT, "unit")           \
@@ -58,8 +50,8 @@ enum { POSITIONS(TS_CHOICE_ORDER) };
 POSITIONS(TS_CHOICE_CHECK)
 enum { NORMS(TS_CHOICE_ORDER) };
 NORMS(TS_CHOICE_CHECK)
-enum { ACTS(TS_CHOICE_ORDER) };
-ACTS(TS_CHOICE_CHECK)
+enum { TS_ACTS(TS_CHOICE_ORDER) };
+TS_ACTS(TS_CHOICE_CHECK)
 enum { QK_NORMS(TS_CHOICE_ORDER) };
 QK_NORMS(TS_CHOICE_CHECK)
 enum { ATTENTIONS(TS_CHOICE_ORDER) };
@@ -114,7 +106,7 @@ const ts_field_row ts_arch_rows[] = {
     F(REAL, norm_offset, .hi = 1, .name = "norm offset", .words = "norm weights as 1 + w",
       .option = "apply-layernorm-1p"),
     F(BOOL, gated, .def = true, .shapes = true, .words = "gated MLP", .option = "swiglu"),
-    F(CHOICE, act, .def = TS_ACT_SILU, .choices = TS_CHOICES(ACTS),
+    F(CHOICE, act, .def = TS_ACT_SILU, .choices = TS_CHOICES(TS_ACTS),
       .words = "activation of the MLP"),
     F(REAL, act_clamp, .hi = 1e9, .later = true, .name = "swiglu_limit", .words = "clamp of the gated MLP",
       .option = "activation-func-clamp-value", .says = TS_SAYS_VALUE),
@@ -411,51 +403,6 @@ const ts_field_row ts_rope_rows[] = {
     R(FACTORS, long_factor, .words = STRETCH, .scalings = LONGROPE),
 };
 const size_t ts_rope_row_count = sizeof ts_rope_rows / sizeof *ts_rope_rows;
-
-/* Of a vision tower, but for its blocks. */
-#define V(type_, field_, ...) { .key = #field_, ROW(ts_vision_arch, type_, field_, __VA_ARGS__) }
-#define VISION_MOST 65536
-const ts_field_row ts_vision_rows[] = {
-    V(INT, form, .hi = 16),
-    V(INT, channels, .def = 3, .lo = 1, .hi = 16, .name = "in_channels"),
-    V(INT, frames, .def = 1, .lo = 1, .hi = 64, .name = "temporal_patch_size"),
-    V(INT, patch, .def = 14, .lo = 1, .hi = 1024, .name = "patch_size"),
-    V(INT, merge, .def = 1, .lo = 1, .hi = 64, .name = "spatial_merge_size"),
-    V(INT, side, .hi = VISION_MOST, .name = "image_size"),
-    V(INT, window, .hi = VISION_MOST, .name = "window_size"),
-    V(INT, behind, .hi = TS_ARCH_MAX_LAYERS),
-    V(INT, taps, .hi = 1LL << 52),
-    V(BOOL, in_blocks, .def = 0),
-    V(BOOL, patch_bias, .def = 0),
-    V(BOOL, has_class, .def = 0),
-    V(BOOL, class_decays, .def = 0),
-    V(CHOICE, places, .choices = TS_CHOICES(TS_VISION_PLACES)),
-    V(INT, places_rows, .hi = 1 << 24, .name = "num_position_embeddings"),
-    V(BOOL, places_stacked, .def = 0),
-    V(BOOL, pre_norm, .def = 0),
-    V(BOOL, post_norm, .def = 0),
-    V(BOOL, pre_norm_first, .def = 0),
-    V(BOOL, post_norm_idle, .def = 0),
-    V(BOOL, post_norm_layer, .def = 0),
-    V(CHOICE, joint, .choices = TS_CHOICES(TS_VISION_JOINTS)),
-    V(BOOL, joint_norm, .def = 0),
-    V(BOOL, joint_norm_merged, .def = 0),
-    V(BOOL, joint_rms, .def = 0),
-    V(REAL, joint_eps, .def = 1e-6, .hi = 1),
-    V(BOOL, joint_bias, .def = true),
-    V(INT, joint_ffn, .hi = TS_ARCH_MAX_WIDTH, .name = "width of the projector"),
-    V(CHOICE, joint_act, .def = TS_ACT_GELU, .choices = TS_CHOICES(ACTS)),
-    V(INT, image_token, .def = -1, .lo = -1, .hi = INT32_MAX, .name = "image_token_id"),
-    V(INT, video_token, .def = -1, .lo = -1, .hi = INT32_MAX, .name = "video_token_id"),
-    V(INT, clip_begins, .def = -1, .lo = -1, .hi = INT32_MAX, .name = "video_start_token_id"),
-    V(INT, clip_ends, .def = -1, .lo = -1, .hi = INT32_MAX, .name = "video_end_token_id"),
-    V(INT, turns_time, .hi = TS_ARCH_MAX_HEAD_DIM, .name = "mrope_section"),
-    V(INT, turns_row, .hi = TS_ARCH_MAX_HEAD_DIM, .name = "mrope_section"),
-    V(INT, turns_column, .hi = TS_ARCH_MAX_HEAD_DIM, .name = "mrope_section"),
-    V(BOOL, turns_mixed, .def = 0),
-    V(REAL, per_second, .hi = 1e6, .name = "tokens_per_second"),
-};
-const size_t ts_vision_row_count = sizeof ts_vision_rows / sizeof *ts_vision_rows;
 
 double ts_field_get(const void *base, const ts_field_row *r)
 {

@@ -2,7 +2,6 @@
 
 #include "base/file.h"
 #include "io/gguf/models.h"
-#include "model/families/vision.h"
 
 #include <limits.h>
 #include <stdlib.h>

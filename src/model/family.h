@@ -180,6 +180,12 @@ struct ts_family {
     const struct ts_vision_family *vision;
 };
 
+/* ---- for family.c and families/config.c: the same of families that see pictures (families/vision.c) ---- */
+ts_status ts_vision_read(const ts_family *f, const json_t *config, const char *file, ts_arch *a) TS_NODISCARD;
+ts_status ts_vision_names(const ts_family *f, const ts_arch *a, ts_name_map *m) TS_NODISCARD;
+/* Lasts as long as the description. */
+const char *ts_vision_module(const ts_family *f, const ts_arch *a, const char *name);
+
 /* Reads a config.json (of transformers 4 or 5) into *a, which ts_arch_init has prepared. Sizes are
  * checked for range here, the whole by ts_arch_check afterwards; messages name file and key. */
 ts_status ts_family_read(const ts_family *f, const json_t *config, const char *file,

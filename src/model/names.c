@@ -320,18 +320,7 @@ static ts_status add_row(ts_name_map *m, const target *t)
     const int64_t heads = ts_layer_heads(a, t->layer), r = heads / groups, all = t->param.dim[0], n_q = heads * D,
                   n_k = groups * D, key = (a->attn_gate ? 2 : 1) * r * D;
     switch (t->row->part) {
-    case TS_PART_ALL:
-    case TS_PART_LINE:
-    case TS_PART_FLAT:
-    case TS_PART_HEADS:
-    case TS_PART_FILTER:
-    case TS_PART_RATE:
-    case TS_PART_PATCH:
-    case TS_PART_MERGE:
-    case TS_PART_ONE:
-    case TS_PART_COPY:
-    case TS_PART_STACK:
-    case TS_PART_CHOICES:
+    default: /* whole, whatever the file's shape */
         return add_whole(m, t);
     case TS_PART_PAIRS:
         return add_pairs(m, t);
@@ -363,9 +352,6 @@ static ts_status add_row(ts_name_map *m, const target *t)
     case TS_PART_DELTA_B:
     case TS_PART_DELTA_A:
         return add_delta_part(m, t);
-    case TS_PART_EACH: /* seen to above */
-    case TS_PART_EACH_HEAD:
-        break;
     case TS_PART_RULE_Q:
     case TS_PART_RULE_K:
     case TS_PART_RULE_V:

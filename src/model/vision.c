@@ -4,6 +4,52 @@
 
 #include <string.h>
 
+#define V(type_, field_, ...)                                                                      \
+    { .field = #field_, .key = #field_, .type = TS_FIELD_##type_, .offset = offsetof(ts_vision_arch, field_), \
+      .size = sizeof((ts_vision_arch *)0)->field_, __VA_ARGS__ }
+#define VISION_MOST 65536
+const ts_field_row ts_vision_rows[] = {
+    V(INT, form, .hi = 16),
+    V(INT, channels, .def = 3, .lo = 1, .hi = 16, .name = "in_channels"),
+    V(INT, frames, .def = 1, .lo = 1, .hi = 64, .name = "temporal_patch_size"),
+    V(INT, patch, .def = 14, .lo = 1, .hi = 1024, .name = "patch_size"),
+    V(INT, merge, .def = 1, .lo = 1, .hi = 64, .name = "spatial_merge_size"),
+    V(INT, side, .hi = VISION_MOST, .name = "image_size"),
+    V(INT, window, .hi = VISION_MOST, .name = "window_size"),
+    V(INT, behind, .hi = TS_ARCH_MAX_LAYERS),
+    V(INT, taps, .hi = 1LL << 52),
+    V(BOOL, in_blocks, .def = 0),
+    V(BOOL, patch_bias, .def = 0),
+    V(BOOL, has_class, .def = 0),
+    V(BOOL, class_decays, .def = 0),
+    V(CHOICE, places, .choices = TS_CHOICES(TS_VISION_PLACES)),
+    V(INT, places_rows, .hi = 1 << 24, .name = "num_position_embeddings"),
+    V(BOOL, places_stacked, .def = 0),
+    V(BOOL, pre_norm, .def = 0),
+    V(BOOL, post_norm, .def = 0),
+    V(BOOL, pre_norm_first, .def = 0),
+    V(BOOL, post_norm_idle, .def = 0),
+    V(BOOL, post_norm_layer, .def = 0),
+    V(CHOICE, joint, .choices = TS_CHOICES(TS_VISION_JOINTS)),
+    V(BOOL, joint_norm, .def = 0),
+    V(BOOL, joint_norm_merged, .def = 0),
+    V(BOOL, joint_rms, .def = 0),
+    V(REAL, joint_eps, .def = 1e-6, .hi = 1),
+    V(BOOL, joint_bias, .def = true),
+    V(INT, joint_ffn, .hi = TS_ARCH_MAX_WIDTH, .name = "width of the projector"),
+    V(CHOICE, joint_act, .def = TS_ACT_GELU, .choices = TS_CHOICES(TS_ACTS)),
+    V(INT, image_token, .def = -1, .lo = -1, .hi = INT32_MAX, .name = "image_token_id"),
+    V(INT, video_token, .def = -1, .lo = -1, .hi = INT32_MAX, .name = "video_token_id"),
+    V(INT, clip_begins, .def = -1, .lo = -1, .hi = INT32_MAX, .name = "video_start_token_id"),
+    V(INT, clip_ends, .def = -1, .lo = -1, .hi = INT32_MAX, .name = "video_end_token_id"),
+    V(INT, turns_time, .hi = TS_ARCH_MAX_HEAD_DIM, .name = "mrope_section"),
+    V(INT, turns_row, .hi = TS_ARCH_MAX_HEAD_DIM, .name = "mrope_section"),
+    V(INT, turns_column, .hi = TS_ARCH_MAX_HEAD_DIM, .name = "mrope_section"),
+    V(BOOL, turns_mixed, .def = 0),
+    V(REAL, per_second, .hi = 1e6, .name = "tokens_per_second"),
+};
+const size_t ts_vision_row_count = sizeof ts_vision_rows / sizeof *ts_vision_rows;
+
 ts_status ts_vision_create(ts_arch *a)
 {
     TS_TRY(ts_alloc(&a->vision, 1, sizeof *a->vision));

@@ -2,7 +2,6 @@
 #include "model/families/config.h"
 
 #include "model/arch_rows.h"
-#include "model/families/vision.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -26,11 +26,6 @@ typedef struct ts_vision_family {
 /* Rows that blocks of towers have: sizes under their usual names, layer norms, no words. */
 extern const ts_family ts_tower_base;
 
-/* For family.c. */
-ts_status ts_vision_read(const ts_family *f, const json_t *config, const char *file, ts_arch *a) TS_NODISCARD;
-ts_status ts_vision_names(const ts_family *f, const ts_arch *a, ts_name_map *m) TS_NODISCARD;
-/* The name of one of our parameters outside of layers, without ".weight"; lasts as long as the description. */
-const char *ts_vision_module(const ts_family *f, const ts_arch *a, const char *name);
 /* Which form the files have: the first whose embedding and first tensor of the tower are there, else the first. */
 ts_status ts_vision_settle_form(const ts_family *f, const ts_st_dir *dir, ts_arch *a) TS_NODISCARD;
 

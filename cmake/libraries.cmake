@@ -26,6 +26,34 @@ if(NOT PROTOC_C)
   message(FATAL_ERROR "protoc-c not found. On Debian: apt-get install protobuf-c-compiler")
 endif()
 
+ts_require(JPEG libjpeg libjpeg62-turbo-dev "IJG AND BSD-3-Clause" "pictures (JPEG)")
+ts_require(PNG libpng libpng-dev libpng-2.0 "pictures (PNG)")
+ts_require(WEBP libwebpdemux libwebp-dev BSD-3-Clause "pictures (WebP)")
+
+# ts_optional(VARIABLE TARGET MODULES PACKAGES LICENSE PURPOSE): the same of what the program can do without; VARIABLE is
+# 1 where it is there.
+function(ts_optional variable target modules packages license purpose)
+  set(${variable} 0 PARENT_SCOPE)
+  pkg_check_modules(${target} IMPORTED_TARGET ${modules})
+  if(${target}_FOUND)
+    set(${variable} 1 PARENT_SCOPE)
+    foreach(module package IN ZIP_LISTS modules packages)
+      set_property(GLOBAL APPEND PROPERTY ts_components "${module}|${${target}_${module}_VERSION}|${package}|${license}")
+    endforeach()
+  else()
+    message(STATUS "no ${purpose}. On Debian: apt-get install ${packages}")
+  endif()
+endfunction()
+
+set(TESSERA_HAVE_CLIPS 0)
+if(TESSERA_CLIPS)
+  ts_optional(TESSERA_HAVE_CLIPS CLIPS "libavformat;libavcodec;libswscale;libavutil"
+    "libavformat-dev;libavcodec-dev;libswscale-dev;libavutil-dev" LGPL-2.1-or-later "clips and sounds")
+endif()
+if(TESSERA_HAVE_CLIPS)
+  ts_require(SOXR soxr libsoxr-dev LGPL-2.1-or-later "sounds of other rates")
+endif()
+
 set(TESSERA_HAVE_MPI 0)
 if(TESSERA_MPI)
   find_package(MPI COMPONENTS C)

@@ -1,4 +1,4 @@
-#include "api/lm.h"
+#include "api/lm_media.h"
 #include "api/words.h"
 #include "base/log.h"
 #include "cli/command.h"
@@ -10,9 +10,10 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 typedef struct score_options {
-    const char *input, *output, *logits, *record, *replay, *tensors;
+    const char *input, *output, *logits, *record, *replay, *tensors, *media_dir;
     int on_bad_record, pooling;
     bool head, embeddings, unit;
     ts_option_list reward_tokens;
@@ -42,6 +43,8 @@ static const ts_option score_rows[] = {
         "also write the first line's logits to this safetensors file"),
     ROW(TEXT, tensors, "tensors", NULL,
         "pictures of the lines, of which the placeholders are among the ids: a safetensors file that data show --tensors has written"),
+    ROW(TEXT, media_dir, "media-dir", NULL,
+        "relative paths of pictures and clips in \"messages\" count from this folder, not from that of --input"),
     TS_ROW_IS(TS_OPTION_PLACE, TEXT, score_options, record, "moe-routing-record", NULL, 0, 0, NULL, "score",
               "a file for the experts that each token goes to in each layer (docs/moe.md)"),
     ROW(TEXT, replay, "moe-routing-replay", NULL,
@@ -67,6 +70,7 @@ typedef struct scorer {
     int32_t mark;    /* behind which they are told; -1: behind the last token */
     ts_st_file *tensors;
     ts_picture_set seen; /* of the line at hand */
+    ts_lm_media media;   /* of lines with messages */
     int64_t bad_line; /* the first with a score that is not a number; 0: none */
 } scorer;
 
@@ -92,11 +96,25 @@ static ts_status encode(scorer *s, const json_t *text, const json_t *prompt, con
                                json_string_length(rest), ids, first);
 }
 
+/* A conversation, with its pictures. */
+static ts_status see_messages(scorer *s, const json_t *line, int32_t **ids, int64_t *n)
+{
+    TS_TRY(ts_lm_media_read(&s->lm, &s->media, line, s->o.input, s->o.media_dir, false, "messages"));
+    *n = (int64_t)s->media.line.ids.n;
+    TS_TRY(ts_alloc(ids, (size_t)*n, sizeof **ids));
+    memcpy(*ids, s->media.line.ids.v, (size_t)*n * sizeof **ids);
+    s->lm.pictures = &s->media.set.p;
+    return TS_OK;
+}
+
 /* Ids of a line; *first is where scoring begins (behind a prompt). */
 static ts_status line_ids(scorer *s, ts_jsonl *in, const json_t *line, int32_t **ids,
                           int64_t *n, int64_t *first)
 {
     *first = 1;
+    s->lm.pictures = NULL;
+    if (ts_lm_sees(&s->lm, line))
+        return of_line(in, see_messages(s, line, ids, n));
     if (json_object_get(line, "ids"))
         return ts_jsonl_ids(in, line, s->lm.model.decoder->arch.vocab, ids, n);
     const json_t *text = json_object_get(line, "text"), *prompt = json_object_get(line, "prompt"),
@@ -380,7 +398,8 @@ static ts_status score_file(scorer *s)
 {
     ts_jsonl in;
     ts_output out = { 0 };
-    static const char *const keys[] = { "ids", "text", "prompt", "completion" };
+    static const char *const keys[] = { "ids", "text", "prompt", "completion", "messages", "images", "videos", "audios",
+                                        "use_audio_in_video" };
     ts_status st = ts_jsonl_open(s->o.input, keys, sizeof keys / sizeof *keys,
                                  (ts_on_bad_record)s->o.on_bad_record, &in);
     if (st == TS_OK)
@@ -483,6 +502,7 @@ static void close_all(scorer *s)
 {
     ts_lm_end(&s->lm);
     ts_picture_set_deinit(&s->seen);
+    ts_lm_media_close(&s->media);
     ts_st_file_destroy(&s->tensors);
     ts_free(&s->logprobs);
     ts_free(&s->greedy);

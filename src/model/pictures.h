@@ -3,6 +3,7 @@
 #ifndef TS_MODEL_PICTURES_H
 #define TS_MODEL_PICTURES_H
 #include "io/safetensors.h"
+#include "media/processor.h"
 #include "model/tower.h"
 
 /* Media of one kind; n 0: there are none. */
@@ -32,5 +33,8 @@ ts_status ts_picture_set_make(const ts_arch *a, const int32_t *ids, int64_t n, c
 /* The same of tensors that `data show --tensors` has written, with `number` and a dot before their names. */
 ts_status ts_picture_set_read(const ts_arch *a, const ts_st_file *file, int64_t number, const int32_t *ids, int64_t n,
                               const char *where, ts_picture_set *out) TS_NODISCARD;
+/* The same of what a processor has made of the sequence's media. Sounds are TS_ERR_USER. */
+ts_status ts_picture_set_of(const ts_arch *a, const ts_media_sample *s, const int32_t *ids, int64_t n, const char *where,
+                            ts_picture_set *out) TS_NODISCARD;
 void ts_picture_set_deinit(ts_picture_set *s);
 #endif

@@ -4,6 +4,7 @@
 #include "io/safetensors.h"
 #include "model/family.h"
 #include "model/vision.h"
+#include "text/tokenizer.h"
 
 /* How files begin names: those that begin with "model." in the family of words, its others ("lm_head"), the tower's, the
  * joint's. Published files and those that transformers writes may differ. */
@@ -28,6 +29,9 @@ extern const ts_family ts_tower_base;
 
 /* Which form the files have: the first whose embedding and first tensor of the tower are there, else the first. */
 ts_status ts_vision_settle_form(const ts_family *f, const ts_st_dir *dir, ts_arch *a) TS_NODISCARD;
+
+/* The placeholder of models whose config.json does not say it, by the tokenizer. */
+ts_status ts_vision_settle_token(const ts_family *f, const ts_tokenizer *tok, ts_arch *a) TS_NODISCARD;
 
 /* For families: ids of placeholders, the sections of positions (mrope_section). */
 ts_status ts_vision_token(const json_t *config, const char *file, const char *key, const char *or_key, int64_t *out) TS_NODISCARD;

@@ -94,7 +94,7 @@ ts_status ts_tower_declare(const ts_declarer *d, ts_tower *t, int64_t out)
     if (v->has_class)
         TS_TRY(ts_declare(&in, "class_embedding", &row, &t->class_row));
     t->places = (ts_linear){ .in = v->places_rows, .out = a->hidden };
-    if (v->places != TS_PLACES_NONE)
+    if (v->placing != TS_PLACES_NONE)
         TS_TRY(ts_linear_declare(&in, "position_embeddings", &t->places));
     t->pre_norm = ts_decoder_norm(a, v->pre_norm);
     TS_TRY(ts_norm_declare(&in, "pre_layernorm", &t->pre_norm));
@@ -240,13 +240,13 @@ static ts_status embed(ts_tape *tape, const pass *w, ts_tensor **x)
     if (w->t->v->pre_norm_first)
         TS_TRY(ts_op_norm(tape, &w->t->pre_norm.op, patches, NULL, NULL, &patches));
     *x = patches;
-    if (w->t->v->places != TS_PLACES_NONE)
+    if (w->t->v->placing != TS_PLACES_NONE)
         TS_TRY(put_places(tape, w, &places));
     if (w->t->v->has_class) {
         TS_TRY(put_classes(tape, w, &classes));
         TS_TRY(ts_op_add_rows(tape, places, &w->patches, patches, x));
         TS_TRY(ts_op_add_rows(tape, *x, &w->classes, classes, x));
-    } else if (w->t->v->places != TS_PLACES_NONE) {
+    } else if (w->t->v->placing != TS_PLACES_NONE) {
         TS_TRY(ts_op_add(tape, patches, 1, places, 1, x));
     }
     return w->t->pre_norm.present && !w->t->v->pre_norm_first ? ts_op_norm(tape, &w->t->pre_norm.op, *x, NULL, NULL, x) : TS_OK;

@@ -22,7 +22,7 @@ const ts_field_row ts_vision_rows[] = {
     V(BOOL, patch_bias, .def = 0),
     V(BOOL, has_class, .def = 0),
     V(BOOL, class_decays, .def = 0),
-    V(CHOICE, places, .choices = TS_CHOICES(TS_VISION_PLACES)),
+    V(CHOICE, placing, .choices = TS_CHOICES(TS_VISION_PLACES)),
     V(INT, places_rows, .hi = 1 << 24, .name = "num_position_embeddings"),
     V(BOOL, places_stacked, .def = 0),
     V(BOOL, pre_norm, .def = 0),

@@ -51,7 +51,7 @@ struct ts_vision_arch {
     bool patch_bias;
     bool has_class;         /* a row more in each frame, before the others, that the stream does not get */
     bool class_decays;      /* it is no vector in files */
-    ts_vision_places places;
+    ts_vision_places placing;
     int64_t places_rows;    /* of their table, the class's among them */
     bool places_stacked;    /* in files as a stack of one matrix */
     bool pre_norm, post_norm; /* before the first block, behind the last */

@@ -129,12 +129,12 @@ static void mix_row(const ts_vision_arch *v, const ts_patch_grid *p, const ts_to
     double wy[4], wx[4];
     int64_t y, x;
     const int64_t own = v->has_class, side = (int64_t)llround(sqrt((double)(v->places_rows - own)));
-    if (v->places == TS_PLACES_TABLE) {
+    if (v->placing == TS_PLACES_TABLE) {
         out[r->pixels < 0 ? 0 : own + r->y * p->w + r->x] = 1;
         return;
     }
-    const int n = axis(v->places, r->y, p->h, side, &y, wy);
-    axis(v->places, r->x, p->w, side, &x, wx);
+    const int n = axis(v->placing, r->y, p->h, side, &y, wy);
+    axis(v->placing, r->x, p->w, side, &x, wx);
     for (int i = 0; i < n; i++)
         for (int k = 0; k < n; k++)
             out[own + within(y + i, side) * side + within(x + k, side)] += (float)(wy[i] * wx[k]);

@@ -14,7 +14,6 @@ static const struct {
     { "dynamic", TS_ROPE_DYNAMIC },   { "yarn", TS_ROPE_YARN },
     { "longrope", TS_ROPE_LONGROPE }, { "llama3", TS_ROPE_LLAMA3 },
     { "proportional", TS_ROPE_PROPORTIONAL },
-    { "mrope", TS_ROPE_DEFAULT }, /* of positions with three parts (model/vision.h) */
     { "su", TS_ROPE_LONGROPE }, /* the first name of longrope in Phi-3's files */
 };
 enum { N_SCALINGS = sizeof scalings / sizeof *scalings };

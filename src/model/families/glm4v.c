@@ -58,7 +58,7 @@ static ts_status read(const json_t *config, const json_t *vision, const char *fi
     TS_TRY(ts_vision_token(config, file, "video_end_token_id", NULL, &v->clip_ends));
     TS_TRY(ts_vision_sections(config, "text_config", file, a));
     v->places_rows = side / v->patch * (side / v->patch);
-    v->places = TS_PLACES_BICUBIC;
+    v->placing = TS_PLACES_BICUBIC;
     v->in_blocks = v->patch_bias = v->pre_norm = v->pre_norm_first = v->post_norm = true;
     v->joint = TS_JOINT_GATED;
     v->joint_act = TS_ACT_SILU;

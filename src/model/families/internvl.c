@@ -74,7 +74,7 @@ static ts_status read_both(const json_t *config, const json_t *vision, const cha
     TS_TRY(ts_config_int(config, file, layer_key, -1, -1, -v->tower.n_layers - 1, v->tower.n_layers, &at));
     v->behind = at < 0 ? v->tower.n_layers + 1 + at : at;
     v->side = side / v->patch;
-    v->places = TS_PLACES_TABLE;
+    v->placing = TS_PLACES_TABLE;
     v->places_rows = 1 + v->side * v->side;
     v->places_stacked = v->has_class = v->class_decays = v->patch_bias = v->joint_norm_merged = true;
     v->joint_eps = 1e-5;

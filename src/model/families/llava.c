@@ -61,7 +61,7 @@ static ts_status read(const json_t *config, const json_t *vision, const char *fi
     TS_TRY(ts_json_bool(config, file, "multimodal_projector_bias", true, &v->joint_bias));
     TS_TRY(ts_vision_token(config, file, "image_token_id", "image_token_index", &v->image_token));
     v->side = side / v->patch;
-    v->places = TS_PLACES_TABLE;
+    v->placing = TS_PLACES_TABLE;
     v->places_rows = 1 + v->side * v->side;
     v->has_class = v->pre_norm = v->post_norm = v->post_norm_idle = true;
     v->joint_ffn = a->hidden;

@@ -59,7 +59,7 @@ static ts_status read(const json_t *config, const json_t *vision, const char *fi
     v->turns_mixed = true;
     TS_TRY(ts_vision_sections(config, "text_config", file, a));
     v->in_blocks = v->patch_bias = v->joint_norm = true;
-    v->places = TS_PLACES_BILINEAR;
+    v->placing = TS_PLACES_BILINEAR;
     ts_vision_rotate(v, 10000);
     return read_taps(vision, file, v);
 }

@@ -43,6 +43,28 @@ static ts_status text_of(const ts_vision_family *v, const json_t *config, const 
                     type ? type : "not given");
 }
 
+/* The words' part of config.json, in which a rotary embedding whose positions have three parts is what it is for one. */
+static json_t *words_alone(const json_t *words)
+{
+    static const char *const keys[] = { "rope_scaling", "rope_parameters" }, *const kinds[] = { "type", "rope_type" };
+    json_t *copy = json_deep_copy(words);
+    for (size_t i = 0; copy && i < 4; i++) {
+        json_t *rope = json_object_get(copy, keys[i / 2]);
+        const char *kind = json_string_value(json_object_get(rope, kinds[i % 2]));
+        if (kind && !strcmp(kind, "mrope"))
+            json_object_set_new(rope, kinds[i % 2], json_string("default"));
+    }
+    return copy;
+}
+
+static ts_status read_words(const ts_family *text, const json_t *words, const char *file, ts_arch *a)
+{
+    json_t *copy = words_alone(words);
+    const ts_status st = copy ? ts_family_read(text, copy, file, a) : ts_error(TS_ERR_NOMEM, "no memory for a configuration");
+    json_decref(copy);
+    return st;
+}
+
 ts_status ts_vision_read(const ts_family *f, const json_t *config, const char *file, ts_arch *a)
 {
     const ts_vision_family *v = f->vision;
@@ -52,7 +74,7 @@ ts_status ts_vision_read(const ts_family *f, const json_t *config, const char *f
         return ts_error(TS_ERR_USER, "%s: %s is missing or no object", file, v->vision_key);
     words = json_is_object(words) ? words : config;
     TS_TRY(text_of(v, words, file, &text));
-    TS_TRY(ts_family_read(text, words, file, a));
+    TS_TRY(read_words(text, words, file, a));
     if (words != config) /* the whole's counts where both say it */
         TS_TRY(ts_json_bool(config, file, "tie_word_embeddings", a->tied, &a->tied));
     TS_TRY(ts_vision_create(a));

@@ -78,6 +78,7 @@ bool ts_side_file_of_tokenizer(const char *name)
         "added_tokens.json",  "tokenizer.model",         "spiece.model",
         "vocab.json",         "sentencepiece.bpe.model", "merges.txt",
         "vocab.txt",          "chat_template.jinja",     "chat_template.json",
+        "processor_config.json", "preprocessor_config.json", "video_preprocessor_config.json",
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(name, names[i]))

@@ -97,6 +97,7 @@ ts_status ts_tower_declare(const ts_declarer *d, ts_tower *t, int64_t out)
     if (v->placing != TS_PLACES_NONE)
         TS_TRY(ts_linear_declare(&in, "position_embeddings", &t->places));
     t->pre_norm = ts_decoder_norm(a, v->pre_norm);
+    t->pre_norm.op.is_kept = true;
     TS_TRY(ts_norm_declare(&in, "pre_layernorm", &t->pre_norm));
     TS_TRY(declare_blocks(&in, t));
     ts_declare_unit(d);

@@ -17,6 +17,7 @@ typedef struct shower {
     ts_media_line read;
     ts_media_tensors *tensors; /* [n] of the lines so far, where they are written */
     size_t n, cap;
+    size_t lines, ids, trained, media;
     bool writes, coloured;
 } shower;
 
@@ -149,6 +150,11 @@ static ts_status show_line(shower *s, const json_t *record)
     const ts_status st = ts_media_reader_read(&s->reader, s->scratch, record, s->base.s, false, &s->read);
     if (st != TS_OK)
         return st == TS_ERR_USER ? line_error(s) : st;
+    s->lines++;
+    s->ids += s->read.ids.n;
+    s->media += s->read.media.n;
+    for (size_t t = 0; t < s->read.ids.n; t++)
+        s->trained += is_trained(&s->read, t);
     TS_TRY(s->writes ? write_line(s) : print_line(s));
     return s->o->tensors ? keep_tensors(s) : TS_OK;
 }
@@ -192,6 +198,8 @@ static ts_status show(shower *s, const char *load, const char *now, const char *
     TS_TRY(show_lines(s));
     if (s->o->tensors)
         TS_TRY(ts_media_tensors_write(s->tensors, s->n, true, s->o->tensors));
+    if (!output || strcmp(output, "-") != 0)
+        printf("=== %zu lines with %zu media: %zu tokens, %zu trained\n", s->lines, s->media, s->ids, s->trained);
     return output ? ts_output_finish(&s->out) : TS_OK;
 }
 

@@ -36,6 +36,12 @@ static ts_status count(ts_clip *c)
     return TS_OK;
 }
 
+bool ts_clip_is_there(void)
+{
+    ts_av_calls calls;
+    return ts_av_load(&calls) == TS_OK;
+}
+
 ts_status ts_clip_is(const char *path, bool *out)
 {
     ts_av a;

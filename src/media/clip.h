@@ -12,6 +12,8 @@ typedef struct ts_clip_info {
     bool has_sound;
 } ts_clip_info;
 
+/* Whether the program was built to read clips and sounds, and finds FFmpeg's libraries. */
+bool ts_clip_is_there(void);
 /* Whether there are moving pictures in the file; one that is neither a clip nor a sound is TS_ERR_USER. */
 ts_status ts_clip_is(const char *path, bool *out) TS_NODISCARD;
 /* What cannot be decoded, has no frames or ends within one is TS_ERR_USER with the path. */

@@ -36,11 +36,17 @@ void ts_media_sample_deinit(ts_media_sample *s)
     *s = (ts_media_sample){ 0 };
 }
 
-/* A new medium at the sample's end. */
-static ts_status begin(const ts_media_processor *p, ts_medium_kind kind, const char *name, ts_media_sample *s, ts_medium **out)
+static ts_status check_kind(const ts_media_processor *p, ts_medium_kind kind, const char *name)
 {
     if (!ts_media_processor_reads(p, kind))
         return ts_error(TS_ERR_USER, "%s: models of the kind \"%s\" read no %s", name, p->family->model_type, ts_medium_word(kind));
+    return TS_OK;
+}
+
+/* A new medium at the sample's end. */
+static ts_status begin(const ts_media_processor *p, ts_medium_kind kind, const char *name, ts_media_sample *s, ts_medium **out)
+{
+    TS_TRY(check_kind(p, kind, name));
     TS_TRY(ts_grow(&s->v, &s->cap, s->n + 1, sizeof *s->v));
     ts_medium m = { .kind = kind };
     TS_TRY(ts_strdup(name, &m.name));
@@ -108,6 +114,7 @@ ts_status ts_media_add_picture(const ts_media_processor *p, const ts_picture *pi
 ts_status ts_media_add_picture_file(const ts_media_processor *p, const char *path, ts_media_sample *s)
 {
     ts_picture picture = { 0 };
+    TS_TRY(check_kind(p, TS_MEDIUM_PICTURE, path));
     TS_TRY(ts_picture_read(path, &picture));
     const ts_status st = ts_media_add_picture(p, &picture, path, s);
     ts_picture_deinit(&picture);
@@ -289,6 +296,7 @@ ts_status ts_media_add_sound(const ts_media_processor *p, ts_sound *sound, const
 ts_status ts_media_add_sound_file(const ts_media_processor *p, const char *path, ts_media_sample *s)
 {
     ts_sound sound = { 0 };
+    TS_TRY(check_kind(p, TS_MEDIUM_SOUND, path));
     TS_TRY(ts_sound_read(path, &sound));
     const ts_status st = ts_media_add_sound(p, &sound, path, s);
     ts_sound_deinit(&sound);

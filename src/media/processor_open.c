@@ -17,6 +17,20 @@ static ts_status read_file(folder *f, const char *name, json_t **out)
     return ts_path_exists(f->name.s) ? ts_json_read(f->name.s, out) : TS_OK;
 }
 
+/* The tokenizer's, of which texts alone are read: its model_max_length is often 10^30. */
+static ts_status read_tokenizer(folder *f)
+{
+    ts_str text = { 0 };
+    TS_TRY(ts_path_join(&f->name, f->path, "tokenizer_config.json"));
+    if (!ts_path_exists(f->name.s))
+        return TS_OK;
+    ts_status st = ts_file_read(f->name.s, &text);
+    if (st == TS_OK)
+        st = ts_json_load(ts_str_text(&text), text.len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, f->name.s, &f->tokenizer);
+    ts_str_deinit(&text);
+    return st;
+}
+
 static void folder_close(folder *f)
 {
     json_decref(f->config);
@@ -33,7 +47,7 @@ static ts_status folder_open(folder *f)
     TS_TRY(read_file(f, "processor_config.json", &f->processor));
     TS_TRY(read_file(f, "preprocessor_config.json", &f->image));
     TS_TRY(read_file(f, "video_preprocessor_config.json", &f->video));
-    return read_file(f, "tokenizer_config.json", &f->tokenizer);
+    return read_tokenizer(f);
 }
 
 /* A part of processor_config.json, else one of the files as they were before transformers 5; *name is where it is from. */

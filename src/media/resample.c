@@ -180,18 +180,12 @@ ts_status ts_picture_resize(const ts_picture *in, int64_t width, int64_t height,
               "%lld x %lld, filter %d", (long long)width, (long long)height, (int)how);
     if (how == TS_RESAMPLE_NEAREST)
         return nearest(in, width, height, out);
-    ts_picture wide = { 0 };
-    const ts_picture *from = in;
-    if (width != in->width || height == in->height) {
-        /* of a picture that keeps its size a pass changes nothing: each weight is one */
-        TS_TRY(run_pass(in, width, true, how, way, &wide));
-        from = &wide;
-    }
-    if (height == in->height) {
-        *out = wide;
-        return TS_OK;
-    }
-    const ts_status st = run_pass(from, height, false, how, way, out);
-    ts_picture_deinit(&wide);
+    const bool is_lower_first = height < in->height && 2 * (in->width - width) < in->height - height;
+    const int64_t size[2] = { height, width };
+    ts_picture between = { 0 };
+    /* along a side that keeps its size a pass changes nothing: each weight is one */
+    TS_TRY(run_pass(in, size[!is_lower_first], !is_lower_first, how, way, &between));
+    const ts_status st = run_pass(&between, size[is_lower_first], is_lower_first, how, way, out);
+    ts_picture_deinit(&between);
     return st;
 }

@@ -1,6 +1,7 @@
-/* Resampling of pictures in 8 bits, bit for bit as Pillow's Image.resize (version 3.3 and later): the filter is widened
- * when the picture shrinks, columns are resampled before rows, weights are whole numbers of 2^-22, and what lies between
- * the two passes is rounded to 8 bits. */
+/* Resampling of pictures in 8 bits, bit for bit as the Image.resize of Pillow 13: the filter is widened when the picture
+ * shrinks, weights are whole numbers of 2^-22, and what lies between the two passes is rounded to 8 bits. The pass along
+ * the width is the first, but where the picture becomes lower and the height loses more than twice what the width does
+ * (Pillow 12 and older have it the first always, which moves values by a level or a few). */
 #ifndef TS_MEDIA_RESIZE_H
 #define TS_MEDIA_RESIZE_H
 #include "media/picture.h"

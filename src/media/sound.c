@@ -50,6 +50,14 @@ static ts_status add_frame(const ts_av *a, const AVFrame *f, ts_sound *s, size_t
     return TS_OK;
 }
 
+/* Where an Ogg stream ends stands in its last page; the decoder hands out whole blocks. */
+static int64_t true_end(const ts_av *a, const ts_sound *s)
+{
+    const AVStream *t = a->stream;
+    const bool says = !strcmp(a->file->iformat->name, "ogg") && t->time_base.num == 1 && t->time_base.den == s->file_rate;
+    return says && t->duration > 0 && t->duration < s->n ? t->duration : s->n;
+}
+
 static ts_status decode(const char *path, ts_sound *s)
 {
     ts_av a;
@@ -62,6 +70,7 @@ static ts_status decode(const char *path, ts_sound *s)
         if (st == TS_OK && f)
             st = add_frame(&a, f, s, &cap);
     } while (st == TS_OK && f);
+    s->n = true_end(&a, s);
     ts_av_close(&a);
     if (st == TS_OK && (!s->n || s->file_rate <= 0))
         st = ts_error(TS_ERR_USER, "%s: there is no sample of sound in it", path);

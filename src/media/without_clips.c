@@ -7,6 +7,8 @@ static ts_status refuse(const char *path, const char *what)
     return ts_error(TS_ERR_USER, "%s: %s are not read: this program was built without FFmpeg's libraries and soxr", path, what);
 }
 
+bool ts_clip_is_there(void) { return false; }
+
 ts_status ts_clip_is(const char *path, bool *out)
 {
     (void)out;

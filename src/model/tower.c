@@ -32,7 +32,8 @@ static ts_joint_layer joint_of(const ts_vision_arch *v, bool is_tap, int64_t out
         return j;
     j.merge = (ts_linear){ .in = wide, .out = out, .has_bias = true };
     j.proj = (ts_linear){ .in = out, .out = out, .has_bias = bias };
-    j.proj_norm = (ts_norm_layer){ .present = true, .has_bias = true, .width = out, .op = { .layer = true, .eps = 1e-5f } };
+    j.proj_norm = (ts_norm_layer){ .present = true, .has_bias = true, .width = out,
+                                     .op = { .layer = true, .eps = 1e-5f, .is_kept = true } };
     return j;
 }
 

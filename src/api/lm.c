@@ -50,6 +50,8 @@ static ts_status open_model(ts_lm *lm)
         ts_crew_use(lm->crew, &use);
     TS_TRY(ts_model_open(lm->rt.load, lm->o.ckpt_step, &use, &lm->model));
     lm->model.decoder->crew = lm->crew;
+    if (lm->crew && lm->model.decoder->arch.vision)
+        return ts_error(TS_ERR_USER, "%s reads pictures, and such models run on one process: start it without mpirun", lm->rt.load);
     const bool has = lm->model.decoder->arch.labels > 0;
     if (has == lm->o.classes)
         return TS_OK;

@@ -14,6 +14,9 @@ static ts_status check(const ts_job *j)
         return ts_error(TS_ERR_USER, "--mm-data names all data: leave --data-path, --train-data-path and --mock-data out");
     if (j->o->train.eval_iters > 0)
         return ts_error(TS_ERR_USER, "--mm-data has no samples to evaluate on: give --eval-iters 0");
+    if (j->mesh->size[TS_MESH_TP] * j->mesh->size[TS_MESH_PP] * j->mesh->size[TS_MESH_CP] > 1)
+        return ts_error(TS_ERR_USER, "--mm-data: models that read pictures are whole on each process so far: leave "
+                                     "--tensor-model-parallel-size, --pipeline-model-parallel-size and --context-parallel-size out");
     if (ts_prefer_on(j->o->tuning.stage) || ts_head_on(j->o->tuning.stage))
         return ts_error(TS_ERR_USER, "--mm-data is trained on by pretrain and posttrain --stage sft");
     return TS_OK;

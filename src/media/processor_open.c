@@ -149,11 +149,8 @@ static ts_status read_pooled(folder *f, ts_media_processor *p)
 static ts_status read_counts(folder *f, ts_media_processor *p)
 {
     switch (p->family->picture_count) {
-    case TS_COUNT_TILES: {
-        const bool soft = json_object_get(f->config, "mm_tokens_per_image") != NULL;
-        TS_TRY(number(f, soft ? "mm_tokens_per_image" : "image_seq_length", 256, &p->per_tile));
-        return number(f, "image_seq_length", p->per_tile, &p->per_tile);
-    }
+    case TS_COUNT_TILES:
+        return number(f, "image_seq_length", 256, &p->per_tile);
     case TS_COUNT_PLAIN:
     case TS_COUNT_ANYRES:
         return read_plain(f, p);

@@ -374,7 +374,7 @@ static ts_status remember_more(ts_scheduler *b)
         t->n_pages += st == TS_OK && got;
     }
     if (st == TS_OK && got && n > 0) {
-        const ts_engine_stretch s = { t->ids, t->there, n << TS_ENGINE_PAGE_BITS, t->pages, t->n_pages };
+        const ts_engine_stretch s = { t->ids + t->there, t->there, n << TS_ENGINE_PAGE_BITS, t->pages, t->n_pages };
         st = ts_engine_run(b->engine, &s, 1, true, NULL);
     }
     if (st == TS_OK && got && n > 0) {

@@ -6,9 +6,11 @@
 The model (Llama 3.2 1B's shape, random values, 2.5 GB) is made in FOLDER, which needs 12 GB, and stays there. Each conversion is run
 --repeat times in turn with the copies, so that what else the machine does meets all of them; told are medians, the largest memory, and how
 many times a copy that is not waited for on the disk (cp, from and to the page cache) and one that is (dd conv=fsync; Tessera always waits)
-it takes. --llama-cpp names a folder with convert_hf_to_gguf.py, run by PYTHON (torch, transformers, gguf)."""
+it takes. --llama-cpp names a folder with convert_hf_to_gguf.py, run by PYTHON (torch, transformers, gguf);
+it wants a tokenizer in FOLDER/model, which Tessera does without."""
 import argparse
 import json
+import random
 import shutil
 import statistics
 import struct
@@ -33,8 +35,6 @@ def tensors():
 
 def make_model(folder):
     """Values are random bytes with the exponents of small numbers: cheap, and no two rows alike."""
-    import random
-
     folder.mkdir(parents=True)
     config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": HIDDEN, "intermediate_size": FFN,
               "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "num_key_value_heads": KV, "head_dim": HEAD, "vocab_size": VOCAB,
@@ -74,7 +74,8 @@ def run(command):
 def remove(path):
     if path.is_dir():
         shutil.rmtree(path)
-    path.unlink(missing_ok=True) if not path.is_dir() else None
+    else:
+        path.unlink(missing_ok=True)
 
 
 def main():
@@ -100,6 +101,8 @@ def main():
             jobs.append((f"llama.cpp: hf to gguf {kind}",
                          [a.python, Path(a.llama_cpp) / "convert_hf_to_gguf.py", model, "--outtype", kind, "--outfile", work / "l.gguf"], "l.gguf"))
     got = {name: [] for name, _, _ in jobs}
+    for left in ("mg", "hf", "b.gguf", "q.gguf", "l.gguf"):
+        remove(work / left)
     for _ in range(a.repeat):
         for name, command, made in jobs:
             got[name].append(run(command))

@@ -32,3 +32,6 @@ add_test(NAME golden/explore COMMAND test_golden_explore WORKING_DIRECTORY ${CMA
 add_executable(test_golden_round_trips golden/test_round_trips.c)
 target_link_libraries(test_golden_round_trips PRIVATE ts_api ts_io PkgConfig::CMOCKA m)
 add_test(NAME golden/round_trips COMMAND test_golden_round_trips WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+add_executable(test_golden_blend_lora golden/test_blend_lora.c)
+target_link_libraries(test_golden_blend_lora PRIVATE ts_convert ts_io PkgConfig::CMOCKA m)
+add_test(NAME golden/blend_lora COMMAND test_golden_blend_lora WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})

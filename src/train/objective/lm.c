@@ -400,7 +400,6 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
     TS_TRY(o->network.kind->forward(o->network.self, tape, &call, &x));
     if (ends && o->n_among) {
         TS_TRY(losses_among(o, tape, &b->told[0], x, &x, &hard));
-        hard = m->evaluates ? NULL : hard;
     } else if (ends && !o->leaves) {
         TS_TRY(losses_of(o, tape, m, &b->told[0], x, taught, "loss", &x, learns && !m->evaluates ? &hard : NULL));
     }

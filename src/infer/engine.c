@@ -18,6 +18,8 @@ struct ts_engine {
     ts_layer_state **state;      /* [states]: as in ts_run; NULL of what keeps nothing */
     int64_t states;
     int32_t *length;             /* [slots] */
+    int64_t *shift;              /* [slots] as in ts_prompt */
+    const ts_pictures *pictures; /* of the pass at hand; NULL: none */
     int32_t *q_start, *q_len;    /* [slots] of the pass at hand */
     int32_t *ids, *pos;          /* [rows] of the pass at hand */
     size_t cap_ids, cap_pos;
@@ -62,6 +64,7 @@ static ts_status create(ts_engine *e, int64_t slots)
             TS_TRY(mixer->make_state(mixer->module, e->dev, e->d->compute, e->is_paged ? 1 : slots, &e->state[l]));
     }
     TS_TRY(ts_alloc(&e->length, (size_t)slots, sizeof *e->length));
+    TS_TRY(ts_alloc(&e->shift, (size_t)slots, sizeof *e->shift));
     TS_TRY(ts_alloc(&e->q_start, (size_t)slots, sizeof *e->q_start));
     return ts_alloc(&e->q_len, (size_t)slots, sizeof *e->q_len);
 }
@@ -77,6 +80,7 @@ static void destroy_here(ts_engine **engine)
     ts_tape_destroy(&e->tape);
     ts_free(&e->state);
     ts_free(&e->length);
+    ts_free(&e->shift);
     ts_free(&e->q_start);
     ts_free(&e->q_len);
     ts_free(&e->ids);
@@ -207,6 +211,7 @@ void ts_engine_copy(ts_engine *e, int64_t to, int64_t from)
     for (int64_t l = 0; l < e->states; l++)
         copy_slot(e->state[l], to, from, e->length[from]);
     e->length[to] = e->length[from];
+    e->shift[to] = e->shift[from];
 }
 
 /* The cycles of a permutation need one spare slot; a slot that nobody reads any more is overwritten
@@ -260,6 +265,7 @@ static ts_status make_spare(ts_engine *e)
 ts_status ts_engine_reorder(ts_engine *e, const int64_t *from, int64_t n)
 {
     int32_t length[TS_ENGINE_MOST_SLOTS];
+    int64_t shift[TS_ENGINE_MOST_SLOTS];
     const ts_told t = { .what = TS_TOLD_REORDER, .engine = e->number, .b = n, .bytes = n * (int64_t)sizeof *from };
     TS_TRY(ts_tell(crew_of(e), &t, from));
     TS_TRY(ts_tell_failed(crew_of(e), make_spare(e)));
@@ -267,9 +273,9 @@ ts_status ts_engine_reorder(ts_engine *e, const int64_t *from, int64_t n)
         if (e->state[l])
             reorder_layer(e, e->state[l], from, n);
     for (int64_t i = 0; i < n; i++)
-        length[i] = e->length[from[i]];
+        length[i] = e->length[from[i]], shift[i] = e->shift[from[i]];
     for (int64_t i = 0; i < n; i++)
-        e->length[i] = length[i];
+        e->length[i] = length[i], e->shift[i] = shift[i];
     return TS_OK;
 }
 
@@ -312,18 +318,20 @@ static ts_status forward(ts_engine *e, const pass_slots *of, int64_t S, ts_tenso
 {
     const int64_t first = of->first, B = of->n;
     ts_tensor *ids, *pos;
-    int64_t longest = 0;
-    for (int64_t b = 0; b < B; b++)
+    int64_t longest = 0, ahead = 0;
+    for (int64_t b = 0; b < B; b++) {
         longest = e->q_start[b] + e->q_len[b] > longest ? e->q_start[b] + e->q_len[b] : longest;
+        ahead = !e->is_paged && e->shift[first + b] > ahead ? e->shift[first + b] : ahead;
+    }
     const int64_t length = ts_angles_length(&e->d->arch, longest);
-    TS_TRY(ts_decoder_prepare(e->d, length > 1 ? longest : e->capacity, length));
+    TS_TRY(ts_decoder_prepare(e->d, (length > 1 ? longest : e->capacity) + ahead, length));
     TS_TRY(ts_tape_upload(e->tape, TS_DTYPE_I32, e->ids, B * S, &ids));
     TS_TRY(ts_tape_upload(e->tape, TS_DTYPE_I32, e->pos, B * S, &pos));
     if (e->is_paged)
         TS_TRY(put_table(e, B));
     const ts_run run = { .B = B, .S = S, .pos = pos, .state = e->state, .slot0 = first,
                          .q_start = e->q_start, .q_len = e->q_len, .any_cut = of->is_prompt,
-                         .pages = e->is_paged ? &e->pages : NULL };
+                         .pages = e->is_paged ? &e->pages : NULL, .pictures = e->pictures };
     TS_TRY(ts_crew_forward(e->d, e->tape, &run, ids, hidden));
     for (int64_t b = 0; !e->is_paged && b < B; b++)
         e->length[first + b] = e->q_start[b] + e->q_len[b];
@@ -394,13 +402,16 @@ static void put_row(ts_engine *e, int64_t b, int64_t S, const int32_t *ids, int6
 /* One prompt in chunks; the angles are those of its whole length. */
 static ts_status prefill_one(ts_engine *e, int64_t slot, const ts_prompt *p, ts_logits *out)
 {
-    const int64_t chunk = p->n < CHUNK || ts_engine_alone_above(e) < p->n ? p->n : CHUNK;
+    const int64_t chunk = p->n < CHUNK || p->pictures || ts_engine_alone_above(e) < p->n ? p->n : CHUNK;
     const pass_slots of = { slot, 1, true };
     TS_TRY(rows(e, chunk));
     for (int64_t at = 0; at < p->n; at += chunk) {
         const int64_t n = p->n - at < chunk ? p->n - at : chunk;
         put_row(e, 0, n, p->ids + at, at, n);
-        TS_TRY(clean_pass(e, &of, n, at + n == p->n ? out : NULL));
+        e->pictures = p->pictures;
+        const ts_status st = clean_pass(e, &of, n, at + n == p->n ? out : NULL);
+        e->pictures = NULL;
+        TS_TRY(st);
     }
     return TS_OK;
 }
@@ -408,7 +419,7 @@ static ts_status prefill_one(ts_engine *e, int64_t slot, const ts_prompt *p, ts_
 int64_t ts_engine_prefill_group(const ts_prompt *prompts, int64_t n)
 {
     int64_t longest = prompts[0].n, sum = prompts[0].n, k = 1;
-    for (; k < n; k++) {
+    for (; k < n && !prompts[0].pictures && !prompts[k].pictures; k++) {
         const int64_t most = prompts[k].n > longest ? prompts[k].n : longest;
         sum += prompts[k].n;
         if (most * (k + 1) > GROUP_ROWS || most * (k + 1) * 3 > sum * 4)
@@ -423,14 +434,17 @@ static ts_status prefill_here(ts_engine *e, int64_t first, int64_t n, const ts_p
     int64_t S = 0;
     for (int64_t b = 0; b < n; b++) {
         e->length[first + b] = 0;
+        e->shift[first + b] = prompts[b].shift;
         S = prompts[b].n > S ? prompts[b].n : S;
     }
     TS_TRY(need(e, S));
     if (n == 1)
         return prefill_one(e, first, prompts, out);
     TS_TRY(rows(e, n * S));
-    for (int64_t b = 0; b < n; b++)
+    for (int64_t b = 0; b < n; b++) {
+        TS_ASSERT(!prompts[b].pictures, "prompts with pictures are put in one by one");
         put_row(e, b, S, prompts[b].ids, 0, prompts[b].n);
+    }
     return clean_pass(e, &(pass_slots){ first, n, true }, S, out);
 }
 
@@ -452,7 +466,8 @@ static ts_status decode_here(ts_engine *e, int64_t n, const int32_t *ids, ts_log
     TS_TRY(rows(e, n));
     for (int64_t b = 0; b < n; b++) {
         e->ids[b] = ids[b];
-        e->pos[b] = e->q_start[b] = e->length[b];
+        e->q_start[b] = e->length[b];
+        e->pos[b] = e->length[b] + (int32_t)e->shift[b];
         e->q_len[b] = 1;
     }
     return clean_pass(e, &(pass_slots){ 0, n, false }, 1, out);

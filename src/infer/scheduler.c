@@ -348,7 +348,7 @@ static ts_status put_prompts(ts_scheduler *b)
         TS_TRY(need_pages(b, list[i], list[i]->there + tokens[n], &got));
         if (!got)
             break;
-        shape[n] = (ts_prompt){ NULL, tokens[n] };
+        shape[n] = (ts_prompt){ .ids = NULL, .n = tokens[n] };
         budget -= is_alone ? budget : tokens[n];
         list[n++] = list[i];
     }
@@ -484,7 +484,7 @@ static bool may_join(const ts_scheduler *b)
 static ts_status put_whole(ts_scheduler *b, ts_scheduled *t)
 {
     ts_logits z;
-    const ts_prompt p = { t->ids, t->n };
+    const ts_prompt p = { .ids = t->ids, .n = t->n };
     TS_TRY(ts_engine_prefill(b->engine, b->n - 1, 1, &p, &z));
     t->there = t->n;
     go_on(b, t, z.v);

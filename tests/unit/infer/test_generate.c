@@ -125,7 +125,7 @@ static ts_prompt ids_of(const json_t *list)
     OK(ts_alloc(&v, json_array_size(list), sizeof *v));
     for (size_t i = 0; i < json_array_size(list); i++)
         v[i] = (int32_t)json_integer_value(json_array_get(list, i));
-    return (ts_prompt){ v, (int64_t)json_array_size(list) };
+    return (ts_prompt){ .ids = v, .n = (int64_t)json_array_size(list) };
 }
 
 static void free_ids(const ts_prompt *p)
@@ -402,7 +402,7 @@ static void test_reorder(void **state)
     fixture f;
     open_model(&f, "llama", TS_DTYPE_F32, 1);
     for (int i = 0; i < N; i++)
-        p[i] = (ts_prompt){ ids + i, 6 - i % 3 };
+        p[i] = (ts_prompt){ .ids = ids + i, .n = 6 - i % 3 };
     for (int i = 0; i < N; i++)
         q[i] = p[from[i]];
     for (int k = 0; k < 2; k++) {

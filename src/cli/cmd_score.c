@@ -50,7 +50,7 @@ static const ts_option score_rows[] = {
     TS_ROW_IS(TS_OPTION_PLACE, TEXT, score_options, record, "moe-routing-record", NULL, 0, 0, NULL, "score",
               "a file for the experts that each token goes to in each layer (docs/moe.md)"),
     ROW(TEXT, replay, "moe-routing-replay", NULL,
-        "such a file, of the same lines: tokens go to the experts that are in it"),
+        "such a file, of the same lines or of a training on them: tokens go to the experts that are in it"),
 };
 
 static const char usage[] =

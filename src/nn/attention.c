@@ -383,10 +383,11 @@ ts_status ts_attention_slice(ts_tape *tape, const ts_attention_layer *l, const t
 {
     const keys_from self = { .pos = run->pos, .first_key = run->first_key, .last_key = run->last_key,
                              .dropout = TS_RNG_ATTN_DROPOUT };
-    const ts_attention_op o = op_of(l, run, layer, &self);
+    ts_attention_op o = op_of(l, run, layer, &self);
     ts_tensor *heads;
     ts_device_part(tape->dev, "attention", layer);
-    TS_TRY(ts_op_attention_of(tape, &o, begin, n, rows, &heads));
+    o.queries = (ts_stretch){ begin, n };
+    TS_TRY(ts_op_attention(tape, &o, rows, NULL, &heads, NULL));
     return ts_linear_forward(tape, &l->proj, heads, y);
 }
 

@@ -62,17 +62,28 @@ static ts_expert_group experts_of(const ts_job *j, int64_t experts)
                               .place = j->placement.place, .order = j->placement.order };
 }
 
+/* Rows that a sample gives to what is trained. */
+static int64_t rows_of_sample(const ts_job *j)
+{
+    const ts_tuning_data t = ts_job_tuning_data(j->o, j->ramp.full);
+    return ts_tuning_on(&j->o->tuning) && j->o->tuning.stage != TS_STAGE_KTO ? ts_tuning_each(&t) : 1;
+}
+
 /* The file of experts' choices, before a weight is read. */
 static ts_status open_routes(ts_job *j, const ts_arch *a)
 {
     const ts_expert_options *o = &j->o->experts;
-    const ts_routes_shape batch = { .length = j->o->train.seq_length, .samples = j->ramp.full };
+    const ts_routes_shape batch = { .length = j->o->train.seq_length, .samples = j->ramp.full * rows_of_sample(j),
+                                    .pads = ts_tuning_on(&j->o->tuning) };
     const bool goes_on = j->loaded > 0 && !j->o->train.finetune;
     if (!o->record && !o->replay)
         return TS_OK;
     if (j->ramp.samples)
         return ts_error(TS_ERR_USER, "--moe-routing-%s: steps have sequences by --rampup-batch-size: leave that out",
                         o->record ? "record" : "replay");
+    if (j->o->tuning.stage == TS_STAGE_EMBED)
+        return ts_error(TS_ERR_USER, "--moe-routing-%s: --stage embed takes a sample's texts one after another, which a file of "
+                                     "choices does not tell apart: leave that out", o->record ? "record" : "replay");
     return ts_comm_agree(j->comm, ts_expert_options_routes(o, a, &batch, goes_on ? j->loaded : 0, j->train_iters,
                                                            !j->dev->computes, j->comm->rank == 0, &j->routes));
 }

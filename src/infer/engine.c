@@ -17,9 +17,7 @@ struct ts_engine {
     int64_t slots, capacity;
     ts_layer_state **state;      /* [states]: as in ts_run; NULL of what keeps nothing */
     int64_t states;
-    int32_t *length;             /* [slots] */
-    int64_t *shift;              /* [slots] as in ts_prompt */
-    const ts_pictures *pictures; /* of the pass at hand; NULL: none */
+    int32_t *length, *shift;     /* [slots]; shift as in ts_prompt */
     int32_t *q_start, *q_len;    /* [slots] of the pass at hand */
     int32_t *ids, *pos;          /* [rows] of the pass at hand */
     size_t cap_ids, cap_pos;
@@ -264,8 +262,7 @@ static ts_status make_spare(ts_engine *e)
 
 ts_status ts_engine_reorder(ts_engine *e, const int64_t *from, int64_t n)
 {
-    int32_t length[TS_ENGINE_MOST_SLOTS];
-    int64_t shift[TS_ENGINE_MOST_SLOTS];
+    int32_t length[TS_ENGINE_MOST_SLOTS], shift[TS_ENGINE_MOST_SLOTS];
     const ts_told t = { .what = TS_TOLD_REORDER, .engine = e->number, .b = n, .bytes = n * (int64_t)sizeof *from };
     TS_TRY(ts_tell(crew_of(e), &t, from));
     TS_TRY(ts_tell_failed(crew_of(e), make_spare(e)));
@@ -288,6 +285,7 @@ bool ts_engine_must_refill(const ts_engine *e, int64_t n) { return ts_angles_cha
 typedef struct pass_slots {
     int64_t first, n;
     bool is_prompt;
+    const ts_pictures *pictures; /* of a prompt alone; NULL: none */
 } pass_slots;
 
 /* The last row of each sequence of B x S, as [B, hidden]. */
@@ -331,7 +329,7 @@ static ts_status forward(ts_engine *e, const pass_slots *of, int64_t S, ts_tenso
         TS_TRY(put_table(e, B));
     const ts_run run = { .B = B, .S = S, .pos = pos, .state = e->state, .slot0 = first,
                          .q_start = e->q_start, .q_len = e->q_len, .any_cut = of->is_prompt,
-                         .pages = e->is_paged ? &e->pages : NULL, .pictures = e->pictures };
+                         .pages = e->is_paged ? &e->pages : NULL, .pictures = of->pictures };
     TS_TRY(ts_crew_forward(e->d, e->tape, &run, ids, hidden));
     for (int64_t b = 0; !e->is_paged && b < B; b++)
         e->length[first + b] = e->q_start[b] + e->q_len[b];
@@ -403,15 +401,12 @@ static void put_row(ts_engine *e, int64_t b, int64_t S, const int32_t *ids, int6
 static ts_status prefill_one(ts_engine *e, int64_t slot, const ts_prompt *p, ts_logits *out)
 {
     const int64_t chunk = p->n < CHUNK || p->pictures || ts_engine_alone_above(e) < p->n ? p->n : CHUNK;
-    const pass_slots of = { slot, 1, true };
+    const pass_slots of = { slot, 1, true, p->pictures };
     TS_TRY(rows(e, chunk));
     for (int64_t at = 0; at < p->n; at += chunk) {
         const int64_t n = p->n - at < chunk ? p->n - at : chunk;
         put_row(e, 0, n, p->ids + at, at, n);
-        e->pictures = p->pictures;
-        const ts_status st = clean_pass(e, &of, n, at + n == p->n ? out : NULL);
-        e->pictures = NULL;
-        TS_TRY(st);
+        TS_TRY(clean_pass(e, &of, n, at + n == p->n ? out : NULL));
     }
     return TS_OK;
 }
@@ -434,18 +429,16 @@ static ts_status prefill_here(ts_engine *e, int64_t first, int64_t n, const ts_p
     int64_t S = 0;
     for (int64_t b = 0; b < n; b++) {
         e->length[first + b] = 0;
-        e->shift[first + b] = prompts[b].shift;
+        e->shift[first + b] = (int32_t)prompts[b].shift;
         S = prompts[b].n > S ? prompts[b].n : S;
     }
     TS_TRY(need(e, S));
     if (n == 1)
         return prefill_one(e, first, prompts, out);
     TS_TRY(rows(e, n * S));
-    for (int64_t b = 0; b < n; b++) {
-        TS_ASSERT(!prompts[b].pictures, "prompts with pictures are put in one by one");
+    for (int64_t b = 0; b < n; b++)
         put_row(e, b, S, prompts[b].ids, 0, prompts[b].n);
-    }
-    return clean_pass(e, &(pass_slots){ first, n, true }, S, out);
+    return clean_pass(e, &(pass_slots){ first, n, true, NULL }, S, out);
 }
 
 ts_status ts_engine_prefill(ts_engine *e, int64_t first, int64_t n, const ts_prompt *prompts,
@@ -466,11 +459,10 @@ static ts_status decode_here(ts_engine *e, int64_t n, const int32_t *ids, ts_log
     TS_TRY(rows(e, n));
     for (int64_t b = 0; b < n; b++) {
         e->ids[b] = ids[b];
-        e->q_start[b] = e->length[b];
-        e->pos[b] = e->length[b] + (int32_t)e->shift[b];
-        e->q_len[b] = 1;
+        e->q_start[b] = e->length[b], e->q_len[b] = 1;
+        e->pos[b] = e->length[b] + e->shift[b];
     }
-    return clean_pass(e, &(pass_slots){ 0, n, false }, 1, out);
+    return clean_pass(e, &(pass_slots){ 0, n, false, NULL }, 1, out);
 }
 
 ts_status ts_engine_decode(ts_engine *e, int64_t n, const int32_t *ids, ts_logits *out)
@@ -508,7 +500,7 @@ static ts_status run_here(ts_engine *e, const ts_engine_stretch *s, int64_t n, b
     TS_TRY(ts_grow(&e->table, &e->cap_table, (size_t)(n * e->pages.each), sizeof *e->table));
     for (int64_t b = 0; b < n; b++)
         put_stretch(e, b, S, &s[b]);
-    return clean_pass(e, &(pass_slots){ 0, n, is_prompt }, S, out);
+    return clean_pass(e, &(pass_slots){ 0, n, is_prompt, NULL }, S, out);
 }
 
 ts_status ts_engine_run(ts_engine *e, const ts_engine_stretch *s, int64_t n, bool is_prompt, ts_logits *out)
@@ -576,7 +568,7 @@ static ts_status answer(ts_engine *e, const pass_slots *of, int64_t S, int64_t b
 static ts_status extend_here(ts_engine *e, int64_t first, int64_t n, const ts_prompt *more, const ts_ask *asks,
                              int64_t n_asks, float *logprobs)
 {
-    const pass_slots of = { first, n, true };
+    const pass_slots of = { first, n, true, NULL };
     int64_t S = 0, longest = 0;
     for (int64_t b = 0; b < n; b++) {
         S = more[b].n > S ? more[b].n : S;

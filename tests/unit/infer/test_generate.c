@@ -190,7 +190,7 @@ static void check_scoring(const char *name)
         if (a->rope[i].scaling == TS_ROPE_DYNAMIC && a->rope[i].max_positions < ALL)
             new = a->rope[i].max_positions - PROMPT;
     int32_t ids[ALL] = { 5, 9, 33, 17, 60, 4 };
-    const ts_gen_line line = { 0, { ids, PROMPT }, new };
+    const ts_gen_line line = { 0, { .ids = ids, .n = PROMPT }, new };
     ts_gen_config g = plain();
     g.logprobs = true;
     collected got;
@@ -281,7 +281,7 @@ static void check_batches(const char *name, ts_dtype dtype, ts_quant quant, cons
         ids[i] = (int32_t)(u[0] % (uint32_t)f.model.decoder->arch.vocab);
     }
     for (int i = 0; i < LINES; i++)
-        lines[i] = (ts_gen_line){ i, { ids + 1000 * i, lengths[i] }, new };
+        lines[i] = (ts_gen_line){ i, { .ids = ids + 1000 * i, .n = lengths[i] }, new };
     generate(&f, &g, lines, LINES, 1, &alone);
     close_model(&f);
     for (size_t i = 0; batch[i] > 0; i++) {

@@ -53,7 +53,7 @@ static ts_status with_prompts(follower *f, ts_engine *e)
     TS_TRY_TO(done, st, take(&at, all, sizeof *ids, &ids));
     TS_TRY_TO(done, st, ts_alloc(&p, (size_t)t->b, sizeof *p));
     for (int64_t i = 0, from = 0; i < t->b; from += n[i++])
-        p[i] = (ts_prompt){ ids + from, n[i] };
+        p[i] = (ts_prompt){ .ids = ids + from, .n = n[i] };
     if (t->what == TS_TOLD_PREFILL) {
         st = ts_engine_prefill(e, t->a, t->b, p, &z);
         goto done;

@@ -216,7 +216,7 @@ static ts_status put_prompts(ts_scheduler *b)
         TS_TRY(need_pages(b, list[i], list[i]->there + tokens[n], &got));
         if (!got)
             break;
-        shape[n] = (ts_prompt){ NULL, tokens[n] };
+        shape[n] = (ts_prompt){ .ids = NULL, .n = tokens[n] };
         budget -= is_alone ? budget : tokens[n];
         list[n++] = list[i];
     }

@@ -22,13 +22,21 @@ static ts_status check(const ts_job *j)
     return TS_OK;
 }
 
-ts_status ts_job_open_media(ts_job *j, const ts_data_need *need)
+/* Of models whose tokenizer alone tells it. */
+static ts_status settle_placeholder(ts_job *j)
 {
     ts_tokenizer *tok;
-    TS_TRY(check(j));
+    if (!j->model.family || !j->model.family->vision || !j->model.family->vision->placeholder)
+        return TS_OK;
     TS_TRY(ts_tokenizer_open(j->model.folder, NULL, &tok));
     const ts_status st = ts_vision_settle_token(j->model.family, tok, &j->model.decoder->arch);
     ts_tokenizer_destroy(&tok);
-    TS_TRY(st);
+    return st;
+}
+
+ts_status ts_job_open_media(ts_job *j, const ts_data_need *need)
+{
+    TS_TRY(check(j));
+    TS_TRY(settle_placeholder(j));
     return ts_mm_source_create(&j->o->media, j->model.folder, need, &j->media);
 }

@@ -125,7 +125,7 @@ static ts_prompt ids_of(const json_t *list)
     OK(ts_alloc(&v, json_array_size(list), sizeof *v));
     for (size_t i = 0; i < json_array_size(list); i++)
         v[i] = (int32_t)json_integer_value(json_array_get(list, i));
-    return (ts_prompt){ v, (int64_t)json_array_size(list) };
+    return (ts_prompt){ .ids = v, .n = (int64_t)json_array_size(list) };
 }
 
 static void free_ids(const ts_prompt *p)
@@ -190,7 +190,7 @@ static void check_scoring(const char *name)
         if (a->rope[i].scaling == TS_ROPE_DYNAMIC && a->rope[i].max_positions < ALL)
             new = a->rope[i].max_positions - PROMPT;
     int32_t ids[ALL] = { 5, 9, 33, 17, 60, 4 };
-    const ts_gen_line line = { 0, { ids, PROMPT }, new };
+    const ts_gen_line line = { 0, { .ids = ids, .n = PROMPT }, new };
     ts_gen_config g = plain();
     g.logprobs = true;
     collected got;
@@ -281,7 +281,7 @@ static void check_batches(const char *name, ts_dtype dtype, ts_quant quant, cons
         ids[i] = (int32_t)(u[0] % (uint32_t)f.model.decoder->arch.vocab);
     }
     for (int i = 0; i < LINES; i++)
-        lines[i] = (ts_gen_line){ i, { ids + 1000 * i, lengths[i] }, new };
+        lines[i] = (ts_gen_line){ i, { .ids = ids + 1000 * i, .n = lengths[i] }, new };
     generate(&f, &g, lines, LINES, 1, &alone);
     close_model(&f);
     for (size_t i = 0; batch[i] > 0; i++) {
@@ -402,7 +402,7 @@ static void test_reorder(void **state)
     fixture f;
     open_model(&f, "llama", TS_DTYPE_F32, 1);
     for (int i = 0; i < N; i++)
-        p[i] = (ts_prompt){ ids + i, 6 - i % 3 };
+        p[i] = (ts_prompt){ .ids = ids + i, .n = 6 - i % 3 };
     for (int i = 0; i < N; i++)
         q[i] = p[from[i]];
     for (int k = 0; k < 2; k++) {

@@ -145,7 +145,7 @@ static void continues(ts_decoder *d)
         line[i] = i, n[i] = LONGEST - i;
         for (int64_t k = 0; k < n[i]; k++)
             ids[i][k] = token(i, k);
-        p[i] = (ts_prompt){ ids[i], n[i] };
+        p[i] = (ts_prompt){ .ids = ids[i], .n = n[i] };
     }
     OK(ts_engine_create(d, N, &e));
     OK(ts_engine_prefill(e, 0, 2, p, &z));

@@ -211,7 +211,7 @@ static ts_status run_alone(ts_loglik *l, ts_loglik_request *r)
     if (st == TS_OK)
         st = ts_alloc(&greedy, (size_t)r->n, sizeof *greedy);
     if (st == TS_OK)
-        st = ts_score_ids(l->d, l->tape, r->ids, r->n, NULL, logprobs, greedy);
+        st = ts_score_ids(l->d, l->tape, r->ids, r->n, NULL, NULL, logprobs, greedy);
     for (int64_t t = r->from; t < r->n && st == TS_OK; t++)
         r->sum += logprobs[t];
     ts_free(&logprobs);

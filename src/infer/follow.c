@@ -134,11 +134,11 @@ static ts_status score(follower *f)
     TS_TRY(take(&at, t->b, sizeof *ids, &ids));
     ts_status st = TS_OK;
     if (t->what == TS_TOLD_SCORE)
-        st = ts_score_ids(f->d, f->tape, ids, t->b, NULL, NULL, NULL);
+        st = ts_score_ids(f->d, f->tape, ids, t->b, NULL, NULL, NULL, NULL);
     else if (t->what == TS_TOLD_CHOICES)
         st = ts_score_choices(f->d, f->tape, ids, t->b, (int)t->a, NULL);
     else if (t->what == TS_TOLD_LOGITS)
-        st = ts_score_logits(f->d, f->tape, ids, t->b, NULL);
+        st = ts_score_logits(f->d, f->tape, ids, t->b, NULL, NULL);
     else if (t->what == TS_TOLD_NUMBERS)
         st = ts_score_numbers(f->d, f->tape, ids, t->b, NULL, NULL);
     else if (t->what == TS_TOLD_NEXT)

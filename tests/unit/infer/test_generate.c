@@ -206,13 +206,13 @@ static void check_scoring(const char *name)
         const int64_t n = PROMPT + i;
         bool greedy[ALL];
         ids[n] = got.text[0].ids[i];
-        OK(ts_score_logits(f.model.decoder, tape, ids, n, z));
+        OK(ts_score_logits(f.model.decoder, tape, ids, n, NULL, z));
         const float *last = z + (n - 1) * a->vocab;
         const int32_t best = ts_argmax(last, a->vocab);
         if (ids[n] != best && !(last[best] - last[ids[n]] < 1e-5f * fabsf(last[best])))
             fail_msg("%s: new token %lld is %d, but the arg-max is %d", name, (long long)i,
                      (int)ids[n], (int)best);
-        OK(ts_score_ids(f.model.decoder, tape, ids, n + 1, NULL, logprobs, greedy));
+        OK(ts_score_ids(f.model.decoder, tape, ids, n + 1, NULL, NULL, logprobs, greedy));
         const double lp = (double)last[ids[n]] - ts_log_sum_exp(last, a->vocab);
         if (!(fabs(got.text[0].logprobs[i] - lp) < 2e-5))
             fail_msg("%s: log-probability %lld is %.8f, scored as %.8f", name, (long long)i,
@@ -345,7 +345,7 @@ static void score_as(const char *name, const ts_model_use *use, double *logprobs
     fixture f;
     open_as(&f, name, 1, *use);
     OK(ts_tape_create(f.dev, &to, &tape));
-    OK(ts_score_ids(f.model.decoder, tape, ids, 12, NULL, logprobs, greedy));
+    OK(ts_score_ids(f.model.decoder, tape, ids, 12, NULL, NULL, logprobs, greedy));
     *bytes = f.dev->mem.now[TS_MEM_WEIGHT];
     ts_tape_destroy(&tape);
     close_model(&f);

@@ -5,6 +5,8 @@
 adapters/<case>/   adapter_config.json and adapter_model.safetensors as peft writes them, with values that training might have
                    left; the name of the base model (families/<base>) and results in golden.json, as golden_families.py has
                    them: gradients are of what the adapter's file holds; the logits of the first row in logits.safetensors
+adapters_merge/    a, b: two adapters; cat, linear, svd: what add_weighted_adapter makes of them with weights 0.7 and -1.5, as sums of B A
+                   times the scale ("delta.safetensors"; of a and b1, which has a's rank, for linear)
 adapters_old/      before: a folder of before transformers 5, after: as peft writes it again
 """
 import argparse
@@ -37,6 +39,9 @@ CASES = {
     "experts-pairs": ("gpt_oss", 12, dict(r=2, lora_alpha=5, target_modules=["o_proj"], target_parameters=["0.mlp.experts.gate_up_proj", "1.mlp.experts.down_proj"])),
     "embedding": ("gemma2", 14, dict(r=3, lora_alpha=4, target_modules=["v_proj", "embed_tokens"])),
     "head": ("llama", 13, dict(r=3, lora_alpha=4, target_modules=["v_proj", "lm_head"])),
+    "pissa": ("llama", 15, dict(r=3, lora_alpha=5, target_modules=["q_proj", "v_proj", "down_proj", "lm_head"], init_lora_weights="pissa")),
+    "pissa-transposed": ("gpt2", 16, dict(r=3, lora_alpha=4, target_modules=["c_attn", "mlp.c_proj"], fan_in_fan_out=True, init_lora_weights="pissa")),
+    "olora": ("qwen2", 17, dict(r=4, lora_alpha=4, target_modules=["k_proj", "o_proj", "up_proj"], use_rslora=True, init_lora_weights="olora")),
     "transposed": ("gpt2", 6, dict(r=3, lora_alpha=4, target_modules=["c_attn", "c_fc", "mlp.c_proj"], fan_in_fan_out=True)),
 }
 
@@ -76,11 +81,17 @@ class Trained(torch.nn.Module):
         return Trained(copy.deepcopy(self.model[0], memo))
 
 
+def beginnings(model):
+    """Lengths of what multiplies each rank in the first A and B, whose signs are anyone's."""
+    return {n.replace(".default", ""): (p.norm(dim=1) if "lora_A" in n else p.norm(dim=0)).tolist() for n, p in model.named_parameters() if "lora_" in n}
+
+
 def make(root, name):
     base, seed, told = CASES[name]
     load = lambda: AutoModelForCausalLM.from_pretrained(root / "families" / base, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager").eval()
     torch.manual_seed(SEED + seed)
     model = get_peft_model(load(), LoraConfig(task_type="CAUSAL_LM", **told)).eval()
+    first = beginnings(model) if isinstance(told.get("init_lora_weights"), str) else None
     with torch.no_grad():
         for n, p in model.named_parameters():
             if "lora_B" in n or "lora_embedding_A" in n:
@@ -112,6 +123,8 @@ def make(root, name):
     logp = logits.log_softmax(-1)[:, :-1].gather(-1, tokens[:, 1:, None])[..., 0]
     out = dict(base=base, tokens=tokens.tolist(), loss=loss.item(), logprobs=logp.tolist(), own_error=own, logit_scale=logits.abs().max().item(),
                grads=grads, adamw=dict(**ADAMW, losses=losses, norms=norms))
+    if first:
+        out["first"] = first
     (folder / "golden.json").write_text(json.dumps(rounded(out)) + "\n")
     save_file({"logits": logits[0].detach().contiguous()}, folder / "logits.safetensors")
     back = PeftModel.from_pretrained(load(), folder).eval()
@@ -144,6 +157,35 @@ def make_old(root):
     (after / "adapter_config.json").write_text(json.dumps({k: sorted(config[k]) if isinstance(config[k], list) else config[k] for k in keys}) + "\n")
 
 
+def make_merge(root):
+    """Two adapters of some modules in common, and their sums as peft makes them."""
+    folder, base = root / "adapters_merge", root / "families" / "llama"
+    told = {"a": dict(r=3, lora_alpha=5, target_modules=["q_proj", "down_proj"], rank_pattern={"down_proj": 2}),
+            "b": dict(r=4, lora_alpha=4, target_modules=["q_proj", "v_proj", "embed_tokens"]),
+            "b1": dict(r=3, lora_alpha=7, target_modules=["q_proj", "v_proj"])}
+    for i, (name, kind) in enumerate(told.items()):
+        torch.manual_seed(SEED + 30 + i)
+        model = get_peft_model(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), LoraConfig(task_type="CAUSAL_LM", **kind))
+        with torch.no_grad():
+            for n, p in model.named_parameters():
+                if "lora_" in n:
+                    p.normal_(0, 0.3)
+        model.save_pretrained(folder / name, save_embedding_layers=False)
+        (folder / name / "README.md").unlink()
+        config = json.loads((folder / name / "adapter_config.json").read_text())
+        config["base_model_name_or_path"], config["target_modules"] = "llama", sorted(config["target_modules"])
+        (folder / name / "adapter_config.json").write_text(json.dumps(config, indent=1) + "\n")
+    for kind, second in (("cat", "b"), ("linear", "b1"), ("svd", "b")):
+        model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), folder / "a", adapter_name="a")
+        model.load_adapter(folder / second, adapter_name="b")
+        model.add_weighted_adapter(["a", "b"], [0.7, -1.5], "c", combination_type=kind)
+        deltas = {n: m.get_delta_weight("c").detach().contiguous() for n, m in model.base_model.model.named_modules()
+                  if hasattr(m, "get_delta_weight") and ("c" in m.lora_A or "c" in m.lora_embedding_A)}
+        (folder / kind).mkdir(exist_ok=True)
+        save_file(deltas, folder / kind / "delta.safetensors")
+        print("merge", kind, len(deltas))
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--only", default="")
@@ -154,6 +196,8 @@ def main():
             make(o.root, name)
     if not o.only or "old" in o.only.split(","):
         make_old(o.root)
+    if not o.only or "merge" in o.only.split(","):
+        make_merge(o.root)
 
 
 main()

@@ -25,6 +25,8 @@ CASES = [
     ("megatron/qwen2_moe", {"grouped": True, "tp": 2, "etp": 1}),
     ("megatron/deepseek_v3", {"tp": 2, "grouped": True, "ep": 2, "mtp": 1, "pp": 2}),
     ("megatron/deepseek_v3", {"split": True, "extend": True, "tp": 2, "grouped": True}),
+    ("megatron/gpt_oss", {"tp": 2, "ep": 2, "pp": 2}),
+    ("megatron/gpt_oss", {"grouped": True, "te": True, "tp": 2, "etp": 1}),
     ("megatron/qwen3_moe", {"pp": 2, "noop": [1, 3]}),
     ("megatron/qwen3_moe", {"pp": 2, "dualpipe": True}),
     ("megatron/qwen3_moe", {"pp": 2, "vpp": 1}),
@@ -43,7 +45,9 @@ def models():
               "n_group": 2, "topk_group": 1, "num_nextn_predict_layers": 1}
     made = {"qwen3_moe": tf.Qwen3MoeConfig(**moe, mlp_only_layers=[0], tie_word_embeddings=True),
             "qwen2_moe": tf.Qwen2MoeConfig(**{**moe, "num_hidden_layers": 2}, shared_expert_intermediate_size=8),
-            "deepseek_v3": tf.DeepseekV3Config(**latent)}
+            "deepseek_v3": tf.DeepseekV3Config(**latent),
+            "gpt_oss": tf.GptOssConfig(**{**common, "num_hidden_layers": 2, "head_dim": 4, "num_local_experts": 4, "num_experts_per_tok": 2,
+                                          "sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"]})}
     for name, config in made.items():
         torch.manual_seed(len(name))
         tf.AutoModelForCausalLM.from_config(config).save_pretrained(MODELS / name)
@@ -167,7 +171,7 @@ class Case:
     def layer(self, hf, p, chunk, mg):
         w, te = self.w, self.o.get("te")
         put = lambda name, *x, **y: self.put(p, chunk, mg + name, *x, **y)
-        has_experts = f"{hf}mlp.gate.weight" in w or f"{hf}block_sparse_moe.gate.weight" in w
+        has_experts = f"{hf}mlp.gate.weight" in w or f"{hf}mlp.router.weight" in w or f"{hf}block_sparse_moe.gate.weight" in w
         put("self_attention.linear_qkv.layer_norm_weight" if te else "input_layernorm.weight", w[f"{hf}input_layernorm.weight"])
         sandwich = f"{hf}pre_feedforward_layernorm.weight" in w
         before_mlp = w[f"{hf}{'pre_feedforward' if sandwich else 'post_attention'}_layernorm.weight"]
@@ -176,6 +180,10 @@ class Case:
             put("post_attn_norm.weight", w[f"{hf}post_attention_layernorm.weight"])
             put("post_mlp_layernorm.weight", w[f"{hf}post_feedforward_layernorm.weight"])
         put("self_attention.linear_proj.weight", self.columns(w[f"{hf}self_attn.o_proj.weight"]))
+        if f"{hf}self_attn.o_proj.bias" in w:
+            put("self_attention.linear_proj.bias", w[f"{hf}self_attn.o_proj.bias"])
+        if f"{hf}self_attn.sinks" in w:
+            put("self_attention.core_attention.softmax_offset", self.rows(w[f"{hf}self_attn.sinks"]))
         (self.latent if "kv_lora_rank" in self.c else self.attention)(hf, put)
         if has_experts:
             self.experts(hf, p, chunk, mg)
@@ -225,6 +233,9 @@ class Case:
     def experts(self, hf, p, chunk, mg):
         w, o = self.w, self.o
         put = lambda name, *x, **y: self.put(p, chunk, mg + name, *x, **y)
+        if f"{hf}mlp.experts.gate_up_proj_bias" in w:
+            self.with_biases(hf, put)
+            return
         m = "block_sparse_moe" if f"{hf}block_sparse_moe.gate.weight" in w else "mlp"
         put("mlp.router.weight", w[f"{hf}{m}.gate.weight"])
         if f"{hf}{m}.gate.e_score_correction_bias" in w:
@@ -253,6 +264,24 @@ class Case:
             form = "mlp.experts.linear_fc%d.weight{}" if o.get("grouped") else "mlp.experts.local_experts.{}.linear_fc%d.weight"
             for number, x in ((1, fc1), (2, fc2)):
                 put((form % number).format(k), None, experts=[[x[here(e, t)[k]][of(t)] for t in range(self.T)] for e in range(self.E)])
+
+    def with_biases(self, hf, put):
+        """gpt-oss: [experts, in, out], gate and up in turn."""
+        w, te = self.w, self.o.get("grouped")
+        put("mlp.router.weight", w[f"{hf}mlp.router.weight"])
+        put("mlp.router.bias", w[f"{hf}mlp.router.bias"])
+        e = f"{hf}mlp.experts."
+        T = 1 if self.o.get("etp") == 1 else self.T
+        n = len(w[f"{e}down_proj"]) // self.E
+        over = lambda x: [x[t % len(x)] for t in range(self.T)]
+        for k in range(n):
+            form = f"mlp.experts.linear_fc%d.%s{k}" if te else f"mlp.experts.local_experts.{k}.linear_fc%d.%s"
+            of = lambda name, f: [f(w[e + name][r * n + k]) for r in range(self.E)]
+            pairs = lambda x: over(self.gated(x[..., ::2].t() if x.dim() > 1 else x[::2], x[..., 1::2].t() if x.dim() > 1 else x[1::2], T))
+            put(form % (1, "weight"), None, experts=of("gate_up_proj", pairs))
+            put(form % (1, "bias"), None, experts=of("gate_up_proj_bias", pairs))
+            put(form % (2, "weight"), None, experts=of("down_proj", lambda x: over(torch.chunk(x.t(), T, dim=1))))
+            put(form % (2, "bias"), None, experts=of("down_proj_bias", lambda x: x))
 
 
 models()

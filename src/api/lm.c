@@ -2,7 +2,10 @@
 
 #include "api/words.h"
 #include "base/file.h"
+#include "infer/follow.h"
+#include "infer/kv_codes.h"
 #include "infer/score.h"
+#include "infer/tell.h"
 #include "train/model_files.h"
 #include "model/experts_options.h"
 #include "model/open.h"
@@ -35,7 +38,7 @@ const size_t ts_lm_reward_count = sizeof ts_lm_reward_rows / sizeof *ts_lm_rewar
 
 /* ---- opening ---- */
 
-ts_status ts_lm_begin(ts_lm *lm)
+static ts_status open_model(ts_lm *lm)
 {
     const ts_lora_options lora = { .load = lm->o.lora_load };
     ts_model_use use = { .inference = true, .lora = &lora, .reward = lm->o.reward, .no_final_norm = lm->o.no_final_norm };
@@ -48,10 +51,15 @@ ts_status ts_lm_begin(ts_lm *lm)
                 : lm->o.load_in_4bit ? TS_QUANT_NF4
                                      : TS_QUANT_NONE;
     TS_TRY(ts_runtime_dtype(&lm->rt, &use.compute));
-    TS_TRY(ts_runtime_open(&lm->rt, lm->local_rank, lm->local_size ? lm->local_size : 1, &lm->dev));
+    TS_TRY(ts_runtime_open(&lm->rt, lm->world ? lm->world->local_rank : 0, lm->world ? lm->world->local_size : 1, &lm->dev));
     use.dev = lm->dev;
+    if (lm->crew)
+        ts_crew_use(lm->crew, &use);
     TS_TRY(ts_model_open(lm->rt.load, lm->o.ckpt_step, &use, &lm->model));
     TS_TRY(ts_engine_use_codes(lm->model.decoder, (ts_kv_code)lm->o.kv_cache_dtype));
+    lm->model.decoder->crew = lm->crew;
+    if (lm->crew && lm->model.decoder->arch.vision)
+        return ts_error(TS_ERR_USER, "%s reads pictures, and such models run on one process: start it without mpirun", lm->rt.load);
     const bool has = lm->model.decoder->arch.labels > 0;
     if (has == lm->o.classes)
         return TS_OK;
@@ -59,6 +67,34 @@ ts_status ts_lm_begin(ts_lm *lm)
                           lm->rt.load)
                : ts_error(TS_ERR_USER, "--head: %s has no head of labels, which `tessera posttrain` trains",
                           lm->rt.load);
+}
+
+ts_status ts_lm_begin(ts_lm *lm)
+{
+    if (!lm->world || !ts_crew_is_wanted(&lm->cut, lm->world))
+        return open_model(lm);
+    TS_TRY(ts_crew_create(&lm->cut, lm->world, &lm->crew));
+    return ts_comm_agree(lm->world, open_model(lm));
+}
+
+ts_status ts_lm_follow(ts_lm *lm)
+{
+    const ts_tape_options to = { 0 };
+    if (!lm->tape)
+        TS_TRY(ts_tape_create(lm->dev, &to, &lm->tape));
+    return ts_follow(lm->model.decoder, lm->tape);
+}
+
+ts_status ts_lm_dismiss(ts_lm *lm, ts_status st) { return lm->crew ? ts_tell_end(lm->crew, st) : st; }
+
+ts_status ts_lm_need_one(const ts_lm *lm, const char *who)
+{
+    return !ts_lm_leaders(lm) ? TS_OK
+                              : ts_error(TS_ERR_USER,
+                                         "%s has one model, and %d processes would have %d: give sizes whose product is %d "
+                                         "(--tensor-model-parallel-size, --pipeline-model-parallel-size, "
+                                         "--expert-model-parallel-size)",
+                                         who, lm->world->size, lm->crew->crews, lm->world->size);
 }
 
 void ts_lm_end(ts_lm *lm)
@@ -69,6 +105,7 @@ void ts_lm_end(ts_lm *lm)
     ts_model_deinit(&lm->draft);
     ts_token_list_destroy(&lm->tokens);
     ts_model_deinit(&lm->model);
+    ts_crew_destroy(&lm->crew);
     ts_device_close(&lm->dev);
     ts_tokenizer_scratch_destroy(&lm->scratch);
     if (lm->has_tok)
@@ -294,7 +331,7 @@ ts_status ts_lm_score(ts_lm *lm, const int32_t *ids, size_t n, double *logprobs,
     if (!greedy)
         TS_TRY(ts_alloc(&own, n, sizeof *own));
     const ts_status st =
-        ts_score_ids(lm->model.decoder, lm->tape, ids, (int64_t)n, lm->routes, logprobs, greedy ? greedy : own);
+        ts_score_ids(lm->model.decoder, lm->tape, ids, (int64_t)n, lm->pictures, lm->routes, logprobs, greedy ? greedy : own);
     ts_free(&own);
     return st;
 }
@@ -306,6 +343,10 @@ ts_status ts_lm_routing(ts_lm *lm, const char *record, const char *replay)
     TS_NEED(lm);
     if (record && replay)
         return ts_error(TS_ERR_USER, "choices that are replayed cannot be recorded: record %s or replay %s", record, replay);
+    if ((record || replay) && ts_crew_is_many(lm->crew))
+        return ts_error(TS_ERR_USER, "choices of experts are recorded and replayed by one process that has all of a model: leave "
+                                     "--tensor-model-parallel-size, --pipeline-model-parallel-size and "
+                                     "--expert-model-parallel-size out");
     if ((record || replay) && !lm->model.decoder->arch.n_experts)
         return ts_error(TS_ERR_USER, "%s: this model has no experts whose choices could be %s", lm->rt.load,
                         record ? "recorded" : "replayed");
@@ -322,5 +363,5 @@ ts_status ts_lm_logits(ts_lm *lm, const int32_t *ids, size_t n, float *logits)
     TS_NEED(logits);
     TS_TRY(ts_lm_need_words(lm, __func__, true));
     TS_TRY(ready_to_score(lm, __func__, ids, n));
-    return ts_score_logits(lm->model.decoder, lm->tape, ids, (int64_t)n, logits);
+    return ts_score_logits(lm->model.decoder, lm->tape, ids, (int64_t)n, lm->pictures, logits);
 }

@@ -1,9 +1,12 @@
 #include "api/lm_chat.h"
 #include "api/lm_explore.h"
+#include "api/lm_media.h"
 #include "api/words.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "cli/command.h"
+#include "cli/processes.h"
+#include "infer/deal.h"
 #include "io/jsonl.h"
 
 #include <math.h>
@@ -12,7 +15,7 @@
 #include <unistd.h>
 
 typedef struct infer_options {
-    const char *input, *output, *prompt, *candidates;
+    const char *input, *output, *prompt, *candidates, *media_dir;
     bool json;
     int on_bad_record;
 } infer_options;
@@ -24,6 +27,8 @@ static const ts_option infer_rows[] = {
         "JSON lines with \"ids\", \"text\", \"prompt\" or \"messages\", also packed (.gz, .zst); - is the "
         "standard input"),
     TS_BAD_RECORD_ROW(infer_options, on_bad_record, "infer"),
+    ROW(TEXT, media_dir, "media-dir", NULL, 0, 0,
+        "relative paths of pictures and clips in \"messages\" count from this folder, not from that of --input"),
     ROW(TEXT, prompt, "prompt", NULL, 0, 0, "one text, instead of --input"),
     ROW(TEXT, output, "output", NULL, 0, 0,
         "JSON lines: ids (the new ones), text, finish_reason, logprobs; - is the standard output"),
@@ -35,7 +40,8 @@ static const ts_option infer_rows[] = {
 };
 
 static const char usage[] =
-    "usage: tessera infer --load DIR (--prompt TEXT | --input FILE.jsonl) [--output OUT.jsonl] [options]\n\n"
+    "usage: tessera infer --load DIR (--prompt TEXT | --input FILE.jsonl) [--output OUT.jsonl] [options]\n"
+    "       mpirun -n 4 tessera infer --tensor-model-parallel-size 2 ...      (lines are dealt to pairs that share a model)\n\n"
     "Generates. What is not given is as the folder's generation_config.json says, as in transformers. Without\n"
     "--output, text is streamed for --prompt and on a terminal; else JSON lines are written. Texts are gone on with as\n"
     "they stand; with --hf-chat-template or --prompt-type they are what a user says, and \"messages\" (with \"tools\"),\n"
@@ -57,11 +63,15 @@ typedef struct inferer {
     bool is_asked; /* texts are what a user says */
     bool streams;
     ts_gen_line *lines;
+    ts_lm_media media;     /* of lines with pictures */
+    ts_picture_set **seen; /* [n_seen] theirs */
+    size_t n_seen, cap_seen;
     size_t n_lines, cap_lines;
     ts_str *results; /* [n_lines], until their turn to be written */
     bool *is_ready;
     size_t written, done;
     size_t shown; /* ids of the stream's line */
+    ts_str dealt; /* results of this process, where lines are dealt out */
     ts_output out;
     double began, said;
 } inferer;
@@ -103,6 +113,34 @@ static ts_status encode_talk(inferer *s, const json_t *record, int32_t **ids, in
     return give(ts_lm_chat_prompt(&s->lm, &s->chat, record, &out), out, ids, count);
 }
 
+/* The last line's prompt becomes one with the pictures just read, which stay. */
+static ts_status keep_pictures(inferer *s)
+{
+    ts_picture_set *set;
+    ts_prompt *p = &s->lines[s->n_lines - 1].prompt;
+    if (s->config.drafts || s->config.num_beams > 1)
+        return ts_error(TS_ERR_USER, "prompts with pictures are gone on with one token at a time: leave guessing ahead and "
+                                     "--num-beams out");
+    TS_TRY(ts_grow(&s->seen, &s->cap_seen, s->n_seen + 1, sizeof *s->seen));
+    TS_TRY(ts_alloc(&set, 1, sizeof *set));
+    s->seen[s->n_seen++] = set;
+    *set = s->media.set;
+    s->media.set = (ts_picture_set){ 0 };
+    p->pictures = &set->p;
+    p->shift = set->next - set->n;
+    return TS_OK;
+}
+
+/* A conversation with pictures. */
+static ts_status encode_seen(inferer *s, const json_t *record, int32_t **ids, int64_t *count)
+{
+    ts_ids out = { 0 };
+    ts_status st = ts_lm_media_read(&s->lm, &s->media, record, s->o.input, s->o.media_dir, true, "messages");
+    for (size_t i = 0; st == TS_OK && i < s->media.line.ids.n; i++)
+        st = ts_ids_add(&out, s->media.line.ids.v[i]);
+    return give(st, out, ids, count);
+}
+
 /* Takes ids over. */
 static ts_status add_line(inferer *s, int32_t *ids, int64_t n)
 {
@@ -118,7 +156,8 @@ static ts_status add_line(inferer *s, int32_t *ids, int64_t n)
 }
 
 /* What a record may hold; of several the first in this order counts. */
-static const char *const record_keys[] = { "ids", "text", "prompt", "messages", "tools", "chat_template_kwargs" };
+static const char *const record_keys[] = { "ids", "text", "prompt", "messages", "tools", "chat_template_kwargs",
+                                          "images", "videos", "audios", "use_audio_in_video" };
 
 static ts_status read_line(inferer *s, ts_jsonl *in, const json_t *line)
 {
@@ -126,6 +165,7 @@ static ts_status read_line(inferer *s, ts_jsonl *in, const json_t *line)
     int32_t *ids = NULL;
     int64_t n = 0;
     ts_status st = TS_OK;
+    const bool sees = !text && !prompt && ts_lm_sees(&s->lm, line);
     text = text ? text : prompt;
     if (json_object_get(line, "ids"))
         TS_TRY(ts_jsonl_ids(in, line, s->lm.model.decoder->arch.vocab, &ids, &n));
@@ -133,12 +173,16 @@ static ts_status read_line(inferer *s, ts_jsonl *in, const json_t *line)
         st = encode(s, json_string_value(text), json_string_length(text), &ids, &n);
     else if (text)
         return ts_jsonl_error(in, "\"%s\" is not a string", text == prompt ? "prompt" : "text");
+    else if (sees)
+        st = encode_seen(s, line, &ids, &n);
     else if (json_object_get(line, "messages"))
         st = encode_talk(s, line, &ids, &n);
     else
         return ts_jsonl_error(in, "\"ids\", \"text\", \"prompt\" or \"messages\" was expected");
     if (st == TS_OK)
         st = add_line(s, ids, n);
+    if (st == TS_OK && sees)
+        st = keep_pictures(s);
     if (st != TS_ERR_USER || (text && !s->lm.has_tok)) /* that no record could help */
         return st;
     return ts_jsonl_error(in, "%s", ts_error_message());
@@ -238,6 +282,8 @@ static int finish_line(inferer *s, const ts_lm_answer *a, const ts_path *path)
         return TS_OK;
     }
     TS_TRY(format_line(s, a, path, &s->results[a->prompt]));
+    if (ts_lm_leaders(&s->lm))
+        return TS_OK;
     s->is_ready[a->prompt] = true;
     return write_ready(s);
 }
@@ -295,7 +341,7 @@ static void on_progress(void *ctx, int64_t new_tokens)
     inferer *s = ctx;
     const bool terminal = ts_log_is_terminal();
     const double now = ts_now(), seconds = now - s->began;
-    if (s->streams || now - s->said < (terminal ? 0.5 : 10) || s->lm.rt.log_level > TS_LOG_INFO)
+    if (s->streams || (s->lm.world && s->lm.world->rank) || now - s->said < (terminal ? 0.5 : 10) || s->lm.rt.log_level > TS_LOG_INFO)
         return;
     s->said = now;
     char left[48] = "";
@@ -306,28 +352,68 @@ static void on_progress(void *ctx, int64_t new_tokens)
                (double)new_tokens / seconds, left, terminal ? "   " : "\n");
 }
 
+static ts_status write_dealt(void *ctx, const char *line, size_t n)
+{
+    inferer *s = ctx;
+    ts_str l = { 0 };
+    ts_status st = ts_str_add(&l, line, n);
+    if (st == TS_OK)
+        st = ts_jsonl_out_line(&s->out, &l);
+    ts_str_deinit(&l);
+    return st;
+}
+
+/* What the models of several processes have written, in the order of the input. */
+static ts_status collect(inferer *s, ts_status st)
+{
+    ts_comm *c = ts_lm_leaders(&s->lm);
+    for (size_t i = 0; st == TS_OK && i < s->n_lines; i++)
+        if (ts_deal_is_mine(c, (int64_t)i))
+            st = ts_deal_put(&s->dealt, (int64_t)i, ts_str_text(&s->results[i]), s->results[i].len);
+    TS_TRY(ts_comm_agree(c, st));
+    return ts_comm_agree(c, ts_deal_collect(c, &s->dealt, write_dealt, s));
+}
+
+/* The lines of this process come first; how many. */
+static size_t take_own(const inferer *s, ts_gen_line *own)
+{
+    const ts_comm *c = ts_lm_leaders(&s->lm);
+    size_t n = 0;
+    for (size_t i = 0; i < s->n_lines; i++)
+        if (!c || ts_deal_is_mine(c, (int64_t)i))
+            own[n++] = s->lines[i];
+    return n;
+}
+
 static ts_status generate(inferer *s)
 {
     const ts_lm_hooks hooks = { sizeof hooks, s, s->streams ? on_piece : NULL, on_done,
                                 on_progress };
     const int64_t batch = s->streams ? 1 : s->batch.batch_size; /* results do not depend on it */
+    const bool writes = !s->streams && !(s->lm.world && s->lm.world->rank);
+    ts_gen_line *own;
     TS_TRY(ts_alloc(&s->results, s->n_lines, sizeof *s->results));
     TS_TRY(ts_alloc(&s->is_ready, s->n_lines, sizeof *s->is_ready));
-    if (!s->streams)
-        TS_TRY(ts_jsonl_out_open(s->o.output, &s->out));
-    if (s->o.candidates)
-        TS_TRY(ts_jsonl_out_open(s->o.candidates, &s->candidates));
+    TS_TRY(ts_alloc(&own, s->n_lines, sizeof *own));
+    const size_t n = take_own(s, own);
+    ts_status st = writes ? ts_jsonl_out_open(s->o.output, &s->out) : TS_OK;
+    if (st == TS_OK && s->o.candidates)
+        st = ts_jsonl_out_open(s->o.candidates, &s->candidates);
     s->began = s->said = ts_now();
-    const ts_status st = s->explorer.o.approach == TS_APPROACH_NONE
-                             ? ts_lm_run(&s->lm, &s->config, batch, s->lines, s->n_lines, &hooks)
-                             : ts_lm_explore_run(&s->lm, &s->explorer, &s->config, s->batch.batch_size, s->lines, s->n_lines,
-                                                 on_explored, s);
-    TS_TRY(ts_lm_explain(&s->lm, st));
-    if (!s->streams && ts_log_is_terminal() && s->said > s->began)
+    if (st == TS_OK && n)
+        st = ts_lm_explain(&s->lm, s->explorer.o.approach == TS_APPROACH_NONE
+                                       ? ts_lm_run(&s->lm, &s->config, batch, own, n, &hooks)
+                                       : ts_lm_explore_run(&s->lm, &s->explorer, &s->config, s->batch.batch_size, own, n,
+                                                           on_explored, s));
+    ts_free(&own);
+    if (ts_lm_leaders(&s->lm))
+        st = collect(s, st);
+    TS_TRY(st);
+    if (writes && ts_log_is_terminal() && s->said > s->began)
         ts_log_raw("\n");
     if (s->o.candidates)
         TS_TRY(ts_output_finish(&s->candidates));
-    return s->streams ? TS_OK : ts_output_finish(&s->out);
+    return writes ? ts_output_finish(&s->out) : TS_OK;
 }
 
 /* ---- the command ---- */
@@ -351,7 +437,7 @@ static ts_status check(const inferer *s)
     return TS_OK;
 }
 
-static ts_status open_all(inferer *s, const ts_option_set *set)
+static ts_status open_model(inferer *s, const ts_option_set *set)
 {
     TS_TRY(check(s));
     if (s->o.output)
@@ -359,7 +445,18 @@ static ts_status open_all(inferer *s, const ts_option_set *set)
     if (s->o.candidates)
         TS_TRY(ts_output_check("--candidates", s->o.candidates));
     TS_TRY(ts_lm_explore_check(&s->xo, set, &s->go));
-    TS_TRY(ts_lm_begin(&s->lm));
+    return ts_lm_begin(&s->lm);
+}
+
+static ts_status open_rest(inferer *s, const ts_option_set *set)
+{
+    if (ts_lm_leaders(&s->lm) && s->o.input && !strcmp(s->o.input, "-"))
+        return ts_error(TS_ERR_USER, "--input -: of several processes one alone has the standard input, and lines are dealt to "
+                                     "%d: give a file", s->lm.crew->crews);
+    if (ts_lm_leaders(&s->lm) && s->o.candidates)
+        return ts_error(TS_ERR_USER, "--candidates: lines are dealt to %d models, which write no such file together: give sizes "
+                                     "whose product is %d (--tensor-model-parallel-size, ...)", s->lm.crew->crews,
+                        s->lm.world->size);
     TS_TRY(ts_lm_gen_config(&s->lm, &s->go, set, &s->config));
     TS_TRY(ts_lm_find_tokenizer(&s->lm));
     TS_TRY(ts_lm_check_stop(&s->lm, &s->config));
@@ -367,7 +464,7 @@ static ts_status open_all(inferer *s, const ts_option_set *set)
     s->is_asked = ts_chat_style_given(&s->co.style);
     if (s->is_asked)
         TS_TRY(open_chat(s));
-    s->streams = !s->o.output && !s->o.json && (s->o.prompt || isatty(STDOUT_FILENO));
+    s->streams = !s->o.output && !s->o.json && (s->o.prompt || (isatty(STDOUT_FILENO) && !ts_lm_leaders(&s->lm)));
     return read_input(s);
 }
 
@@ -383,10 +480,35 @@ static void close_all(inferer *s)
             ts_str_deinit(&s->results[i]);
     }
     ts_free(&s->lines);
+    for (size_t k = 0; k < s->n_seen; k++) {
+        ts_picture_set_deinit(s->seen[k]);
+        ts_free(&s->seen[k]);
+    }
+    ts_free(&s->seen);
+    ts_lm_media_close(&s->media);
     ts_free(&s->results);
     ts_free(&s->is_ready);
+    ts_str_deinit(&s->dealt);
     ts_lm_chat_close(&s->chat);
     ts_lm_end(&s->lm);
+}
+
+static ts_status lead(inferer *s, const ts_option_set *set)
+{
+    ts_status st = open_rest(s, set);
+    if (ts_lm_leaders(&s->lm))
+        st = ts_comm_agree(s->lm.crew->leaders, st);
+    return st == TS_OK ? generate(s) : st;
+}
+
+static ts_status infer(inferer *s, const ts_option_set *set)
+{
+    ts_status st = open_model(s, set);
+    if (st == TS_OK)
+        st = ts_lm_follows(&s->lm) ? ts_lm_follow(&s->lm) : ts_lm_dismiss(&s->lm, lead(s, set));
+    st = ts_device_explain(s->lm.dev, st);
+    close_all(s);
+    return st;
 }
 
 static ts_status run(int argc, char *const *argv);
@@ -403,6 +525,7 @@ static ts_status run(int argc, char *const *argv)
         { ts_lm_chat_option_rows, ts_lm_chat_option_count, &s.co },
         { ts_lm_option_rows, ts_lm_option_count, &s.lm.o },
         { ts_lm_cache_rows, ts_lm_cache_count, &s.lm.o },
+        { ts_crew_option_rows, ts_crew_option_count, &s.lm.cut },
         { ts_text_option_rows, ts_text_option_count, &s.lm.to },
         { ts_runtime_option_rows, ts_runtime_option_count, &s.lm.rt },
     };
@@ -411,13 +534,13 @@ static ts_status run(int argc, char *const *argv)
     TS_TRY(ts_command_options(&ts_cmd_infer, usage, tables, sizeof tables / sizeof *tables, argc, argv, &set, &helped));
     if (helped)
         return TS_OK;
-    ts_log_init((ts_log_level)s.lm.rt.log_level, "");
-    ts_words_log_notes(set);
-    ts_status st = open_all(&s, set);
-    if (st == TS_OK)
-        st = generate(&s);
-    st = ts_device_explain(s.lm.dev, st);
-    close_all(&s);
+    ts_status st = ts_comm_world(&s.lm.world);
+    if (st == TS_OK) {
+        ts_processes_log((ts_log_level)s.lm.rt.log_level, s.lm.world);
+        ts_words_log_notes(set);
+        st = infer(&s, set);
+        st = ts_processes_end(&s.lm.world, st);
+    }
     ts_option_set_destroy(&set);
     return st;
 }

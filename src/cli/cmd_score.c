@@ -1,17 +1,21 @@
-#include "api/lm.h"
+#include "api/lm_media.h"
 #include "api/words.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/processes.h"
+#include "infer/deal.h"
 #include "infer/score.h"
 #include "io/jsonl.h"
 #include "io/st_write.h"
+#include "model/pictures.h"
 #include "text/one_token.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 typedef struct score_options {
-    const char *input, *output, *logits, *record, *replay;
+    const char *input, *output, *logits, *record, *replay, *tensors, *media_dir;
     int on_bad_record, pooling;
     bool head, embeddings, unit;
     ts_option_list reward_tokens;
@@ -39,10 +43,14 @@ static const ts_option score_rows[] = {
     ROW(NOFLAG, unit, "no-normalize-embeddings", NULL, "with --embeddings: vectors as they are, not of length one"),
     ROW(TEXT, logits, "logits", NULL,
         "also write the first line's logits to this safetensors file"),
+    ROW(TEXT, tensors, "tensors", NULL,
+        "pictures of the lines, of which the placeholders are among the ids: a safetensors file that data show --tensors has written"),
+    ROW(TEXT, media_dir, "media-dir", NULL,
+        "relative paths of pictures and clips in \"messages\" count from this folder, not from that of --input"),
     TS_ROW_IS(TS_OPTION_PLACE, TEXT, score_options, record, "moe-routing-record", NULL, 0, 0, NULL, "score",
               "a file for the experts that each token goes to in each layer (docs/moe.md)"),
     ROW(TEXT, replay, "moe-routing-replay", NULL,
-        "such a file, of the same lines: tokens go to the experts that are in it"),
+        "such a file, of the same lines or of a training on them: tokens go to the experts that are in it"),
 };
 
 static const char usage[] =
@@ -62,6 +70,12 @@ typedef struct scorer {
     ts_sentence how; /* with --embeddings */
     int32_t *word;   /* with --reward-tokens: [o.reward_tokens.n] */
     int32_t mark;    /* behind which they are told; -1: behind the last token */
+    ts_st_file *tensors;
+    ts_picture_set seen; /* of the line at hand */
+    ts_lm_media media;   /* of lines with messages */
+    ts_output out;
+    ts_str dealt; /* lines of this process, where they are dealt out */
+    int64_t given;    /* lines so far, bad ones too */
     int64_t bad_line; /* the first with a score that is not a number; 0: none */
 } scorer;
 
@@ -87,11 +101,25 @@ static ts_status encode(scorer *s, const json_t *text, const json_t *prompt, con
                                json_string_length(rest), ids, first);
 }
 
+/* A conversation, with its pictures. */
+static ts_status see_messages(scorer *s, const json_t *line, int32_t **ids, int64_t *n)
+{
+    TS_TRY(ts_lm_media_read(&s->lm, &s->media, line, s->o.input, s->o.media_dir, false, "messages"));
+    *n = (int64_t)s->media.line.ids.n;
+    TS_TRY(ts_alloc(ids, (size_t)*n, sizeof **ids));
+    memcpy(*ids, s->media.line.ids.v, (size_t)*n * sizeof **ids);
+    s->lm.pictures = &s->media.set.p;
+    return TS_OK;
+}
+
 /* Ids of a line; *first is where scoring begins (behind a prompt). */
 static ts_status line_ids(scorer *s, ts_jsonl *in, const json_t *line, int32_t **ids,
                           int64_t *n, int64_t *first)
 {
     *first = 1;
+    s->lm.pictures = NULL;
+    if (ts_lm_sees(&s->lm, line))
+        return of_line(in, see_messages(s, line, ids, n));
     if (json_object_get(line, "ids"))
         return ts_jsonl_ids(in, line, s->lm.model.decoder->arch.vocab, ids, n);
     const json_t *text = json_object_get(line, "text"), *prompt = json_object_get(line, "prompt"),
@@ -335,12 +363,24 @@ static ts_status score_judged(scorer *s, ts_jsonl *in, const int32_t *ids, int64
     return st == TS_OK ? ts_str_puts(&s->line, "}") : st;
 }
 
-static ts_status score_line(scorer *s, ts_jsonl *in, const json_t *line, ts_output *out)
+/* Pictures of the line, by its number among the records. */
+static ts_status see_line(scorer *s, const ts_jsonl *in, const int32_t *ids, int64_t n)
+{
+    ts_picture_set_deinit(&s->seen);
+    s->lm.pictures = NULL;
+    TS_TRY(ts_picture_set_read(&s->lm.model.decoder->arch, s->tensors, in->records - 1, ids, n, s->o.tensors, &s->seen));
+    s->lm.pictures = &s->seen.p;
+    return TS_OK;
+}
+
+static ts_status score_line(scorer *s, ts_jsonl *in, const json_t *line)
 {
     int32_t *ids = NULL;
     int64_t n, first;
     TS_TRY(line_ids(s, in, line, &ids, &n, &first));
     ts_status st = n > 0 ? TS_OK : ts_jsonl_error(in, "there are no tokens to score");
+    if (st == TS_OK && s->tensors)
+        st = of_line(in, see_line(s, in, ids, n));
     if (st == TS_OK)
         st = s->o.head         ? score_labels(s, in, ids, n)
              : s->o.embeddings ? score_vector(s, in, ids, n)
@@ -348,7 +388,7 @@ static ts_status score_line(scorer *s, ts_jsonl *in, const json_t *line, ts_outp
              : s->lm.o.reward  ? score_reward(s, in, ids, n)
                                : score_words(s, in, ids, n, first);
     if (st == TS_OK)
-        st = ts_jsonl_out_line(out, &s->line);
+        st = ts_lm_leaders(&s->lm) ? ts_deal_put(&s->dealt, s->given, s->line.s, s->line.len) : ts_jsonl_out_line(&s->out, &s->line);
     ts_free(&ids);
     return st;
 }
@@ -359,26 +399,53 @@ static ts_status no_number(const scorer *s)
                                           (long long)s->bad_line, s->o.head ? "logit" : s->o.embeddings ? "vector" : s->lm.o.reward ? "reward" : "log-probability"));
 }
 
+static ts_status write_dealt(void *ctx, const char *line, size_t n)
+{
+    scorer *s = ctx;
+    ts_str_reset(&s->line);
+    TS_TRY(ts_str_add(&s->line, line, n));
+    return ts_jsonl_out_line(&s->out, &s->line);
+}
+
+/* What the models of several processes have told, in the order of the input. */
+static ts_status collect(scorer *s, ts_status st)
+{
+    ts_comm *c = ts_lm_leaders(&s->lm);
+    TS_TRY(ts_comm_agree(c, st));
+    return ts_comm_agree(c, ts_deal_collect(c, &s->dealt, write_dealt, s));
+}
+
+static bool is_mine(const scorer *s)
+{
+    const ts_comm *c = ts_lm_leaders(&s->lm);
+    return !c || ts_deal_is_mine(c, s->given - 1);
+}
+
 static ts_status score_file(scorer *s)
 {
     ts_jsonl in;
-    ts_output out = { 0 };
-    static const char *const keys[] = { "ids", "text", "prompt", "completion" };
+    const bool writes = !(s->lm.world && s->lm.world->rank);
+    static const char *const keys[] = { "ids", "text", "prompt", "completion", "messages", "images", "videos", "audios",
+                                        "use_audio_in_video" };
     ts_status st = ts_jsonl_open(s->o.input, keys, sizeof keys / sizeof *keys,
                                  (ts_on_bad_record)s->o.on_bad_record, &in);
-    if (st == TS_OK)
-        st = ts_jsonl_out_open(s->o.output, &out);
+    if (st == TS_OK && writes)
+        st = ts_jsonl_out_open(s->o.output, &s->out);
     while (st == TS_OK) {
         json_t *line;
         st = ts_jsonl_next(&in, &line);
         if (st != TS_OK || !line)
             break;
-        st = ts_jsonl_done(&in, score_line(s, &in, line, &out));
+        s->given++;
+        if (is_mine(s))
+            st = ts_jsonl_done(&in, score_line(s, &in, line));
         json_decref(line);
     }
-    if (st == TS_OK)
-        st = ts_output_finish(&out);
-    ts_output_abandon(&out);
+    if (ts_lm_leaders(&s->lm))
+        st = collect(s, st);
+    if (st == TS_OK && writes)
+        st = ts_output_finish(&s->out);
+    ts_output_abandon(&s->out);
     ts_jsonl_close(&in);
     return st == TS_OK && s->bad_line ? no_number(s) : st;
 }
@@ -429,7 +496,7 @@ static ts_status find_words(scorer *s)
     return s->o.placeholder ? ts_one_token(tok, "placeholder-token", s->o.placeholder, vocab, &s->mark) : TS_OK;
 }
 
-static ts_status open_all(scorer *s, const ts_option_set *set)
+static ts_status open_model(scorer *s, const ts_option_set *set)
 {
     if (!s->lm.rt.load || !s->o.input)
         return ts_error(TS_ERR_USER, "--%s is missing", s->lm.rt.load ? "input" : "load");
@@ -455,18 +522,51 @@ static ts_status open_all(scorer *s, const ts_option_set *set)
     TS_TRY(check_vectors(s, set));
     TS_TRY(check_words(s));
     s->lm.o.classes = s->o.head;
-    TS_TRY(ts_lm_begin(&s->lm));
+    return ts_lm_begin(&s->lm);
+}
+
+static ts_status open_rest(scorer *s)
+{
+    if (ts_lm_leaders(&s->lm) && !strcmp(s->o.input, "-"))
+        return ts_error(TS_ERR_USER, "--input -: of several processes one alone has the standard input, and lines are dealt to "
+                                     "%d: give a file", s->lm.crew->crews);
     TS_TRY(find_words(s));
+    if (s->o.tensors)
+        TS_TRY(ts_st_file_open(s->o.tensors, &s->tensors));
     return s->o.record || s->o.replay ? ts_lm_routing(&s->lm, s->o.record, s->o.replay) : TS_OK;
 }
 
 static void close_all(scorer *s)
 {
     ts_lm_end(&s->lm);
+    ts_picture_set_deinit(&s->seen);
+    ts_lm_media_close(&s->media);
+    ts_st_file_destroy(&s->tensors);
     ts_free(&s->logprobs);
     ts_free(&s->greedy);
     ts_free(&s->word);
+    ts_str_deinit(&s->dealt);
     ts_str_deinit(&s->line);
+}
+
+static ts_status lead(scorer *s)
+{
+    ts_status st = open_rest(s);
+    if (ts_lm_leaders(&s->lm))
+        st = ts_comm_agree(s->lm.crew->leaders, st);
+    if (st == TS_OK)
+        st = score_file(s);
+    return st == TS_OK && s->o.record ? ts_lm_routing(&s->lm, NULL, NULL) : st;
+}
+
+static ts_status score(scorer *s, const ts_option_set *set)
+{
+    ts_status st = open_model(s, set);
+    if (st == TS_OK)
+        st = ts_lm_follows(&s->lm) ? ts_lm_follow(&s->lm) : ts_lm_dismiss(&s->lm, lead(s));
+    st = ts_device_explain(s->lm.dev, st);
+    close_all(s);
+    return st;
 }
 
 static ts_status run(int argc, char *const *argv);
@@ -478,6 +578,7 @@ static ts_status run(int argc, char *const *argv)
     const ts_option_table tables[] = {
         { score_rows, sizeof score_rows / sizeof *score_rows, &s.o },
         { ts_lm_option_rows, ts_lm_option_count, &s.lm.o },
+        { ts_crew_option_rows, ts_crew_option_count, &s.lm.cut },
         { ts_lm_reward_rows, ts_lm_reward_count, &s.lm.o },
         { ts_text_option_rows, ts_text_option_count, &s.lm.to },
         { ts_runtime_option_rows, ts_runtime_option_count, &s.lm.rt },
@@ -487,15 +588,13 @@ static ts_status run(int argc, char *const *argv)
     TS_TRY(ts_command_options(&ts_cmd_score, usage, tables, sizeof tables / sizeof *tables, argc, argv, &set, &helped));
     if (helped)
         return TS_OK;
-    ts_log_init((ts_log_level)s.lm.rt.log_level, "");
-    ts_words_log_notes(set);
-    ts_status st = open_all(&s, set);
-    if (st == TS_OK)
-        st = score_file(&s);
-    if (st == TS_OK && s.o.record)
-        st = ts_lm_routing(&s.lm, NULL, NULL);
-    st = ts_device_explain(s.lm.dev, st);
-    close_all(&s);
+    ts_status st = ts_comm_world(&s.lm.world);
+    if (st == TS_OK) {
+        ts_processes_log((ts_log_level)s.lm.rt.log_level, s.lm.world);
+        ts_words_log_notes(set);
+        st = score(&s, set);
+        st = ts_processes_end(&s.lm.world, st);
+    }
     ts_option_set_destroy(&set);
     return st;
 }

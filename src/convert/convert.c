@@ -103,6 +103,10 @@ static ts_status open_adapter(const ts_convert_options *o, ts_convert_model *m)
         return ts_error(TS_ERR_USER, "--check compares what is read with what is written, which --lora-load makes another: leave "
                                      "one of the two out");
     TS_TRY(ts_adapters_open(&o->lora, NULL, m->source.family, m->source.arch, false, &m->adapters));
+    if (m->adapters->plan.starts)
+        return ts_error(TS_ERR_USER, "--lora-load %s: init_lora_weights is %s, so that it is of other weights than the model's: write "
+                                     "it with PEFT's path_initial_model_for_weight_conversion first", o->lora.load,
+                        ts_adapter_start_name(m->adapters->start));
     return ts_adapters_check_rest(m->adapters);
 }
 
@@ -165,6 +169,8 @@ static ts_status convert(const ts_convert_options *o, ts_convert_model *m, ts_co
 ts_status ts_convert_run(const ts_convert_options *o, ts_convert_result *r)
 {
     ts_convert_model m = { .iteration = -1 };
+    if (o->lora_merge.n)
+        return ts_convert_blend_lora(o, r);
     TS_TRY(check(o));
     TS_TRY(find_reader(o, &m.reader));
     ts_status st = m.reader->open(o, &m);

@@ -1,6 +1,7 @@
 /* GGUF files. Pieces of some rows are read, put into their type and written by several threads side by side, so what is in
  * memory is a piece of each. */
 #include "convert/gguf.h"
+#include "convert/through.h"
 #include "convert/scaled.h"
 
 #include "base/file.h"
@@ -38,8 +39,8 @@ static ts_status add_pieces(job *j, size_t i)
 {
     const ts_gguf_out *out = &j->plan->v[i];
     int64_t step = PIECE / out->width;
-    if (out->pair_rows && step > out->pair_rows) /* whole heads */
-        step -= step % out->pair_rows;
+    if (out->order.pair_rows && step > out->order.pair_rows) /* whole heads */
+        step -= step % out->order.pair_rows;
     step = step < 1 ? 1 : step;
     for (int64_t r = 0; r < out->rows; r += step) {
         const int64_t end = out->rows - r < step ? out->rows : r + step;
@@ -242,50 +243,20 @@ static ts_status write_tensors_of(const ts_convert_options *o, ts_convert_model 
     return st;
 }
 
-/* Weights in a form of few bits that is another than GGUF's. */
-static bool is_packed(const ts_convert_model *m)
-{
-    const json_t *q = json_object_get(m->config, "quantization_config");
-    const char *method = json_string_value(json_object_get(q, "quant_method"));
-    return ts_convert_is_scaled(m) || (method && !strcmp(method, "bitsandbytes"));
-}
-
-/* What has no tensors of Hugging Face's, or others than its own (an adapter's sum, values of few bits), becomes such a folder first, beside the
- * file and of the same name as what was read. */
+/* What has no tensors of Hugging Face's, or others than its own (an adapter's sum, values of few bits), becomes such a folder first. */
 static ts_status write_through_folder(const ts_convert_options *o, ts_convert_model *m, ts_convert_result *r)
 {
     ts_convert_options to_folder = *o, from_folder = { .outfile = o->outfile, .outtype = o->outtype, .threads = o->threads };
-    const char *slash = strrchr(m->path, '/');
-    ts_str path = { 0 };
-    ts_status st = ts_str_printf(&path, "%s.tmp-%d", o->outfile, (int)getpid());
-    const size_t n = path.len;
-    if (st == TS_OK)
-        st = ts_mkdirs(path.s);
-    if (st == TS_OK)
-        st = ts_str_printf(&path, "/%s", slash ? slash + 1 : m->path);
     to_folder.outfile = NULL;
     to_folder.outtype = TS_GGUF_TYPE_AUTO;
-    to_folder.save_type = TS_CONVERT_SAVE_HF;
-    to_folder.unpacked = m->tensors && is_packed(m);
-    to_folder.save_dir = from_folder.load_dir = ts_str_text(&path);
     if (o->outtype != TS_GGUF_TYPE_AUTO)
         to_folder.dtype = TS_SAVE_HF_F32; /* rounded once */
-    if (st == TS_OK)
-        st = ts_convert_hf_writer.write(&to_folder, m, r);
-    if (st == TS_OK)
-        st = ts_convert_run(&from_folder, r);
-    if (path.len) {
-        path.s[n] = 0;
-        const ts_status removed = ts_remove_tree(path.s);
-        st = st == TS_OK ? removed : st;
-    }
-    ts_str_deinit(&path);
-    return st;
+    return ts_convert_through(o->outfile, &to_folder, &from_folder, m, r);
 }
 
 static ts_status write_gguf(const ts_convert_options *o, ts_convert_model *m, ts_convert_result *r)
 {
-    return !m->tensors || m->adapters || is_packed(m) ? write_through_folder(o, m, r) : write_tensors_of(o, m, r);
+    return !m->tensors || m->adapters || ts_convert_is_packed(m) ? write_through_folder(o, m, r) : write_tensors_of(o, m, r);
 }
 
 /* Before anything is read. */

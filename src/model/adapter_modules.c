@@ -201,6 +201,7 @@ ts_status ts_adapter_adapt(resolving *r, const ts_name_tensor *t, int64_t linear
     m->out = out_of(r, t);
     s->is_table = l->is_table;
     s->dora = r->rules.dora;
+    s->starts = a->plan.starts;
     take_rows(&r->map.piece[t->first_piece], t->n_pieces, m);
     return add_own_part(s, leaf_of(m->name), rank, scale, m);
 }
@@ -312,7 +313,7 @@ static ts_status list_names(const resolving *r, ts_str *out)
 /* Who asks for the output layer of a model where that is the embedding. */
 static bool is_tied_output(const resolving *r, const char *target)
 {
-    return r->arch->tied && r->family && !strcmp(target, leaf_of(ts_family_module(r->family, "output_layer")));
+    return r->arch->tied && r->family && !strcmp(target, leaf_of(ts_family_module(r->family, r->arch, "output_layer")));
 }
 
 static ts_status fits_nothing(const resolving *r, const char *what)

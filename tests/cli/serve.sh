@@ -14,6 +14,7 @@ server=
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null; case "$D" in */tessera-cli-??????) rm -rf "$D" ;; esac' EXIT
 # up OPTIONS...: a server at $U
 up() {
+    : >"$D/log" # of the one before, whose address may else be read
     "$T" serve --load "$D/model" --port 0 --threads 1 "$@" 2>"$D/log" &
     server=$!
     for _ in $(seq 100); do
@@ -31,6 +32,14 @@ is() { # is WHAT WANT GOT
 }
 code() { # code WANT PATH CURL'S OPTIONS...
     is "$2 ${*:3}" "$1" "$(curl -sS -m 20 -o "$D/body" -w '%{http_code}' "$U$2" "${@:3}")"
+}
+figure() { curl -sS -m 20 "$U/metrics" | sed -n "s/^tessera_$1 //p"; }
+comes() { # comes FIGURE VALUE
+    for _ in $(seq 60); do
+        [ "$(figure "$1")" != "$2" ] || break
+        sleep 0.05
+    done
+    is "$1" "$2" "$(figure "$1")"
 }
 text_of() { sed 's/.*"\(content\|text\)": \("\([^"\\]\|\\.\)*"\).*/\2/'; }
 
@@ -69,6 +78,17 @@ wait $waits
 cat "$D"/beside[1-6] >"$D/beside"
 same "$D/alone" "$D/beside"
 is "different seeds, different texts" 6 "$(sort -u "$D/alone" | wc -l)"
+
+# n answers share their prompt; what was written is remembered when there is nothing else to do
+reused=$(figure prompt_tokens_reused_total) computed=$(figure prompt_tokens_total)
+ask /v1/completions "{\"prompt\": [$(seq -s , 5 54)], \"n\": 3, \"seed\": 5, \"max_tokens\": 46, \"ignore_eos\": true}" >"$D/three"
+is "tokens of a prompt for three, from the cache" 96 $(($(figure prompt_tokens_reused_total) - reused))
+is "and computed" 54 $(($(figure prompt_tokens_total) - computed))
+for _ in $(seq 60); do
+    [ "$(figure answer_tokens_remembered_total)" -lt 100 ] || break
+    sleep 0.05
+done
+is "remembered tokens of answers" 1 $(($(figure answer_tokens_remembered_total) >= 100))
 
 # log-probabilities of a prompt are score's
 echo '{"text": "The quick brown fox"}' >"$D/text.jsonl"
@@ -120,14 +140,6 @@ head -c 1100000 /dev/zero | tr '\0' ' ' >"$D/large"
 code 413 /v1/completions --data-binary "@$D/large" -H "Expect:"
 
 # who hangs up leaves
-figure() { curl -sS -m 20 "$U/metrics" | sed -n "s/^tessera_$1 //p"; }
-comes() { # comes FIGURE VALUE
-    for _ in $(seq 60); do
-        [ "$(figure "$1")" != "$2" ] || break
-        sleep 0.05
-    done
-    is "$1" "$2" "$(figure "$1")"
-}
 waits=
 for i in 1 2 3 4 5 6; do
     curl -sSN -m 20 "$U/v1/completions" -d '{"prompt": "x", "max_tokens": 4000, "ignore_eos": true, "stream": '"$([ $((i % 2)) = 0 ] && echo true || echo false)"'}' \

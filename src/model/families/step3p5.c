@@ -22,15 +22,13 @@ static const ts_name_row names[] = {
 
 /* ---- lists with an entry for each layer, in published files for those that predict further tokens too ---- */
 
-/* NULL: the key is missing, null or an empty list. */
+/* NULL: the key is missing, null or an empty list. Entries of further layers may stand behind, also where the config, of a model
+ * without them, counts none. */
 static ts_status list_of(const json_t *o, const char *file, const char *key, const ts_arch *a, const json_t **list)
 {
     const json_t *v = json_object_get(o, key);
-    int64_t further = 0;
-    TS_TRY(ts_config_int(o, file, TS_MTP_KEY, 0, 0, 0, TS_ARCH_MAX_LAYERS, &further));
     *list = v && !json_is_null(v) && !(json_is_array(v) && !json_array_size(v)) ? v : NULL;
-    const size_t n = json_array_size(v), layers = (size_t)a->n_layers;
-    return !*list || (json_is_array(v) && (n == layers || n == layers + (size_t)further))
+    return !*list || (json_is_array(v) && json_array_size(v) >= (size_t)a->n_layers)
                ? TS_OK
                : ts_error(TS_ERR_USER, "%s: %s must be a list with an entry for each of num_hidden_layers = %lld layers", file,
                           key, (long long)a->n_layers);

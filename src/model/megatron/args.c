@@ -127,7 +127,8 @@ ts_status ts_mg_args_put(ts_str *p, const ts_arch *a, const ts_mg_split *s, cons
     TS_TRY(ts_pickle_put_name(p, "torch", type));
     ts_status st = config ? ts_json_write(config, JSON_COMPACT | JSON_SORT_KEYS, "config.json", &text) : TS_OK;
     if (st == TS_OK && config)
-        st = PUT(p, O_TEXT("hf_config", ts_str_text(&text)));
+        st = PUT(p, O_TEXT("hf_config", ts_str_text(&text)), O_BOOL("hf_experts_stacked", a->experts_stacked),
+                 O_BOOL("hf_other_names", a->other_names));
     ts_str_deinit(&text);
     TS_TRY(st);
     return ts_pickle_end_namespace(p);

@@ -1,6 +1,7 @@
 #include "model/megatron/dist.h"
 
 #include "base/file.h"
+#include "model/megatron/rules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -384,19 +385,16 @@ static ts_status add_param(ts_mg_dist *d, const place *p, ts_param_values *v)
 
 /* ---- names ---- */
 
-/* What else a parameter's name within a layer may be called; they are looked for in this order, its own last. */
-static const struct {
-    const char *ours, *theirs;
-} others[] = {
-    { "input_layernorm.weight", "self_attention.linear_qkv.layer_norm_weight" },
-    { "input_layernorm.bias", "self_attention.linear_qkv.layer_norm_bias" },
-    { "pre_mlp_layernorm.weight", "mlp.linear_fc1.layer_norm_weight" },
-    { "pre_mlp_layernorm.bias", "mlp.linear_fc1.layer_norm_bias" },
-    { "self_attention.q_layernorm.weight", "self_attention.linear_q_up_proj.layer_norm_weight" },
-    { "self_attention.kv_layernorm.weight", "self_attention.linear_kv_up_proj.layer_norm_weight" },
-    { "mlp.experts.linear_fc1.weight", "mlp.experts.experts.linear_fc1.weight" },
-    { "mlp.experts.linear_fc2.weight", "mlp.experts.experts.linear_fc2.weight" },
-};
+/* What else a parameter within a layer may be called, which is looked for first; NULL: nothing else. */
+static const char *other_name(const char *ours, char to[NAME])
+{
+    static const char experts[] = "mlp.experts.";
+    bool of_latent;
+    if (strncmp(ours, experts, sizeof experts - 1) != 0)
+        return ts_mg_norm_inside(ours, &of_latent);
+    snprintf(to, NAME, "mlp.experts.experts.%s", ours + sizeof experts - 1);
+    return to;
+}
 
 /* A tensor of this layer alone, or of all. */
 static bool find_layered(const ts_mg_dist *d, const char *stem, int64_t layer, const char *rest, place *p)
@@ -416,7 +414,7 @@ static bool find_layered(const ts_mg_dist *d, const char *stem, int64_t layer, c
 static bool find_param(const ts_mg_dist *d, const char *name, place *p)
 {
     static const char layers[] = "decoder.layers.";
-    char *rest;
+    char *rest, text[NAME];
     p->layer = -1;
     if (strncmp(name, layers, sizeof layers - 1) != 0) {
         p->w = find(d, name);
@@ -424,10 +422,8 @@ static bool find_param(const ts_mg_dist *d, const char *name, place *p)
     }
     const int64_t layer = strtoll(name + sizeof layers - 1, &rest, 10);
     rest++;
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (!strcmp(others[i].ours, rest) && find_layered(d, layers, layer, others[i].theirs, p))
-            return true;
-    return find_layered(d, layers, layer, rest, p);
+    const char *other = other_name(rest, text);
+    return (other && find_layered(d, layers, layer, other, p)) || find_layered(d, layers, layer, rest, p);
 }
 
 static ts_status take_param(ts_mg_dist *d, size_t number, ts_param_values *v)

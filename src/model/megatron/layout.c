@@ -228,22 +228,36 @@ static ts_status add_expert(const maker *m, const item *i, bool is_first, int64_
     return TS_OK;
 }
 
-static ts_status add_experts(const maker *m, const item *i, const char *prefix, bool is_first)
+/* One expert's own bias. That of the second matrix is added once, so all ranks that share the matrix out have it whole. */
+static ts_status add_expert_bias(const maker *m, const item *i, bool is_first, int64_t global)
+{
+    const int64_t parts = is_first ? expert_tp(m) : 1, t = parts > 1 ? m->rank->t : 0, each = i->rows / m->a->n_experts;
+    const int64_t halves = is_first && m->a->gated ? 2 : 1, rows = each / halves, some = rows / parts;
+    TS_TRY(add_tensor(m, i, 1, each / parts, 0, parts == 1 && !m->s->tp_extends_ep && m->rank->t > 0));
+    for (int64_t half = 0; half < halves; half++)
+        TS_TRY(add_rows(m, i, global * each + half * rows + t * some, some, half * some));
+    return TS_OK;
+}
+
+static ts_status add_experts(const maker *m, const item *i, const char *prefix, ts_mg_cut cut)
 {
     char name[NAME];
     int64_t first;
+    const bool is_bias = cut == TS_MG_EXPERT_BIASES_1 || cut == TS_MG_EXPERT_BIASES_2;
+    const bool is_first = cut == TS_MG_EXPERTS_1 || cut == TS_MG_EXPERT_BIASES_1;
+    const char *kind = is_bias ? "bias" : "weight";
+    const int which = is_first ? 1 : 2;
     if (m->s->experts == TS_MG_GROUPED)
         return add_grouped(m, i, is_first);
     const int64_t n = experts_here(m, &first);
     for (int64_t e = 0; e < n; e++) {
         item one = *i;
         if (m->s->experts == TS_MG_NUMBERED)
-            snprintf(name, sizeof name, "%smlp.experts.linear_fc%d.weight%lld", prefix, is_first ? 1 : 2, (long long)e);
+            snprintf(name, sizeof name, "%smlp.experts.linear_fc%d.%s%lld", prefix, which, kind, (long long)e);
         else
-            snprintf(name, sizeof name, "%smlp.experts.local_experts.%lld.linear_fc%d.weight", prefix, (long long)e,
-                     is_first ? 1 : 2);
+            snprintf(name, sizeof name, "%smlp.experts.local_experts.%lld.linear_fc%d.%s", prefix, (long long)e, which, kind);
         one.name = name;
-        TS_TRY(add_expert(m, &one, is_first, first + e));
+        TS_TRY(is_bias ? add_expert_bias(m, &one, is_first, first + e) : add_expert(m, &one, is_first, first + e));
     }
     return TS_OK;
 }
@@ -273,8 +287,10 @@ static ts_status add(const maker *m, const item *i, const ts_mg_rule *r, const c
     case TS_MG_LINE:
         TS_TRY(add_tensor(m, i, 2, 1, i->rows * i->cols, t > 0));
         return add_rows(m, i, 0, i->rows, 0);
-    case TS_MG_EXPERTS_1: return add_experts(m, i, prefix, true);
-    case TS_MG_EXPERTS_2: return add_experts(m, i, prefix, false);
+    case TS_MG_EXPERTS_1:
+    case TS_MG_EXPERTS_2:
+    case TS_MG_EXPERT_BIASES_1:
+    case TS_MG_EXPERT_BIASES_2: return add_experts(m, i, prefix, r->cut);
     case TS_MG_TWO_PARTS:
         if (!m->s->mla_split)
             return add_block(m, i, t * n, n, false);
@@ -286,24 +302,16 @@ static ts_status add(const maker *m, const item *i, const ts_mg_rule *r, const c
     return TS_OK;
 }
 
-/* Where norms stand that are their linear layers' own. */
+/* Where norms stand that are their linear layers' own: of latent attention those of its vectors, and input_layernorm stands alone. */
 static const char *norm_inside(const ts_arch *a, const ts_mg_split *s, const char *ours, int64_t layer)
 {
-    static const char *const names[][2] = {
-        { "input_layernorm.weight", "self_attention.linear_qkv.layer_norm_weight" },
-        { "input_layernorm.bias", "self_attention.linear_qkv.layer_norm_bias" },
-        { "pre_mlp_layernorm.weight", "mlp.linear_fc1.layer_norm_weight" },
-        { "pre_mlp_layernorm.bias", "mlp.linear_fc1.layer_norm_bias" },
-        /* of latent attention, whose input_layernorm stands alone */
-        { "self_attention.q_layernorm.weight", "self_attention.linear_q_up_proj.layer_norm_weight" },
-        { "self_attention.kv_layernorm.weight", "self_attention.linear_kv_up_proj.layer_norm_weight" },
-    };
     const bool is_latent = s->core_names && ts_arch_block(a, layer)->attention == TS_ATTENTION_LATENT;
-    const size_t first = is_latent ? 2 : 0, end = is_latent ? 6 : 4;
-    for (size_t i = first; i < end; i++)
-        if (!strcmp(names[i][0], ours) && (strncmp(ours, "pre_mlp", 7) != 0 || !ts_has_experts(ts_arch_block(a, layer))))
-            return names[i][1];
-    return NULL;
+    bool of_latent;
+    const char *inside = ts_mg_norm_inside(ours, &of_latent);
+    if (!inside || (of_latent && !is_latent) || (is_latent && !strncmp(ours, "input", 5)) ||
+        (!strncmp(ours, "pre_mlp", 7) && ts_has_experts(ts_arch_block(a, layer))))
+        return NULL;
+    return inside;
 }
 
 /* Their name of a parameter behind the layer's. */
@@ -322,7 +330,7 @@ static ts_status add_param(const maker *m, size_t number, const char *name, home
     const ts_mg_name p = ts_mg_name_parse(ts_names_text(m->params->names, number));
     const ts_mg_rule *r = ts_mg_rule_of(&p);
     char prefix[64] = "", full[NAME];
-    item i = { .param = number, .p = &m->params->param[number], .chunk = at.chunk, .is_copy = is_copy || (m->rank->e > 0 && r->cut != TS_MG_EXPERTS_1 && r->cut != TS_MG_EXPERTS_2) };
+    item i = { .param = number, .p = &m->params->param[number], .chunk = at.chunk, .is_copy = is_copy || (m->rank->e > 0 && !ts_mg_is_of_experts(r)) };
     i.flat = !i.p->dim[1];
     i.rows = i.p->dim[0];
     i.cols = i.flat ? 1 : i.p->dim[1];

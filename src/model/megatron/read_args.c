@@ -230,5 +230,8 @@ ts_status ts_mg_checkpoint_describe(const ts_mg_checkpoint *ck, const char *conf
     } else {
         TS_TRY(by_args(ck, family, a, config));
     }
+    /* the folder's names that its config.json does not tell of */
+    a->experts_stacked = is_on(ck->args, "hf_experts_stacked");
+    a->other_names = is_on(ck->args, "hf_other_names");
     return ts_weights_want_mtp(ck->folder, ck->mtp_layers, a, *config);
 }

@@ -44,8 +44,12 @@ static const ts_mg_rule layer_rules[] = {
     { "mlp.router.expert_bias", NULL, NULL, TS_MG_WHOLE },
     { "mlp.experts.linear_fc1.weight", "mlp.experts.weight1", NULL, TS_MG_EXPERTS_1 },
     { "mlp.experts.linear_fc2.weight", "mlp.experts.weight2", NULL, TS_MG_EXPERTS_2 },
+    { "mlp.experts.linear_fc1.bias", NULL, NULL, TS_MG_EXPERT_BIASES_1 },
+    { "mlp.experts.linear_fc2.bias", NULL, NULL, TS_MG_EXPERT_BIASES_2 },
     { "mlp.shared_experts.linear_fc1.weight", NULL, NULL, TS_MG_GATED },
+    { "mlp.shared_experts.linear_fc1.bias", NULL, NULL, TS_MG_GATED },
     { "mlp.shared_experts.linear_fc2.weight", NULL, NULL, TS_MG_COLUMNS },
+    { "mlp.shared_experts.linear_fc2.bias", NULL, NULL, TS_MG_WHOLE },
     { "mlp.shared_experts.gate_weight", NULL, NULL, TS_MG_LINE },
     { "enorm.weight", NULL, NULL, TS_MG_WHOLE },
     { "hnorm.weight", NULL, NULL, TS_MG_WHOLE },
@@ -77,6 +81,27 @@ const ts_mg_rule *ts_mg_rule_of(const ts_mg_name *name)
 {
     return name->layer >= 0 ? find(layer_rules, sizeof layer_rules / sizeof *layer_rules, name->rest)
                             : find(outer_rules, sizeof outer_rules / sizeof *outer_rules, name->rest);
+}
+
+const char *ts_mg_norm_inside(const char *ours, bool *of_latent)
+{
+    static const struct {
+        const char *ours, *theirs;
+        bool of_latent;
+    } names[] = {
+        { "input_layernorm.weight", "self_attention.linear_qkv.layer_norm_weight", false },
+        { "input_layernorm.bias", "self_attention.linear_qkv.layer_norm_bias", false },
+        { "pre_mlp_layernorm.weight", "mlp.linear_fc1.layer_norm_weight", false },
+        { "pre_mlp_layernorm.bias", "mlp.linear_fc1.layer_norm_bias", false },
+        { "self_attention.q_layernorm.weight", "self_attention.linear_q_up_proj.layer_norm_weight", true },
+        { "self_attention.kv_layernorm.weight", "self_attention.linear_kv_up_proj.layer_norm_weight", true },
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(names[i].ours, ours)) {
+            *of_latent = names[i].of_latent;
+            return names[i].theirs;
+        }
+    return NULL;
 }
 
 ts_mg_name ts_mg_name_parse(const char *name)

@@ -61,13 +61,16 @@ static ts_status check_param(const ts_arch *a, const ts_mg_split *s, const char 
     static const char tp[] = "--target-tensor-parallel-size";
     const ts_mg_name parsed = ts_mg_name_parse(name);
     const ts_mg_rule *r = ts_mg_rule_of(&parsed);
-    if (!r || p->vectors)
+    const bool of_experts = r && ts_mg_is_of_experts(r);
+    if (!r || (p->vectors && !of_experts))
         return ts_error(TS_ERR_USER, "this model has %s, for which there is no place in Megatron's checkpoints", name);
-    const bool is_inside = r->cut == TS_MG_EXPERTS_1 || r->cut == TS_MG_EXPERTS_2;
-    const int64_t t = is_inside && (s->experts_whole || s->tp_extends_ep) ? 1 : s->tp;
-    const int64_t parts = (r->cut == TS_MG_GATED || r->cut == TS_MG_EXPERTS_1) && a->gated ? 2 : 1;
-    const int64_t rows = p->dim[0] / p->matrices / parts, cols = p->dim[1];
-    if (is_inside)
+    if (p->vectors && s->experts == TS_MG_GROUPED)
+        return ts_error(TS_ERR_USER, "this model has %s, for which there is no place in Megatron's checkpoints with weight1 and weight2 "
+                                     "(--moe-grouped-gemm): leave it out, or give --transformer-impl transformer_engine", name);
+    const int64_t t = of_experts && (s->experts_whole || s->tp_extends_ep) ? 1 : s->tp;
+    const int64_t parts = (r->cut == TS_MG_GATED || r->cut == TS_MG_EXPERTS_1 || r->cut == TS_MG_EXPERT_BIASES_1) && a->gated ? 2 : 1;
+    const int64_t rows = p->dim[0] / (p->vectors ? p->vectors : p->matrices) / parts, cols = p->dim[1];
+    if (of_experts)
         TS_TRY(check_experts(a, s, name));
     switch (r->cut) {
     case TS_MG_ROWS:
@@ -76,6 +79,7 @@ static ts_status check_param(const ts_arch *a, const ts_mg_split *s, const char 
         return rows % t ? uneven(name, "rows", rows, t, tp) : TS_OK;
     case TS_MG_TWO_PARTS: return a->n_heads % t ? uneven(name, "heads", a->n_heads, t, tp) : TS_OK;
     case TS_MG_GATED:
+    case TS_MG_EXPERT_BIASES_1:
     case TS_MG_EXPERTS_1: return rows % t ? uneven(name, "rows", rows, t, tp) : TS_OK;
     case TS_MG_COLUMNS:
     case TS_MG_EXPERTS_2: return cols % t ? uneven(name, "columns", cols, t, tp) : TS_OK;

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "device/isa.h"
 #include "infer/engine.h"
+#include "infer/kv_codes.h"
 #include "model/open.h"
 
 #include <math.h>
@@ -43,7 +44,7 @@ static int64_t ask(const char *path, ts_dtype compute, ts_kv_code code, const in
     OK(ts_engine_reserve(e, n));
     const int64_t bytes = f.dev->mem.now[TS_MEM_OTHER] - before;
     for (int64_t i = 0; i + 1 < n; i++) {
-        const ts_prompt one = { ids + i, 1 };
+        const ts_prompt one = { .ids = ids + i, .n = 1 };
         const ts_ask next = { 0, 0, ids[i + 1] };
         OK(ts_engine_extend(e, 0, 1, &one, &next, 1, out + i));
     }

@@ -37,6 +37,9 @@ CASES = {
     "experts-pairs": ("gpt_oss", 12, dict(r=2, lora_alpha=5, target_modules=["o_proj"], target_parameters=["0.mlp.experts.gate_up_proj", "1.mlp.experts.down_proj"])),
     "embedding": ("gemma2", 14, dict(r=3, lora_alpha=4, target_modules=["v_proj", "embed_tokens"])),
     "head": ("llama", 13, dict(r=3, lora_alpha=4, target_modules=["v_proj", "lm_head"])),
+    "pissa": ("llama", 15, dict(r=3, lora_alpha=5, target_modules=["q_proj", "v_proj", "down_proj", "lm_head"], init_lora_weights="pissa")),
+    "pissa-transposed": ("gpt2", 16, dict(r=3, lora_alpha=4, target_modules=["c_attn", "mlp.c_proj"], fan_in_fan_out=True, init_lora_weights="pissa")),
+    "olora": ("qwen2", 17, dict(r=4, lora_alpha=4, target_modules=["k_proj", "o_proj", "up_proj"], use_rslora=True, init_lora_weights="olora")),
     "transposed": ("gpt2", 6, dict(r=3, lora_alpha=4, target_modules=["c_attn", "c_fc", "mlp.c_proj"], fan_in_fan_out=True)),
 }
 
@@ -76,11 +79,17 @@ class Trained(torch.nn.Module):
         return Trained(copy.deepcopy(self.model[0], memo))
 
 
+def beginnings(model):
+    """Lengths of what multiplies each rank in the first A and B, whose signs are anyone's."""
+    return {n.replace(".default", ""): (p.norm(dim=1) if "lora_A" in n else p.norm(dim=0)).tolist() for n, p in model.named_parameters() if "lora_" in n}
+
+
 def make(root, name):
     base, seed, told = CASES[name]
     load = lambda: AutoModelForCausalLM.from_pretrained(root / "families" / base, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager").eval()
     torch.manual_seed(SEED + seed)
     model = get_peft_model(load(), LoraConfig(task_type="CAUSAL_LM", **told)).eval()
+    first = beginnings(model) if isinstance(told.get("init_lora_weights"), str) else None
     with torch.no_grad():
         for n, p in model.named_parameters():
             if "lora_B" in n or "lora_embedding_A" in n:
@@ -112,6 +121,8 @@ def make(root, name):
     logp = logits.log_softmax(-1)[:, :-1].gather(-1, tokens[:, 1:, None])[..., 0]
     out = dict(base=base, tokens=tokens.tolist(), loss=loss.item(), logprobs=logp.tolist(), own_error=own, logit_scale=logits.abs().max().item(),
                grads=grads, adamw=dict(**ADAMW, losses=losses, norms=norms))
+    if first:
+        out["first"] = first
     (folder / "golden.json").write_text(json.dumps(rounded(out)) + "\n")
     save_file({"logits": logits[0].detach().contiguous()}, folder / "logits.safetensors")
     back = PeftModel.from_pretrained(load(), folder).eval()

@@ -9,6 +9,7 @@ void ts_evaluation_tables(ts_evaluation *e, ts_option_table tables[TS_EVALUATION
         { ts_eval_rows, ts_eval_row_count, &e->o },
         { ts_lm_chat_option_rows, ts_lm_chat_option_count, &e->chat },
         { ts_lm_option_rows, ts_lm_option_count, &e->lm.o },
+        { ts_crew_option_rows, ts_crew_option_count, &e->lm.cut },
         { ts_text_option_rows, ts_text_option_count, &e->lm.to },
         { ts_runtime_option_rows, ts_runtime_option_count, &e->lm.rt },
     };
@@ -74,10 +75,10 @@ static ts_status settings(ts_evaluation *e)
     return st;
 }
 
-static ts_status open_model(ts_evaluation *e)
+/* All but the model, which is open. */
+static ts_status open_rest(ts_evaluation *e)
 {
     const ts_tape_options to = { 0 };
-    TS_TRY(ts_lm_begin(&e->lm));
     TS_TRY(ts_lm_need_words(&e->lm, "evaluate", true));
     TS_TRY(ts_lm_need_tokenizer(&e->lm));
     if (!ts_lm_has_text(&e->lm))
@@ -96,13 +97,10 @@ static ts_status explain(const ts_evaluation *e, const ts_comm *comm, ts_status 
     return comm->size == 1 ? ts_lm_explain(&e->lm, st) : st;
 }
 
-ts_status ts_evaluation_run(ts_evaluation *e, ts_comm *comm)
+/* Among the processes from which models are led. */
+static ts_status lead(ts_evaluation *e, ts_comm *comm)
 {
-    e->lm.local_rank = comm->local_rank, e->lm.local_size = comm->local_size;
-    ts_status st = check(e);
-    if (st == TS_OK)
-        st = open_model(e);
-    TS_TRY(ts_comm_agree(comm, st));
+    TS_TRY(ts_comm_agree(comm, open_rest(e)));
     const ts_eval_model m = { .decoder = e->lm.model.decoder,
                               .tape = e->lm.tape,
                               .tok = &e->lm.tok,
@@ -113,6 +111,16 @@ ts_status ts_evaluation_run(ts_evaluation *e, ts_comm *comm)
                               .encoder = e->encoder.encoder,
                               .encoder_work = e->encoder.work };
     return ts_device_explain(e->lm.dev, explain(e, comm, ts_eval_run(&e->o, &m, comm, &e->report)));
+}
+
+ts_status ts_evaluation_run(ts_evaluation *e, ts_comm *comm)
+{
+    e->lm.world = comm;
+    TS_TRY(ts_comm_agree(comm, check(e)));
+    TS_TRY(ts_lm_begin(&e->lm));
+    if (ts_lm_follows(&e->lm))
+        return ts_lm_follow(&e->lm);
+    return ts_lm_dismiss(&e->lm, lead(e, e->lm.crew ? e->lm.crew->leaders : comm));
 }
 
 void ts_evaluation_end(ts_evaluation *e)

@@ -19,10 +19,10 @@ typedef struct ts_evaluation {
     ts_str name;
     json_t *report;
 } ts_evaluation;
-enum { TS_EVALUATION_TABLES = 5 };
+enum { TS_EVALUATION_TABLES = 6 };
 /* The tables of its options. */
 void ts_evaluation_tables(ts_evaluation *e, ts_option_table tables[TS_EVALUATION_TABLES]);
-/* All of it, on every process of comm: e->report. Whatever it returns, ts_evaluation_end. */
+/* All of it, on every process of comm: e->report, where a model is led from. Whatever it returns, ts_evaluation_end. */
 ts_status ts_evaluation_run(ts_evaluation *e, ts_comm *comm) TS_NODISCARD;
 void ts_evaluation_end(ts_evaluation *e);
 #endif

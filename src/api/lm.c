@@ -2,7 +2,9 @@
 
 #include "api/words.h"
 #include "base/file.h"
+#include "infer/follow.h"
 #include "infer/score.h"
+#include "infer/tell.h"
 #include "train/model_files.h"
 #include "model/experts_options.h"
 #include "model/open.h"
@@ -29,7 +31,7 @@ const size_t ts_lm_reward_count = sizeof ts_lm_reward_rows / sizeof *ts_lm_rewar
 
 /* ---- opening ---- */
 
-ts_status ts_lm_begin(ts_lm *lm)
+static ts_status open_model(ts_lm *lm)
 {
     const ts_lora_options lora = { .load = lm->o.lora_load };
     ts_model_use use = { .inference = true, .lora = &lora, .reward = lm->o.reward, .no_final_norm = lm->o.no_final_norm };
@@ -42,9 +44,12 @@ ts_status ts_lm_begin(ts_lm *lm)
                 : lm->o.load_in_4bit ? TS_QUANT_NF4
                                      : TS_QUANT_NONE;
     TS_TRY(ts_runtime_dtype(&lm->rt, &use.compute));
-    TS_TRY(ts_runtime_open(&lm->rt, lm->local_rank, lm->local_size ? lm->local_size : 1, &lm->dev));
+    TS_TRY(ts_runtime_open(&lm->rt, lm->world ? lm->world->local_rank : 0, lm->world ? lm->world->local_size : 1, &lm->dev));
     use.dev = lm->dev;
+    if (lm->crew)
+        ts_crew_use(lm->crew, &use);
     TS_TRY(ts_model_open(lm->rt.load, lm->o.ckpt_step, &use, &lm->model));
+    lm->model.decoder->crew = lm->crew;
     const bool has = lm->model.decoder->arch.labels > 0;
     if (has == lm->o.classes)
         return TS_OK;
@@ -52,6 +57,34 @@ ts_status ts_lm_begin(ts_lm *lm)
                           lm->rt.load)
                : ts_error(TS_ERR_USER, "--head: %s has no head of labels, which `tessera posttrain` trains",
                           lm->rt.load);
+}
+
+ts_status ts_lm_begin(ts_lm *lm)
+{
+    if (!lm->world || !ts_crew_is_wanted(&lm->cut, lm->world))
+        return open_model(lm);
+    TS_TRY(ts_crew_create(&lm->cut, lm->world, &lm->crew));
+    return ts_comm_agree(lm->world, open_model(lm));
+}
+
+ts_status ts_lm_follow(ts_lm *lm)
+{
+    const ts_tape_options to = { 0 };
+    if (!lm->tape)
+        TS_TRY(ts_tape_create(lm->dev, &to, &lm->tape));
+    return ts_follow(lm->model.decoder, lm->tape);
+}
+
+ts_status ts_lm_dismiss(ts_lm *lm, ts_status st) { return lm->crew ? ts_tell_end(lm->crew, st) : st; }
+
+ts_status ts_lm_need_one(const ts_lm *lm, const char *who)
+{
+    return !ts_lm_leaders(lm) ? TS_OK
+                              : ts_error(TS_ERR_USER,
+                                         "%s has one model, and %d processes would have %d: give sizes whose product is %d "
+                                         "(--tensor-model-parallel-size, --pipeline-model-parallel-size, "
+                                         "--expert-model-parallel-size)",
+                                         who, lm->world->size, lm->crew->crews, lm->world->size);
 }
 
 void ts_lm_end(ts_lm *lm)
@@ -62,6 +95,7 @@ void ts_lm_end(ts_lm *lm)
     ts_model_deinit(&lm->draft);
     ts_token_list_destroy(&lm->tokens);
     ts_model_deinit(&lm->model);
+    ts_crew_destroy(&lm->crew);
     ts_device_close(&lm->dev);
     ts_tokenizer_scratch_destroy(&lm->scratch);
     if (lm->has_tok)
@@ -298,6 +332,10 @@ ts_status ts_lm_routing(ts_lm *lm, const char *record, const char *replay)
     TS_NEED(lm);
     if (record && replay)
         return ts_error(TS_ERR_USER, "choices that are replayed cannot be recorded: record %s or replay %s", record, replay);
+    if ((record || replay) && ts_crew_is_many(lm->crew))
+        return ts_error(TS_ERR_USER, "choices of experts are recorded and replayed by one process that has all of a model: leave "
+                                     "--tensor-model-parallel-size, --pipeline-model-parallel-size and "
+                                     "--expert-model-parallel-size out");
     if ((record || replay) && !lm->model.decoder->arch.n_experts)
         return ts_error(TS_ERR_USER, "%s: this model has no experts whose choices could be %s", lm->rt.load,
                         record ? "recorded" : "replayed");

@@ -3,6 +3,7 @@
 #ifndef TS_API_LM_H
 #define TS_API_LM_H
 #include "device/runtime.h"
+#include "infer/crew.h"
 #include "infer/generate.h"
 #include "model/sentence.h"
 #include "model/weights.h"
@@ -30,7 +31,9 @@ extern const ts_option ts_lm_batch_rows[];
 extern const size_t ts_lm_batch_count;
 
 struct ts_lm {
-    int local_rank, local_size; /* among the processes of this host; 0, 0: alone */
+    ts_comm *world;       /* processes of the job, borrowed; NULL: this one alone */
+    ts_crew_options cut;  /* how they share out the model */
+    ts_crew *crew;        /* with whom it is; NULL: it is all here */
     ts_runtime_options rt;
     ts_text_options to;
     ts_lm_options o;
@@ -52,6 +55,16 @@ struct ts_lm {
  * ts_lm_end. */
 ts_status ts_lm_begin(ts_lm *lm) TS_NODISCARD;
 void ts_lm_end(ts_lm *lm);
+/* Whether another process leads this one (infer/crew.h). */
+static inline bool ts_lm_follows(const ts_lm *lm) { return ts_crew_follows(lm->crew); }
+/* Of such a one, after ts_lm_begin: does what it is told until the end, and returns how it came. */
+ts_status ts_lm_follow(ts_lm *lm) TS_NODISCARD;
+/* Of one that leads: the end, for all; st: how it came, which it returns. Nothing where nobody follows. */
+ts_status ts_lm_dismiss(ts_lm *lm, ts_status st) TS_NODISCARD;
+/* Those who lead, among whom lines are dealt; NULL: this process alone. */
+static inline ts_comm *ts_lm_leaders(const ts_lm *lm) { return lm->crew && lm->crew->crews > 1 ? lm->crew->leaders : NULL; }
+/* TS_ERR_USER where there are more models than one, for who needs one: `who`, a command. */
+ts_status ts_lm_need_one(const ts_lm *lm, const char *who) TS_NODISCARD;
 /* The tokenizer that the options name, else the model folder's, where there is one. */
 ts_status ts_lm_find_tokenizer(ts_lm *lm) TS_NODISCARD;
 /* The same, once; none is TS_ERR_USER. */
@@ -79,7 +92,7 @@ ts_status ts_lm_gen_config(ts_lm *lm, const ts_gen_options *o, const ts_option_s
                            ts_gen_config *out) TS_NODISCARD;
 /* Refuses --stop where there is no tokenizer. */
 ts_status ts_lm_check_stop(const ts_lm *lm, const ts_gen_config *c) TS_NODISCARD;
-/* Lines 0 to n - 1, numbered so. */
+/* Lines in ascending order of their numbers, each once. */
 ts_status ts_lm_run(ts_lm *lm, const ts_gen_config *c, int64_t batch, const ts_gen_line *lines,
                     size_t n, const ts_lm_hooks *hooks) TS_NODISCARD;
 #endif

@@ -18,7 +18,7 @@ typedef struct run {
     ts_lm *lm;
     const ts_gen_config *c;
     const ts_lm_hooks *hooks;
-    ts_detok *detoks; /* [lines], of those at work; NULL: nobody needs text as it comes */
+    ts_detok *detoks; /* by number of the line, of those at work; NULL: nobody needs text as it comes */
     ts_str text;
 } run;
 
@@ -196,10 +196,13 @@ ts_status ts_lm_run(ts_lm *lm, const ts_gen_config *c, int64_t batch, const ts_g
     const ts_gen_hooks inside = { &r, watches ? on_token : NULL, on_done, on_progress };
     ts_engine *engine = NULL;
     ts_status st = TS_OK;
+    int64_t most = 0;
     TS_TRY(ts_lm_need_words(lm, "ts_lm_generate", true));
     TS_TRY(ts_lm_check_stop(lm, c));
+    for (size_t i = 0; i < n; i++)
+        most = lines[i].number >= most ? lines[i].number + 1 : most;
     if (watches && ts_lm_has_text(lm))
-        st = ts_alloc(&r.detoks, n, sizeof *r.detoks);
+        st = ts_alloc(&r.detoks, (size_t)most, sizeof *r.detoks);
     if (st == TS_OK && c->drafts) {
         st = run_guessing(&r, batch, lines, n, &inside);
     } else if (st == TS_OK) {
@@ -208,7 +211,7 @@ ts_status ts_lm_run(ts_lm *lm, const ts_gen_config *c, int64_t batch, const ts_g
             st = ts_generate(engine, &lm->model.decoder->arch, c, lines, (int64_t)n, &inside);
     }
     ts_engine_destroy(&engine);
-    for (size_t i = 0; r.detoks && i < n; i++)
+    for (int64_t i = 0; r.detoks && i < most; i++)
         ts_detok_deinit(&r.detoks[i]);
     ts_free(&r.detoks);
     ts_str_deinit(&r.text);

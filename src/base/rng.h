@@ -22,6 +22,7 @@ typedef enum ts_rng_purpose {
     TS_RNG_EMBEDDING,  /* noise of embeddings: stream = which use of the table */
     TS_RNG_NEW_ROWS,   /* of tokens that a vocabulary gets: stream = 0 of the embedding, 1 of the output layer */
     TS_RNG_ADAPTER,    /* dropout of what an adapter reads: stream = its number */
+    TS_RNG_FACTORS,    /* where a search for singular vectors begins */
 } ts_rng_purpose;
 
 /* One stream of numbers: everything but the position. */

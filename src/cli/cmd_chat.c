@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "cli/command.h"
+#include "cli/processes.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -247,12 +248,17 @@ static ts_status begin_talk(chatter *c)
     return c->talk ? TS_OK : ts_error(TS_ERR_NOMEM, "no memory for a conversation");
 }
 
-static ts_status open_all(chatter *c, const ts_option_set *set)
+static ts_status open_model(chatter *c)
 {
     if (!c->lm.rt.load)
         return ts_error(TS_ERR_USER, "--load is missing");
     TS_TRY(begin_talk(c));
     TS_TRY(ts_lm_begin(&c->lm));
+    return ts_lm_need_one(&c->lm, "chat");
+}
+
+static ts_status open_rest(chatter *c, const ts_option_set *set)
+{
     TS_TRY(ts_lm_gen_config(&c->lm, &c->go, set, &c->config));
     if (!ts_option_given(set, "max-new-tokens")) {
         c->config.max_new_tokens = ANSWER_TOKENS;
@@ -272,6 +278,24 @@ static void close_all(chatter *c)
     ts_lm_end(&c->lm);
 }
 
+static ts_status lead(chatter *c, const ts_option_set *set)
+{
+    TS_TRY(open_rest(c, set));
+    if (c->is_terminal)
+        ts_log_raw("clear or new forgets what was said; q, quit or exit ends; Ctrl-C ends an answer\n");
+    return read_lines(c);
+}
+
+static ts_status chat(chatter *c, const ts_option_set *set)
+{
+    ts_status st = open_model(c);
+    if (st == TS_OK)
+        st = ts_lm_follows(&c->lm) ? ts_lm_follow(&c->lm) : ts_lm_dismiss(&c->lm, lead(c, set));
+    st = ts_device_explain(c->lm.dev, st);
+    close_all(c);
+    return st;
+}
+
 static ts_status run(int argc, char *const *argv);
 const ts_command ts_cmd_chat = { "chat", "talk with a model", run };
 
@@ -283,6 +307,7 @@ static ts_status run(int argc, char *const *argv)
         { ts_lm_chat_option_rows, ts_lm_chat_option_count, &c.co },
         { ts_gen_option_rows, ts_gen_option_count, &c.go },
         { ts_lm_option_rows, ts_lm_option_count, &c.lm.o },
+        { ts_crew_option_rows, ts_crew_option_count, &c.lm.cut },
         { ts_text_option_rows, ts_text_option_count, &c.lm.to },
         { ts_runtime_option_rows, ts_runtime_option_count, &c.lm.rt },
     };
@@ -291,15 +316,13 @@ static ts_status run(int argc, char *const *argv)
     TS_TRY(ts_command_options(&ts_cmd_chat, usage, tables, sizeof tables / sizeof *tables, argc, argv, &set, &helped));
     if (helped)
         return TS_OK;
-    ts_log_init((ts_log_level)c.lm.rt.log_level, "");
-    ts_words_log_notes(set);
-    ts_status st = open_all(&c, set);
-    if (st == TS_OK && c.is_terminal)
-        ts_log_raw("clear or new forgets what was said; q, quit or exit ends; Ctrl-C ends an answer\n");
-    if (st == TS_OK)
-        st = read_lines(&c);
-    st = ts_device_explain(c.lm.dev, st);
-    close_all(&c);
+    ts_status st = ts_comm_world(&c.lm.world);
+    if (st == TS_OK) {
+        ts_processes_log((ts_log_level)c.lm.rt.log_level, c.lm.world);
+        ts_words_log_notes(set);
+        st = chat(&c, set);
+        st = ts_processes_end(&c.lm.world, st);
+    }
     ts_option_set_destroy(&set);
     return st;
 }

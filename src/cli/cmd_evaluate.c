@@ -9,7 +9,8 @@
 
 static const char usage[] =
     "usage: tessera evaluate --load DIR --task NAME... --task-data-path DIR [--output FILE.jsonl] [--json]\n"
-    "       mpirun -n 4 tessera evaluate ...      (samples are dealt to the processes)\n\n"
+    "       mpirun -n 4 tessera evaluate ...      (samples are dealt to the processes)\n"
+    "       mpirun -n 4 tessera evaluate --tensor-model-parallel-size 2 ...     (of which two have a model between them)\n\n"
     "Asks a model the questions of benchmarks and judges its answers, as lm-evaluation-harness 0.4.13 does or, with\n"
     "--eval-rule original, as MindSpeed LLM does. Benchmarks' files are not part of Tessera: docs/evaluation.md says\n"
     "which are looked for under which names.\n"

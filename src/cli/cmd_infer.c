@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "cli/command.h"
+#include "cli/processes.h"
+#include "infer/deal.h"
 #include "io/jsonl.h"
 
 #include <math.h>
@@ -35,7 +37,8 @@ static const ts_option infer_rows[] = {
 };
 
 static const char usage[] =
-    "usage: tessera infer --load DIR (--prompt TEXT | --input FILE.jsonl) [--output OUT.jsonl] [options]\n\n"
+    "usage: tessera infer --load DIR (--prompt TEXT | --input FILE.jsonl) [--output OUT.jsonl] [options]\n"
+    "       mpirun -n 4 tessera infer --tensor-model-parallel-size 2 ...      (lines are dealt to pairs that share a model)\n\n"
     "Generates. What is not given is as the folder's generation_config.json says, as in transformers. Without\n"
     "--output, text is streamed for --prompt and on a terminal; else JSON lines are written. Texts are gone on with as\n"
     "they stand; with --hf-chat-template or --prompt-type they are what a user says, and \"messages\" (with \"tools\"),\n"
@@ -62,6 +65,7 @@ typedef struct inferer {
     bool *is_ready;
     size_t written, done;
     size_t shown; /* ids of the stream's line */
+    ts_str dealt; /* results of this process, where lines are dealt out */
     ts_output out;
     double began, said;
 } inferer;
@@ -238,6 +242,8 @@ static int finish_line(inferer *s, const ts_lm_answer *a, const ts_path *path)
         return TS_OK;
     }
     TS_TRY(format_line(s, a, path, &s->results[a->prompt]));
+    if (ts_lm_leaders(&s->lm))
+        return TS_OK;
     s->is_ready[a->prompt] = true;
     return write_ready(s);
 }
@@ -295,7 +301,7 @@ static void on_progress(void *ctx, int64_t new_tokens)
     inferer *s = ctx;
     const bool terminal = ts_log_is_terminal();
     const double now = ts_now(), seconds = now - s->began;
-    if (s->streams || now - s->said < (terminal ? 0.5 : 10) || s->lm.rt.log_level > TS_LOG_INFO)
+    if (s->streams || (s->lm.world && s->lm.world->rank) || now - s->said < (terminal ? 0.5 : 10) || s->lm.rt.log_level > TS_LOG_INFO)
         return;
     s->said = now;
     char left[48] = "";
@@ -306,28 +312,68 @@ static void on_progress(void *ctx, int64_t new_tokens)
                (double)new_tokens / seconds, left, terminal ? "   " : "\n");
 }
 
+static ts_status write_dealt(void *ctx, const char *line, size_t n)
+{
+    inferer *s = ctx;
+    ts_str l = { 0 };
+    ts_status st = ts_str_add(&l, line, n);
+    if (st == TS_OK)
+        st = ts_jsonl_out_line(&s->out, &l);
+    ts_str_deinit(&l);
+    return st;
+}
+
+/* What the models of several processes have written, in the order of the input. */
+static ts_status collect(inferer *s, ts_status st)
+{
+    ts_comm *c = ts_lm_leaders(&s->lm);
+    for (size_t i = 0; st == TS_OK && i < s->n_lines; i++)
+        if (ts_deal_is_mine(c, (int64_t)i))
+            st = ts_deal_put(&s->dealt, (int64_t)i, ts_str_text(&s->results[i]), s->results[i].len);
+    TS_TRY(ts_comm_agree(c, st));
+    return ts_comm_agree(c, ts_deal_collect(c, &s->dealt, write_dealt, s));
+}
+
+/* The lines of this process come first; how many. */
+static size_t take_own(const inferer *s, ts_gen_line *own)
+{
+    const ts_comm *c = ts_lm_leaders(&s->lm);
+    size_t n = 0;
+    for (size_t i = 0; i < s->n_lines; i++)
+        if (!c || ts_deal_is_mine(c, (int64_t)i))
+            own[n++] = s->lines[i];
+    return n;
+}
+
 static ts_status generate(inferer *s)
 {
     const ts_lm_hooks hooks = { sizeof hooks, s, s->streams ? on_piece : NULL, on_done,
                                 on_progress };
     const int64_t batch = s->streams ? 1 : s->batch.batch_size; /* results do not depend on it */
+    const bool writes = !s->streams && !(s->lm.world && s->lm.world->rank);
+    ts_gen_line *own;
     TS_TRY(ts_alloc(&s->results, s->n_lines, sizeof *s->results));
     TS_TRY(ts_alloc(&s->is_ready, s->n_lines, sizeof *s->is_ready));
-    if (!s->streams)
-        TS_TRY(ts_jsonl_out_open(s->o.output, &s->out));
-    if (s->o.candidates)
-        TS_TRY(ts_jsonl_out_open(s->o.candidates, &s->candidates));
+    TS_TRY(ts_alloc(&own, s->n_lines, sizeof *own));
+    const size_t n = take_own(s, own);
+    ts_status st = writes ? ts_jsonl_out_open(s->o.output, &s->out) : TS_OK;
+    if (st == TS_OK && s->o.candidates)
+        st = ts_jsonl_out_open(s->o.candidates, &s->candidates);
     s->began = s->said = ts_now();
-    const ts_status st = s->explorer.o.approach == TS_APPROACH_NONE
-                             ? ts_lm_run(&s->lm, &s->config, batch, s->lines, s->n_lines, &hooks)
-                             : ts_lm_explore_run(&s->lm, &s->explorer, &s->config, s->batch.batch_size, s->lines, s->n_lines,
-                                                 on_explored, s);
-    TS_TRY(ts_lm_explain(&s->lm, st));
-    if (!s->streams && ts_log_is_terminal() && s->said > s->began)
+    if (st == TS_OK && n)
+        st = ts_lm_explain(&s->lm, s->explorer.o.approach == TS_APPROACH_NONE
+                                       ? ts_lm_run(&s->lm, &s->config, batch, own, n, &hooks)
+                                       : ts_lm_explore_run(&s->lm, &s->explorer, &s->config, s->batch.batch_size, own, n,
+                                                           on_explored, s));
+    ts_free(&own);
+    if (ts_lm_leaders(&s->lm))
+        st = collect(s, st);
+    TS_TRY(st);
+    if (writes && ts_log_is_terminal() && s->said > s->began)
         ts_log_raw("\n");
     if (s->o.candidates)
         TS_TRY(ts_output_finish(&s->candidates));
-    return s->streams ? TS_OK : ts_output_finish(&s->out);
+    return writes ? ts_output_finish(&s->out) : TS_OK;
 }
 
 /* ---- the command ---- */
@@ -351,7 +397,7 @@ static ts_status check(const inferer *s)
     return TS_OK;
 }
 
-static ts_status open_all(inferer *s, const ts_option_set *set)
+static ts_status open_model(inferer *s, const ts_option_set *set)
 {
     TS_TRY(check(s));
     if (s->o.output)
@@ -359,7 +405,18 @@ static ts_status open_all(inferer *s, const ts_option_set *set)
     if (s->o.candidates)
         TS_TRY(ts_output_check("--candidates", s->o.candidates));
     TS_TRY(ts_lm_explore_check(&s->xo, set, &s->go));
-    TS_TRY(ts_lm_begin(&s->lm));
+    return ts_lm_begin(&s->lm);
+}
+
+static ts_status open_rest(inferer *s, const ts_option_set *set)
+{
+    if (ts_lm_leaders(&s->lm) && s->o.input && !strcmp(s->o.input, "-"))
+        return ts_error(TS_ERR_USER, "--input -: of several processes one alone has the standard input, and lines are dealt to "
+                                     "%d: give a file", s->lm.crew->crews);
+    if (ts_lm_leaders(&s->lm) && s->o.candidates)
+        return ts_error(TS_ERR_USER, "--candidates: lines are dealt to %d models, which write no such file together: give sizes "
+                                     "whose product is %d (--tensor-model-parallel-size, ...)", s->lm.crew->crews,
+                        s->lm.world->size);
     TS_TRY(ts_lm_gen_config(&s->lm, &s->go, set, &s->config));
     TS_TRY(ts_lm_find_tokenizer(&s->lm));
     TS_TRY(ts_lm_check_stop(&s->lm, &s->config));
@@ -367,7 +424,7 @@ static ts_status open_all(inferer *s, const ts_option_set *set)
     s->is_asked = ts_chat_style_given(&s->co.style);
     if (s->is_asked)
         TS_TRY(open_chat(s));
-    s->streams = !s->o.output && !s->o.json && (s->o.prompt || isatty(STDOUT_FILENO));
+    s->streams = !s->o.output && !s->o.json && (s->o.prompt || (isatty(STDOUT_FILENO) && !ts_lm_leaders(&s->lm)));
     return read_input(s);
 }
 
@@ -385,8 +442,27 @@ static void close_all(inferer *s)
     ts_free(&s->lines);
     ts_free(&s->results);
     ts_free(&s->is_ready);
+    ts_str_deinit(&s->dealt);
     ts_lm_chat_close(&s->chat);
     ts_lm_end(&s->lm);
+}
+
+static ts_status lead(inferer *s, const ts_option_set *set)
+{
+    ts_status st = open_rest(s, set);
+    if (ts_lm_leaders(&s->lm))
+        st = ts_comm_agree(s->lm.crew->leaders, st);
+    return st == TS_OK ? generate(s) : st;
+}
+
+static ts_status infer(inferer *s, const ts_option_set *set)
+{
+    ts_status st = open_model(s, set);
+    if (st == TS_OK)
+        st = ts_lm_follows(&s->lm) ? ts_lm_follow(&s->lm) : ts_lm_dismiss(&s->lm, lead(s, set));
+    st = ts_device_explain(s->lm.dev, st);
+    close_all(s);
+    return st;
 }
 
 static ts_status run(int argc, char *const *argv);
@@ -402,6 +478,7 @@ static ts_status run(int argc, char *const *argv)
         TS_LM_EXPLORE_TABLES(&s.xo),
         { ts_lm_chat_option_rows, ts_lm_chat_option_count, &s.co },
         { ts_lm_option_rows, ts_lm_option_count, &s.lm.o },
+        { ts_crew_option_rows, ts_crew_option_count, &s.lm.cut },
         { ts_text_option_rows, ts_text_option_count, &s.lm.to },
         { ts_runtime_option_rows, ts_runtime_option_count, &s.lm.rt },
     };
@@ -410,13 +487,13 @@ static ts_status run(int argc, char *const *argv)
     TS_TRY(ts_command_options(&ts_cmd_infer, usage, tables, sizeof tables / sizeof *tables, argc, argv, &set, &helped));
     if (helped)
         return TS_OK;
-    ts_log_init((ts_log_level)s.lm.rt.log_level, "");
-    ts_words_log_notes(set);
-    ts_status st = open_all(&s, set);
-    if (st == TS_OK)
-        st = generate(&s);
-    st = ts_device_explain(s.lm.dev, st);
-    close_all(&s);
+    ts_status st = ts_comm_world(&s.lm.world);
+    if (st == TS_OK) {
+        ts_processes_log((ts_log_level)s.lm.rt.log_level, s.lm.world);
+        ts_words_log_notes(set);
+        st = infer(&s, set);
+        st = ts_processes_end(&s.lm.world, st);
+    }
     ts_option_set_destroy(&set);
     return st;
 }

@@ -2,6 +2,8 @@
 #include "api/words.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/processes.h"
+#include "infer/deal.h"
 #include "infer/score.h"
 #include "io/jsonl.h"
 #include "io/st_write.h"
@@ -62,6 +64,9 @@ typedef struct scorer {
     ts_sentence how; /* with --embeddings */
     int32_t *word;   /* with --reward-tokens: [o.reward_tokens.n] */
     int32_t mark;    /* behind which they are told; -1: behind the last token */
+    ts_output out;
+    ts_str dealt; /* lines of this process, where they are dealt out */
+    int64_t given;    /* lines so far, bad ones too */
     int64_t bad_line; /* the first with a score that is not a number; 0: none */
 } scorer;
 
@@ -335,7 +340,7 @@ static ts_status score_judged(scorer *s, ts_jsonl *in, const int32_t *ids, int64
     return st == TS_OK ? ts_str_puts(&s->line, "}") : st;
 }
 
-static ts_status score_line(scorer *s, ts_jsonl *in, const json_t *line, ts_output *out)
+static ts_status score_line(scorer *s, ts_jsonl *in, const json_t *line)
 {
     int32_t *ids = NULL;
     int64_t n, first;
@@ -348,7 +353,7 @@ static ts_status score_line(scorer *s, ts_jsonl *in, const json_t *line, ts_outp
              : s->lm.o.reward  ? score_reward(s, in, ids, n)
                                : score_words(s, in, ids, n, first);
     if (st == TS_OK)
-        st = ts_jsonl_out_line(out, &s->line);
+        st = ts_lm_leaders(&s->lm) ? ts_deal_put(&s->dealt, s->given, s->line.s, s->line.len) : ts_jsonl_out_line(&s->out, &s->line);
     ts_free(&ids);
     return st;
 }
@@ -359,26 +364,52 @@ static ts_status no_number(const scorer *s)
                                           (long long)s->bad_line, s->o.head ? "logit" : s->o.embeddings ? "vector" : s->lm.o.reward ? "reward" : "log-probability"));
 }
 
+static ts_status write_dealt(void *ctx, const char *line, size_t n)
+{
+    scorer *s = ctx;
+    ts_str_reset(&s->line);
+    TS_TRY(ts_str_add(&s->line, line, n));
+    return ts_jsonl_out_line(&s->out, &s->line);
+}
+
+/* What the models of several processes have told, in the order of the input. */
+static ts_status collect(scorer *s, ts_status st)
+{
+    ts_comm *c = ts_lm_leaders(&s->lm);
+    TS_TRY(ts_comm_agree(c, st));
+    return ts_comm_agree(c, ts_deal_collect(c, &s->dealt, write_dealt, s));
+}
+
+static bool is_mine(const scorer *s)
+{
+    const ts_comm *c = ts_lm_leaders(&s->lm);
+    return !c || ts_deal_is_mine(c, s->given - 1);
+}
+
 static ts_status score_file(scorer *s)
 {
     ts_jsonl in;
-    ts_output out = { 0 };
+    const bool writes = !(s->lm.world && s->lm.world->rank);
     static const char *const keys[] = { "ids", "text", "prompt", "completion" };
     ts_status st = ts_jsonl_open(s->o.input, keys, sizeof keys / sizeof *keys,
                                  (ts_on_bad_record)s->o.on_bad_record, &in);
-    if (st == TS_OK)
-        st = ts_jsonl_out_open(s->o.output, &out);
+    if (st == TS_OK && writes)
+        st = ts_jsonl_out_open(s->o.output, &s->out);
     while (st == TS_OK) {
         json_t *line;
         st = ts_jsonl_next(&in, &line);
         if (st != TS_OK || !line)
             break;
-        st = ts_jsonl_done(&in, score_line(s, &in, line, &out));
+        s->given++;
+        if (is_mine(s))
+            st = ts_jsonl_done(&in, score_line(s, &in, line));
         json_decref(line);
     }
-    if (st == TS_OK)
-        st = ts_output_finish(&out);
-    ts_output_abandon(&out);
+    if (ts_lm_leaders(&s->lm))
+        st = collect(s, st);
+    if (st == TS_OK && writes)
+        st = ts_output_finish(&s->out);
+    ts_output_abandon(&s->out);
     ts_jsonl_close(&in);
     return st == TS_OK && s->bad_line ? no_number(s) : st;
 }
@@ -429,7 +460,7 @@ static ts_status find_words(scorer *s)
     return s->o.placeholder ? ts_one_token(tok, "placeholder-token", s->o.placeholder, vocab, &s->mark) : TS_OK;
 }
 
-static ts_status open_all(scorer *s, const ts_option_set *set)
+static ts_status open_model(scorer *s, const ts_option_set *set)
 {
     if (!s->lm.rt.load || !s->o.input)
         return ts_error(TS_ERR_USER, "--%s is missing", s->lm.rt.load ? "input" : "load");
@@ -455,7 +486,14 @@ static ts_status open_all(scorer *s, const ts_option_set *set)
     TS_TRY(check_vectors(s, set));
     TS_TRY(check_words(s));
     s->lm.o.classes = s->o.head;
-    TS_TRY(ts_lm_begin(&s->lm));
+    return ts_lm_begin(&s->lm);
+}
+
+static ts_status open_rest(scorer *s)
+{
+    if (ts_lm_leaders(&s->lm) && !strcmp(s->o.input, "-"))
+        return ts_error(TS_ERR_USER, "--input -: of several processes one alone has the standard input, and lines are dealt to "
+                                     "%d: give a file", s->lm.crew->crews);
     TS_TRY(find_words(s));
     return s->o.record || s->o.replay ? ts_lm_routing(&s->lm, s->o.record, s->o.replay) : TS_OK;
 }
@@ -466,7 +504,28 @@ static void close_all(scorer *s)
     ts_free(&s->logprobs);
     ts_free(&s->greedy);
     ts_free(&s->word);
+    ts_str_deinit(&s->dealt);
     ts_str_deinit(&s->line);
+}
+
+static ts_status lead(scorer *s)
+{
+    ts_status st = open_rest(s);
+    if (ts_lm_leaders(&s->lm))
+        st = ts_comm_agree(s->lm.crew->leaders, st);
+    if (st == TS_OK)
+        st = score_file(s);
+    return st == TS_OK && s->o.record ? ts_lm_routing(&s->lm, NULL, NULL) : st;
+}
+
+static ts_status score(scorer *s, const ts_option_set *set)
+{
+    ts_status st = open_model(s, set);
+    if (st == TS_OK)
+        st = ts_lm_follows(&s->lm) ? ts_lm_follow(&s->lm) : ts_lm_dismiss(&s->lm, lead(s));
+    st = ts_device_explain(s->lm.dev, st);
+    close_all(s);
+    return st;
 }
 
 static ts_status run(int argc, char *const *argv);
@@ -478,6 +537,7 @@ static ts_status run(int argc, char *const *argv)
     const ts_option_table tables[] = {
         { score_rows, sizeof score_rows / sizeof *score_rows, &s.o },
         { ts_lm_option_rows, ts_lm_option_count, &s.lm.o },
+        { ts_crew_option_rows, ts_crew_option_count, &s.lm.cut },
         { ts_lm_reward_rows, ts_lm_reward_count, &s.lm.o },
         { ts_text_option_rows, ts_text_option_count, &s.lm.to },
         { ts_runtime_option_rows, ts_runtime_option_count, &s.lm.rt },
@@ -487,15 +547,13 @@ static ts_status run(int argc, char *const *argv)
     TS_TRY(ts_command_options(&ts_cmd_score, usage, tables, sizeof tables / sizeof *tables, argc, argv, &set, &helped));
     if (helped)
         return TS_OK;
-    ts_log_init((ts_log_level)s.lm.rt.log_level, "");
-    ts_words_log_notes(set);
-    ts_status st = open_all(&s, set);
-    if (st == TS_OK)
-        st = score_file(&s);
-    if (st == TS_OK && s.o.record)
-        st = ts_lm_routing(&s.lm, NULL, NULL);
-    st = ts_device_explain(s.lm.dev, st);
-    close_all(&s);
+    ts_status st = ts_comm_world(&s.lm.world);
+    if (st == TS_OK) {
+        ts_processes_log((ts_log_level)s.lm.rt.log_level, s.lm.world);
+        ts_words_log_notes(set);
+        st = score(&s, set);
+        st = ts_processes_end(&s.lm.world, st);
+    }
     ts_option_set_destroy(&set);
     return st;
 }

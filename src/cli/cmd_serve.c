@@ -1,6 +1,7 @@
 #include "api/words.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/processes.h"
 #include "serve/server.h"
 
 #include <errno.h>
@@ -45,9 +46,27 @@ static int wait_for_signal(const sigset_t *set)
     return sig;
 }
 
-static ts_status serve(server_options *s, const ts_option_set *set)
+/* From the process that leads. */
+static ts_status serve(server_options *s, const ts_option_set *set, const sigset_t *ends)
 {
     ts_server *server;
+    TS_TRY(ts_lm_need_words(&s->lm, "tessera serve", true));
+    TS_TRY(ts_lm_gen_config(&s->lm, &s->go, set, &s->config));
+    TS_TRY(check(s));
+    TS_TRY(ts_lm_find_tokenizer(&s->lm));
+    const int64_t max_new = ts_option_given(set, "max-new-tokens") ? s->go.max_new_tokens : 0;
+    TS_TRY(ts_server_start(&s->o, &s->lm, &s->config, s->go.greedy, max_new, &server));
+    ts_log(TS_LOG_INFO, "serving %s at %s", s->lm.rt.load, ts_server_url(server));
+    const int sig = wait_for_signal(ends);
+    ts_log(TS_LOG_INFO, "%s: no new requests; those that run have %lld s", strsignal(sig),
+           (long long)s->o.drain);
+    ts_server_stop(&server);
+    return TS_OK;
+}
+
+/* Signals come to all processes of a job, and the one that leads ends them. */
+static ts_status begin(server_options *s, const ts_option_set *set)
+{
     sigset_t ends;
     sigemptyset(&ends);
     sigaddset(&ends, SIGTERM);
@@ -57,18 +76,8 @@ static ts_status serve(server_options *s, const ts_option_set *set)
     if (!s->lm.rt.load)
         return check(s);
     TS_TRY(ts_lm_begin(&s->lm));
-    TS_TRY(ts_lm_need_words(&s->lm, "tessera serve", true));
-    TS_TRY(ts_lm_gen_config(&s->lm, &s->go, set, &s->config));
-    TS_TRY(check(s));
-    TS_TRY(ts_lm_find_tokenizer(&s->lm));
-    const int64_t max_new = ts_option_given(set, "max-new-tokens") ? s->go.max_new_tokens : 0;
-    TS_TRY(ts_server_start(&s->o, &s->lm, &s->config, s->go.greedy, max_new, &server));
-    ts_log(TS_LOG_INFO, "serving %s at %s", s->lm.rt.load, ts_server_url(server));
-    const int sig = wait_for_signal(&ends);
-    ts_log(TS_LOG_INFO, "%s: no new requests; those that run have %lld s", strsignal(sig),
-           (long long)s->o.drain);
-    ts_server_stop(&server);
-    return TS_OK;
+    TS_TRY(ts_lm_need_one(&s->lm, "serve"));
+    return ts_lm_follows(&s->lm) ? ts_lm_follow(&s->lm) : ts_lm_dismiss(&s->lm, serve(s, set, &ends));
 }
 
 static ts_status run(int argc, char *const *argv);
@@ -82,19 +91,24 @@ static ts_status run(int argc, char *const *argv)
         { ts_lm_chat_option_rows, ts_lm_chat_option_count, &s.o.chat },
         { ts_gen_option_rows, ts_gen_option_count, &s.go },
         { ts_lm_option_rows, ts_lm_option_count, &s.lm.o },
+        { ts_crew_option_rows, ts_crew_option_count, &s.lm.cut },
         { ts_text_option_rows, ts_text_option_count, &s.lm.to },
         { ts_runtime_option_rows, ts_runtime_option_count, &s.lm.rt },
     };
     ts_option_set *set;
     bool helped;
-    TS_TRY(ts_command_options(&ts_cmd_serve, usage, tables, 6, argc, argv, &set, &helped));
+    TS_TRY(ts_command_options(&ts_cmd_serve, usage, tables, sizeof tables / sizeof *tables, argc, argv, &set, &helped));
     if (helped)
         return TS_OK;
-    ts_log_init((ts_log_level)s.lm.rt.log_level, "");
-    ts_words_log_notes(set);
-    ts_status st = serve(&s, set);
-    st = ts_device_explain(s.lm.dev, st);
-    ts_lm_end(&s.lm);
+    ts_status st = ts_comm_world(&s.lm.world);
+    if (st == TS_OK) {
+        ts_processes_log((ts_log_level)s.lm.rt.log_level, s.lm.world);
+        ts_words_log_notes(set);
+        st = begin(&s, set);
+        st = ts_device_explain(s.lm.dev, st);
+        ts_lm_end(&s.lm);
+        st = ts_processes_end(&s.lm.world, st);
+    }
     ts_option_set_destroy(&set);
     return st;
 }

@@ -103,6 +103,10 @@ static ts_status open_adapter(const ts_convert_options *o, ts_convert_model *m)
         return ts_error(TS_ERR_USER, "--check compares what is read with what is written, which --lora-load makes another: leave "
                                      "one of the two out");
     TS_TRY(ts_adapters_open(&o->lora, NULL, m->source.family, m->source.arch, false, &m->adapters));
+    if (m->adapters->plan.starts)
+        return ts_error(TS_ERR_USER, "--lora-load %s: init_lora_weights is %s, so that it is of other weights than the model's: write "
+                                     "it with PEFT's path_initial_model_for_weight_conversion first", o->lora.load,
+                        ts_adapter_start_name(m->adapters->start));
     return ts_adapters_check_rest(m->adapters);
 }
 

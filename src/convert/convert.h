@@ -102,7 +102,6 @@ struct ts_convert_model {
     ts_st_dtype dtype;        /* of the matrices in files */
     const ts_st_dir *tensors; /* under Hugging Face's names; NULL: it is no such folder */
     const json_t *config;     /* likewise */
-    const ts_param_values *values; /* what source.read reads of, where they stand in tensors of files; NULL: they do not */
     const json_t *told;       /* the adapter that a checkpoint has; NULL: none */
     ts_adapters *adapters;    /* what is merged; NULL: nothing */
     void *own;

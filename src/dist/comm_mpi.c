@@ -87,7 +87,7 @@ fail:
 static ts_status start_mpi(int64_t expected)
 {
     int provided = 0, size = 0;
-    if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)
+    if (MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided) != MPI_SUCCESS)
         return ts_error(TS_ERR_RUN, "MPI could not be started");
     MPI_Comm_size(MPI_COMM_WORLD, &size);
     if (expected > 0 && size != expected) {

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/output.h"
 #include "base/thread.h"
+#include "dist/gather_text.h"
 #include "eval/asker.h"
 #include "eval/partial.h"
 #include "eval/results.h"
@@ -103,28 +104,7 @@ static ts_status describe(const runner *r, json_t **out)
 /* Lines of this process to all: r->lines of each, one after another, in r->all. */
 static ts_status exchange(runner *r)
 {
-    const int n = r->comm->size;
-    int64_t *count = NULL, *offset = NULL, own = (int64_t)r->lines.len, sum = 0;
-    ts_status st;
-    ts_str_reset(&r->all);
-    if (n == 1)
-        return ts_str_add(&r->all, ts_str_text(&r->lines), r->lines.len);
-    TS_TRY_TO(done, st, ts_alloc(&count, (size_t)n, sizeof *count));
-    TS_TRY_TO(done, st, ts_alloc(&offset, (size_t)n, sizeof *offset));
-    TS_TRY_TO(done, st, ts_comm_run(r->comm, ts_all_gather(&own, count, 1, TS_COMM_I64)));
-    for (int i = 0; i < n; i++) {
-        offset[i] = sum;
-        sum += count[i];
-    }
-    TS_TRY_TO(done, st, ts_grow(&r->all.s, &r->all.cap, (size_t)sum + 1, 1));
-    TS_TRY_TO(done, st,
-              ts_comm_run(r->comm,
-                          ts_all_gather_v(ts_str_text(&r->lines), own, r->all.s, count, offset, TS_COMM_U8)));
-    r->all.s[r->all.len = (size_t)sum] = 0;
-done:
-    ts_free(&count);
-    ts_free(&offset);
-    return st;
+    return ts_comm_gather_text(r->comm, ts_str_text(&r->lines), r->lines.len, &r->all);
 }
 
 static ts_status place_all(runner *r)

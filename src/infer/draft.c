@@ -58,7 +58,7 @@ static ts_status need(ts_draft *a, int64_t tokens)
 static ts_status run(ts_draft *a, int64_t upto, int32_t *next)
 {
     ts_logits z;
-    const ts_engine_stretch s = { a->ids, a->there, upto - a->there, a->pages, (upto + TS_ENGINE_PAGE - 1) >> TS_ENGINE_PAGE_BITS };
+    const ts_engine_stretch s = { a->ids + a->there, a->there, upto - a->there, a->pages, (upto + TS_ENGINE_PAGE - 1) >> TS_ENGINE_PAGE_BITS };
     TS_TRY(ts_engine_run(a->engine, &s, 1, s.n > 1, &z));
     a->there = upto;
     *next = ts_argmax(z.v, a->vocab);

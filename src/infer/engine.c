@@ -1,5 +1,9 @@
 #include "infer/engine.h"
 
+#include "infer/angles.h"
+#include "infer/crew.h"
+#include "infer/tell.h"
+
 enum {
     CHUNK = 4096,       /* tokens of one long prompt that go through the layers at a time */
     GROUP_ROWS = 4096,  /* rows of a prefill of several prompts, padding included */
@@ -25,7 +29,23 @@ struct ts_engine {
     ts_kv_pages pages;           /* of the pass at hand */
     int32_t *table;
     size_t cap_table;
+    int64_t number;              /* among those of its crew */
+    ts_status told;              /* of what could not be told and gives no status of its own */
 };
+
+static ts_crew *crew_of(const ts_engine *e) { return e->d->crew; }
+
+/* `what` with two numbers. */
+static ts_status tell(ts_engine *e, ts_told_what what, int64_t a, int64_t b)
+{
+    return ts_tell(crew_of(e), &(ts_told){ .what = what, .engine = e->number, .a = a, .b = b }, NULL);
+}
+
+static void tell_late(ts_engine *e, ts_told_what what, int64_t a, int64_t b)
+{
+    const ts_status st = tell(e, what, a, b);
+    e->told = e->told == TS_OK ? st : e->told;
+}
 
 static ts_status create(ts_engine *e, int64_t slots)
 {
@@ -34,11 +54,11 @@ static ts_status create(ts_engine *e, int64_t slots)
     e->slots = slots, e->states = layers + 1;
     TS_TRY(ts_tape_create(e->dev, &o, &e->tape));
     TS_TRY(ts_alloc(&e->state, (size_t)e->states, sizeof *e->state));
-    if (e->d->ngram.order)
+    if (e->d->ngram.order && e->d->embeds)
         TS_TRY(ts_ngram_state(&e->d->ngram, e->dev, slots, &e->state[layers]));
     for (int64_t l = 0; l < layers; l++) {
         const ts_sublayer *mixer = &e->d->block[l].mixer;
-        if (mixer->make_state)
+        if (mixer->make_state && e->d->here[l])
             TS_TRY(mixer->make_state(mixer->module, e->dev, e->d->compute, e->is_paged ? 1 : slots, &e->state[l]));
     }
     TS_TRY(ts_alloc(&e->length, (size_t)slots, sizeof *e->length));
@@ -46,18 +66,41 @@ static ts_status create(ts_engine *e, int64_t slots)
     return ts_alloc(&e->q_len, (size_t)slots, sizeof *e->q_len);
 }
 
+static void destroy_here(ts_engine **engine)
+{
+    ts_engine *e = *engine;
+    if (!e)
+        return;
+    for (int64_t l = 0; e->state && l < e->states; l++)
+        ts_layer_state_destroy(&e->state[l]);
+    ts_storage_release(&e->spare);
+    ts_tape_destroy(&e->tape);
+    ts_free(&e->state);
+    ts_free(&e->length);
+    ts_free(&e->q_start);
+    ts_free(&e->q_len);
+    ts_free(&e->ids);
+    ts_free(&e->pos);
+    ts_free(&e->logits);
+    ts_free(&e->table);
+    ts_free(engine);
+}
+
 static ts_status create_as(ts_decoder *d, int64_t slots, bool is_paged, ts_engine **out)
 {
-    ts_engine *e;
+    ts_engine *e = NULL;
     TS_ASSERT(slots >= 1 && slots <= TS_ENGINE_MOST_SLOTS, "an engine of %lld slots",
               (long long)slots);
-    TS_TRY(ts_alloc(&e, 1, sizeof *e));
-    e->d = d;
-    e->dev = d->dev;
-    e->is_paged = is_paged;
-    const ts_status st = create(e, slots);
+    TS_TRY(ts_tell(d->crew, &(ts_told){ .what = TS_TOLD_CREATE, .a = slots, .b = is_paged }, NULL));
+    const int64_t number = d->crew ? d->crew->n_engines++ : 0;
+    ts_status st = ts_alloc(&e, 1, sizeof *e);
+    if (st == TS_OK) {
+        *e = (ts_engine){ .d = d, .dev = d->dev, .is_paged = is_paged, .number = number };
+        st = create(e, slots);
+    }
+    st = ts_tell_agree(d->crew, st);
     if (st != TS_OK)
-        ts_engine_destroy(&e);
+        destroy_here(&e);
     else
         *out = e;
     return st;
@@ -81,22 +124,9 @@ bool ts_engine_has_pages(const ts_decoder *d)
 
 void ts_engine_destroy(ts_engine **engine)
 {
-    ts_engine *e = *engine;
-    if (!e)
-        return;
-    for (int64_t l = 0; e->state && l < e->states; l++)
-        ts_layer_state_destroy(&e->state[l]);
-    ts_storage_release(&e->spare);
-    ts_tape_destroy(&e->tape);
-    ts_free(&e->state);
-    ts_free(&e->length);
-    ts_free(&e->q_start);
-    ts_free(&e->q_len);
-    ts_free(&e->ids);
-    ts_free(&e->pos);
-    ts_free(&e->logits);
-    ts_free(&e->table);
-    ts_free(engine);
+    if (*engine)
+        tell_late(*engine, TS_TOLD_DESTROY, 0, 0);
+    destroy_here(engine);
 }
 
 int64_t ts_engine_length(const ts_engine *e, int64_t slot) { return e->length[slot]; }
@@ -104,7 +134,7 @@ int64_t ts_engine_slots(const ts_engine *e) { return e->slots; }
 
 /* ---- what the layers keep ---- */
 
-ts_status ts_engine_reserve(ts_engine *e, int64_t tokens)
+static ts_status reserve_here(ts_engine *e, int64_t tokens)
 {
     if (tokens <= e->capacity)
         return TS_OK;
@@ -118,17 +148,31 @@ ts_status ts_engine_reserve(ts_engine *e, int64_t tokens)
     return TS_OK;
 }
 
-ts_status ts_engine_reserve_pages(ts_engine *e, int64_t pages)
+ts_status ts_engine_reserve(ts_engine *e, int64_t tokens)
+{
+    if (tokens <= e->capacity)
+        return TS_OK;
+    TS_TRY(tell(e, TS_TOLD_RESERVE, tokens, 0));
+    return ts_tell_agree(crew_of(e), reserve_here(e, tokens));
+}
+
+static ts_status reserve_pages_here(ts_engine *e, int64_t pages)
 {
     const int32_t used = (int32_t)(e->n_pages << TS_ENGINE_PAGE_BITS);
-    TS_ASSERT(e->is_paged && pages << TS_ENGINE_PAGE_BITS <= INT32_MAX, "room for %lld pages", (long long)pages);
-    if (pages <= e->n_pages)
-        return TS_OK;
     for (int64_t l = 0; l < e->states; l++)
         if (e->state[l])
             TS_TRY(e->state[l]->kind->reserve(e->state[l], pages << TS_ENGINE_PAGE_BITS, &used));
     e->n_pages = pages;
     return TS_OK;
+}
+
+ts_status ts_engine_reserve_pages(ts_engine *e, int64_t pages)
+{
+    TS_ASSERT(e->is_paged && pages << TS_ENGINE_PAGE_BITS <= INT32_MAX, "room for %lld pages", (long long)pages);
+    if (pages <= e->n_pages)
+        return TS_OK;
+    TS_TRY(tell(e, TS_TOLD_RESERVE_PAGES, pages, 0));
+    return ts_tell_agree(crew_of(e), reserve_pages_here(e, pages));
 }
 
 /* Room by doubling, for a sequence whose end nobody knows. */
@@ -140,7 +184,7 @@ static ts_status need(ts_engine *e, int64_t tokens)
         e->capacity = tokens > 2 * e->capacity ? tokens : 2 * e->capacity;
         return TS_OK;
     }
-    return ts_engine_reserve(e, tokens > 2 * e->capacity ? tokens : 2 * e->capacity);
+    return reserve_here(e, tokens > 2 * e->capacity ? tokens : 2 * e->capacity);
 }
 
 static void copy_slot(ts_layer_state *s, int64_t to, int64_t from, int64_t length)
@@ -149,12 +193,17 @@ static void copy_slot(ts_layer_state *s, int64_t to, int64_t from, int64_t lengt
         s->kind->copy(s, to, from, length);
 }
 
-void ts_engine_clear(ts_engine *e, int64_t slot) { e->length[slot] = 0; }
+void ts_engine_clear(ts_engine *e, int64_t slot)
+{
+    tell_late(e, TS_TOLD_CLEAR, slot, 0);
+    e->length[slot] = 0;
+}
 
 void ts_engine_copy(ts_engine *e, int64_t to, int64_t from)
 {
     if (to == from)
         return;
+    tell_late(e, TS_TOLD_COPY, to, from);
     for (int64_t l = 0; l < e->states; l++)
         copy_slot(e->state[l], to, from, e->length[from]);
     e->length[to] = e->length[from];
@@ -205,13 +254,15 @@ static ts_status make_spare(ts_engine *e)
     for (int64_t l = 0; l < e->states; l++)
         if (e->state[l] && e->state[l]->kind->slot_bytes(e->state[l]) > most)
             most = e->state[l]->kind->slot_bytes(e->state[l]);
-    return ts_storage_create(e->dev, TS_MEM_OTHER, most, &e->spare);
+    return most ? ts_storage_create(e->dev, TS_MEM_OTHER, most, &e->spare) : TS_OK;
 }
 
 ts_status ts_engine_reorder(ts_engine *e, const int64_t *from, int64_t n)
 {
     int32_t length[TS_ENGINE_MOST_SLOTS];
-    TS_TRY(make_spare(e));
+    const ts_told t = { .what = TS_TOLD_REORDER, .engine = e->number, .b = n, .bytes = n * (int64_t)sizeof *from };
+    TS_TRY(ts_tell(crew_of(e), &t, from));
+    TS_TRY(ts_tell_failed(crew_of(e), make_spare(e)));
     for (int64_t l = 0; l < e->states; l++)
         if (e->state[l])
             reorder_layer(e, e->state[l], from, n);
@@ -222,45 +273,8 @@ ts_status ts_engine_reorder(ts_engine *e, const int64_t *from, int64_t n)
     return TS_OK;
 }
 
-/* ---- angles that depend on the length ---- */
-
-int64_t ts_engine_alone_above(const ts_engine *e)
-{
-    const ts_arch *a = &e->d->arch;
-    int64_t least = INT64_MAX;
-    for (int i = 0; i < a->n_ropes; i++) {
-        const ts_rope_config *r = &a->rope[i];
-        const int64_t above = r->scaling == TS_ROPE_DYNAMIC    ? r->max_positions
-                              : r->scaling == TS_ROPE_LONGROPE ? r->original_max_positions
-                                                               : INT64_MAX;
-        least = above < least ? above : least;
-    }
-    return least;
-}
-
-bool ts_engine_must_refill(const ts_engine *e, int64_t n)
-{
-    const ts_arch *a = &e->d->arch;
-    for (int i = 0; i < a->n_ropes; i++)
-        if (a->rope[i].scaling == TS_ROPE_LONGROPE && n == a->rope[i].original_max_positions + 1)
-            return true;
-    return false;
-}
-
-/* The length to make tables for: one value for all lengths that have the same tables. */
-static int64_t rope_length(const ts_engine *e, int64_t n)
-{
-    const ts_arch *a = &e->d->arch;
-    int64_t length = 1;
-    for (int i = 0; i < a->n_ropes; i++) {
-        const ts_rope_config *r = &a->rope[i];
-        if (r->scaling == TS_ROPE_DYNAMIC && n > r->max_positions)
-            return n;
-        if (r->scaling == TS_ROPE_LONGROPE && n > r->original_max_positions)
-            length = r->original_max_positions + 1;
-    }
-    return length;
-}
+int64_t ts_engine_alone_above(const ts_engine *e) { return ts_angles_alone_above(&e->d->arch); }
+bool ts_engine_must_refill(const ts_engine *e, int64_t n) { return ts_angles_change_at(&e->d->arch, n); }
 
 /* ---- passes ---- */
 
@@ -293,7 +307,7 @@ static ts_status put_table(ts_engine *e, int64_t B)
     return TS_OK;
 }
 
-/* hidden [B * S, hidden size]. */
+/* hidden [B * S, hidden size]; NULL where the last layer is elsewhere. */
 static ts_status forward(ts_engine *e, const pass_slots *of, int64_t S, ts_tensor **hidden)
 {
     const int64_t first = of->first, B = of->n;
@@ -301,7 +315,7 @@ static ts_status forward(ts_engine *e, const pass_slots *of, int64_t S, ts_tenso
     int64_t longest = 0;
     for (int64_t b = 0; b < B; b++)
         longest = e->q_start[b] + e->q_len[b] > longest ? e->q_start[b] + e->q_len[b] : longest;
-    const int64_t length = rope_length(e, longest);
+    const int64_t length = ts_angles_length(&e->d->arch, longest);
     TS_TRY(ts_decoder_prepare(e->d, length > 1 ? longest : e->capacity, length));
     TS_TRY(ts_tape_upload(e->tape, TS_DTYPE_I32, e->ids, B * S, &ids));
     TS_TRY(ts_tape_upload(e->tape, TS_DTYPE_I32, e->pos, B * S, &pos));
@@ -310,7 +324,7 @@ static ts_status forward(ts_engine *e, const pass_slots *of, int64_t S, ts_tenso
     const ts_run run = { .B = B, .S = S, .pos = pos, .state = e->state, .slot0 = first,
                          .q_start = e->q_start, .q_len = e->q_len, .any_cut = of->is_prompt,
                          .pages = e->is_paged ? &e->pages : NULL };
-    TS_TRY(ts_decoder_forward(e->d, e->tape, &run, NULL, ids, hidden));
+    TS_TRY(ts_crew_forward(e->d, e->tape, &run, ids, hidden));
     for (int64_t b = 0; !e->is_paged && b < B; b++)
         e->length[first + b] = e->q_start[b] + e->q_len[b];
     return TS_OK;
@@ -319,13 +333,13 @@ static ts_status forward(ts_engine *e, const pass_slots *of, int64_t S, ts_tenso
 /* logits NULL: they are not wanted. */
 static ts_status pass(ts_engine *e, const pass_slots *of, int64_t S, ts_tensor **logits)
 {
-    ts_tensor *hidden, *last;
+    ts_tensor *hidden, *last = NULL;
     TS_TRY(forward(e, of, S, &hidden));
     if (!logits)
         return TS_OK;
-    TS_TRY(last_rows(e, of->n, S, hidden, &last));
-    const ts_xent_op head = ts_decoder_head(e->d);
-    return ts_op_logits(e->tape, &head, last, logits);
+    if (hidden)
+        TS_TRY(last_rows(e, of->n, S, hidden, &last));
+    return ts_crew_logits(e->d, e->tape, last, of->n, logits);
 }
 
 /* Where the host can, it reads logits on the tape, which holds nothing else until the next pass. */
@@ -353,7 +367,7 @@ static ts_status clean_pass(ts_engine *e, const pass_slots *of, int64_t S, ts_lo
     ts_status st = ts_tape_push(e->tape);
     if (st == TS_OK)
         st = pass(e, of, S, out ? &logits : NULL);
-    if (st == TS_OK && out)
+    if (st == TS_OK && out && !ts_crew_follows(crew_of(e)))
         return hand_out(e, logits, out);
     ts_tape_reset(e->tape);
     return st;
@@ -404,8 +418,7 @@ int64_t ts_engine_prefill_group(const ts_prompt *prompts, int64_t n)
     return k;
 }
 
-ts_status ts_engine_prefill(ts_engine *e, int64_t first, int64_t n, const ts_prompt *prompts,
-                            ts_logits *out)
+static ts_status prefill_here(ts_engine *e, int64_t first, int64_t n, const ts_prompt *prompts, ts_logits *out)
 {
     int64_t S = 0;
     for (int64_t b = 0; b < n; b++) {
@@ -421,7 +434,16 @@ ts_status ts_engine_prefill(ts_engine *e, int64_t first, int64_t n, const ts_pro
     return clean_pass(e, &(pass_slots){ first, n, true }, S, out);
 }
 
-ts_status ts_engine_decode(ts_engine *e, int64_t n, const int32_t *ids, ts_logits *out)
+ts_status ts_engine_prefill(ts_engine *e, int64_t first, int64_t n, const ts_prompt *prompts,
+                            ts_logits *out)
+{
+    const ts_told t = { .what = TS_TOLD_PREFILL, .engine = e->number, .a = first, .b = n };
+    TS_TRY(e->told);
+    TS_TRY(ts_tell_prompts(crew_of(e), &t, prompts, NULL));
+    return ts_tell_failed(crew_of(e), prefill_here(e, first, n, prompts, out));
+}
+
+static ts_status decode_here(ts_engine *e, int64_t n, const int32_t *ids, ts_logits *out)
 {
     int64_t longest = 0;
     for (int64_t b = 0; b < n; b++)
@@ -436,17 +458,25 @@ ts_status ts_engine_decode(ts_engine *e, int64_t n, const int32_t *ids, ts_logit
     return clean_pass(e, &(pass_slots){ 0, n, false }, 1, out);
 }
 
+ts_status ts_engine_decode(ts_engine *e, int64_t n, const int32_t *ids, ts_logits *out)
+{
+    const ts_told t = { .what = TS_TOLD_DECODE, .engine = e->number, .b = n, .bytes = n * (int64_t)sizeof *ids };
+    TS_TRY(e->told);
+    TS_TRY(ts_tell(crew_of(e), &t, ids));
+    return ts_tell_failed(crew_of(e), decode_here(e, n, ids, out));
+}
+
 /* ---- passes of sequences in pages ---- */
 
 /* Row b of the pass and of its table. */
 static void put_stretch(ts_engine *e, int64_t b, int64_t S, const ts_engine_stretch *s)
 {
-    put_row(e, b, S, s->ids + s->begin, s->begin, s->n);
+    put_row(e, b, S, s->ids, s->begin, s->n);
     for (int64_t i = 0; i < e->pages.each; i++)
         e->table[b * e->pages.each + i] = i < s->n_pages ? s->pages[i] : 0;
 }
 
-ts_status ts_engine_run(ts_engine *e, const ts_engine_stretch *s, int64_t n, bool is_prompt, ts_logits *out)
+static ts_status run_here(ts_engine *e, const ts_engine_stretch *s, int64_t n, bool is_prompt, ts_logits *out)
 {
     int64_t S = 0, longest = 0;
     e->pages.each = 0;
@@ -464,6 +494,14 @@ ts_status ts_engine_run(ts_engine *e, const ts_engine_stretch *s, int64_t n, boo
     for (int64_t b = 0; b < n; b++)
         put_stretch(e, b, S, &s[b]);
     return clean_pass(e, &(pass_slots){ 0, n, is_prompt }, S, out);
+}
+
+ts_status ts_engine_run(ts_engine *e, const ts_engine_stretch *s, int64_t n, bool is_prompt, ts_logits *out)
+{
+    const ts_told t = { .what = TS_TOLD_RUN, .engine = e->number, .a = is_prompt, .b = n, .c = out != NULL };
+    TS_TRY(e->told);
+    TS_TRY(ts_tell_stretches(crew_of(e), &t, s));
+    return ts_tell_failed(crew_of(e), run_here(e, s, n, is_prompt, out));
 }
 
 /* ---- what is asked of further tokens ---- */
@@ -493,7 +531,7 @@ static ts_status asked_rows(ts_engine *e, ts_tensor *hidden, int64_t S, int64_t 
 static ts_status answer(ts_engine *e, const pass_slots *of, int64_t S, int64_t begin, const ts_ask *asks,
                         int64_t n_asks, float *logprobs)
 {
-    ts_tensor *hidden, *rows, *labels, *loss;
+    ts_tensor *hidden, *rows, *labels, *loss = NULL;
     float *host = NULL;
     int64_t k = 0;
     TS_TRY(forward(e, of, S, &hidden));
@@ -501,10 +539,15 @@ static ts_status answer(ts_engine *e, const pass_slots *of, int64_t S, int64_t b
         k += asks[i].at >= begin && asks[i].at < begin + S;
     if (!k)
         return TS_OK;
-    TS_TRY(asked_rows(e, hidden, S, begin, asks, n_asks, k, &rows, &labels));
-    ts_xent_op head = ts_decoder_head(e->d);
-    head.labels = labels;
-    TS_TRY(ts_op_linear_xent(e->tape, &head, rows, &loss, NULL));
+    if (hidden) {
+        TS_TRY(asked_rows(e, hidden, S, begin, asks, n_asks, k, &rows, &labels));
+        ts_xent_op head = ts_decoder_head(e->d);
+        head.labels = labels;
+        TS_TRY(ts_op_linear_xent(e->tape, &head, rows, &loss, NULL));
+    }
+    TS_TRY(ts_crew_bring(e->d, e->tape, TS_DTYPE_F32, k, 0, &loss));
+    if (ts_crew_follows(crew_of(e)))
+        return TS_OK;
     TS_TRY(ts_alloc(&host, (size_t)k, sizeof *host));
     const ts_status st = ts_device_read(e->dev, host, ts_tensor_data(loss), (size_t)k * sizeof *host);
     k = 0;
@@ -515,8 +558,8 @@ static ts_status answer(ts_engine *e, const pass_slots *of, int64_t S, int64_t b
     return st;
 }
 
-ts_status ts_engine_extend(ts_engine *e, int64_t first, int64_t n, const ts_prompt *more, const ts_ask *asks,
-                           int64_t n_asks, float *logprobs)
+static ts_status extend_here(ts_engine *e, int64_t first, int64_t n, const ts_prompt *more, const ts_ask *asks,
+                             int64_t n_asks, float *logprobs)
 {
     const pass_slots of = { first, n, true };
     int64_t S = 0, longest = 0;
@@ -537,4 +580,13 @@ ts_status ts_engine_extend(ts_engine *e, int64_t first, int64_t n, const ts_prom
         TS_TRY(st);
     }
     return TS_OK;
+}
+
+ts_status ts_engine_extend(ts_engine *e, int64_t first, int64_t n, const ts_prompt *more, const ts_ask *asks,
+                           int64_t n_asks, float *logprobs)
+{
+    const ts_told t = { .what = TS_TOLD_EXTEND, .engine = e->number, .a = first, .b = n, .c = n_asks };
+    TS_TRY(e->told);
+    TS_TRY(ts_tell_prompts(crew_of(e), &t, more, asks));
+    return ts_tell_failed(crew_of(e), extend_here(e, first, n, more, asks, n_asks, logprobs));
 }

@@ -2,9 +2,13 @@
  *
  * Sequences live in slots 0, 1, ...; whoever schedules keeps the active ones together at the front
  * (copy and move). What a slot computes depends on its own tokens alone, to the bit, never on the
- * other slots. */
+ * other slots.
+ *
+ * Where the decoder is that of several processes (infer/crew.h) whoever leads them calls, and the others follow: logits
+ * are then at the leader alone. */
 #ifndef TS_INFER_ENGINE_H
 #define TS_INFER_ENGINE_H
+#include "infer/stretch.h"
 #include "model/decoder.h"
 
 typedef struct ts_engine ts_engine;
@@ -18,11 +22,6 @@ void ts_engine_destroy(ts_engine **e);
 /* Room for so many tokens in every slot; what is there stays. Slots grow by themselves too: this
  * spares the copies where the need is known. */
 ts_status ts_engine_reserve(ts_engine *e, int64_t tokens) TS_NODISCARD;
-
-typedef struct ts_prompt {
-    const int32_t *ids;
-    int64_t n;          /* 1 or more */
-} ts_prompt;
 
 /* Logits on the host after the last token of each sequence, fp32 [n, ld]; valid until the next
  * call. */
@@ -40,12 +39,6 @@ int64_t ts_engine_prefill_group(const ts_prompt *prompts, int64_t n);
 /* One more token for each of slots 0..n-1. */
 ts_status ts_engine_decode(ts_engine *e, int64_t n, const int32_t *ids,
                            ts_logits *out) TS_NODISCARD;
-/* What is asked of tokens as they go through: the natural logarithm of the probability of `id` behind token `at`, from
- * 0, of row `row`. */
-typedef struct ts_ask {
-    int64_t row, at;
-    int32_t id;
-} ts_ask;
 /* Further tokens behind what slots first..first+n-1 hold; more [n]. logprobs [n_asks], on the host. */
 ts_status ts_engine_extend(ts_engine *e, int64_t first, int64_t n, const ts_prompt *more, const ts_ask *asks,
                            int64_t n_asks, float *logprobs) TS_NODISCARD;
@@ -72,12 +65,6 @@ ts_status ts_engine_create_paged(ts_decoder *d, int64_t sequences, ts_engine **o
 /* Pages 0 to pages - 1 exist; what is in them stays. */
 ts_status ts_engine_reserve_pages(ts_engine *e, int64_t pages) TS_NODISCARD;
 
-typedef struct ts_engine_stretch {
-    const int32_t *ids;   /* of the sequence from its beginning */
-    int64_t begin, n;     /* tokens that are there already; that join now, 1 or more */
-    const int32_t *pages; /* [n_pages] of the sequence, with room for both */
-    int64_t n_pages;
-} ts_engine_stretch;
 /* Tokens of n sequences, of prompts or one new token each. out: logits after the last of each; NULL: not wanted. */
 ts_status ts_engine_run(ts_engine *e, const ts_engine_stretch *s, int64_t n, bool is_prompt,
                         ts_logits *out) TS_NODISCARD;

@@ -177,7 +177,7 @@ static ts_status run_list(ts_scheduler *b, ts_scheduled *const *list, const int6
     bool wanted = false;
     for (int64_t i = 0; i < n; i++) {
         const ts_scheduled *t = list[i];
-        b->stretch[i] = (ts_engine_stretch){ t->ids, t->there, tokens[i], t->pages, t->n_pages };
+        b->stretch[i] = (ts_engine_stretch){ t->ids + t->there, t->there, tokens[i], t->pages, t->n_pages };
         wanted = wanted || t->there + tokens[i] == t->n;
     }
     TS_TRY(ts_engine_run(b->engine, b->stretch, n, is_prompt, wanted ? &z : NULL));
@@ -284,7 +284,7 @@ static ts_status run_guesses(ts_scheduler *b, ts_scheduled *const *list, int64_t
         ts_scheduled *t = list[i];
         TS_TRY(guess(b, t, each, b->draft + rows, &count[i]));
         for (int64_t k = 0; k <= count[i]; k++)
-            b->stretch[rows + k] = (ts_engine_stretch){ t->ids, t->there + k, 1, t->pages, t->n_pages };
+            b->stretch[rows + k] = (ts_engine_stretch){ t->ids + t->there + k, t->there + k, 1, t->pages, t->n_pages };
         rows += count[i] + 1;
     }
     TS_TRY(ts_engine_run(b->engine, b->stretch, rows, false, &z));

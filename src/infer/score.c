@@ -1,5 +1,7 @@
 #include "infer/score.h"
 
+#include "infer/crew.h"
+#include "infer/tell.h"
 #include <math.h>
 
 /* Tensors of one sequence on the device: ids and positions. */
@@ -12,10 +14,6 @@ static ts_status put_sequence(ts_decoder *d, ts_tape *tape, const int32_t *ids, 
                               sequence *s)
 {
     int32_t *pos;
-    if (d->arch.position == TS_POSITION_LEARNED && n > d->arch.max_positions)
-        return ts_error(TS_ERR_USER,
-                        "a sequence of %lld tokens is longer than the model's %lld positions",
-                        (long long)n, (long long)d->arch.max_positions);
     TS_TRY(ts_alloc(&pos, (size_t)n, sizeof *pos));
     for (int64_t i = 0; i < n; i++)
         pos[i] = (int32_t)i;
@@ -29,13 +27,24 @@ static ts_status put_sequence(ts_decoder *d, ts_tape *tape, const int32_t *ids, 
     return st;
 }
 
-/* All layers of it, and its choices of experts as they go. */
+/* What can be scored at all is so on all processes that have some of the model. */
+static ts_status begin(ts_decoder *d, ts_told_what what, const int32_t *ids, int64_t n, int64_t a, int64_t c)
+{
+    if (d->arch.position == TS_POSITION_LEARNED && n > d->arch.max_positions)
+        return ts_error(TS_ERR_USER,
+                        "a sequence of %lld tokens is longer than the model's %lld positions",
+                        (long long)n, (long long)d->arch.max_positions);
+    const ts_told t = { .what = what, .a = a, .b = n, .c = c, .bytes = n * (int64_t)sizeof *ids };
+    return ts_tell(d->crew, &t, ids);
+}
+
+/* All layers of it, and its choices of experts as they go. hidden NULL: the last one is elsewhere. */
 static ts_status run_layers(ts_decoder *d, ts_tape *tape, sequence *s, ts_routes *routes, ts_tensor **hidden)
 {
     if (routes)
         TS_TRY(ts_routes_begin(routes, s->run.S));
     s->run.routes = routes;
-    TS_TRY(ts_decoder_forward(d, tape, &s->run, NULL, s->ids, hidden));
+    TS_TRY(ts_crew_forward(d, tape, &s->run, s->ids, hidden));
     return routes ? ts_routes_end(routes) : TS_OK;
 }
 
@@ -43,16 +52,22 @@ static ts_status score(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t
                        double *logprobs, bool *greedy, float *loss, int32_t *argmax)
 {
     sequence s;
-    ts_tensor *hidden, *labels, *l, *best;
+    ts_tensor *hidden, *labels, *l = NULL, *best = NULL;
     TS_TRY(put_sequence(d, tape, ids, n, &s));
     argmax[n - 1] = -1;
     for (int64_t i = 0; i + 1 < n; i++)
         argmax[i] = ids[i + 1];
     TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, argmax, n, &labels));
     TS_TRY(run_layers(d, tape, &s, routes, &hidden));
-    ts_xent_op o = ts_decoder_head(d);
-    o.labels = labels;
-    TS_TRY(ts_op_linear_xent(tape, &o, hidden, &l, &best));
+    if (hidden) {
+        ts_xent_op o = ts_decoder_head(d);
+        o.labels = labels;
+        TS_TRY(ts_op_linear_xent(tape, &o, hidden, &l, &best));
+    }
+    TS_TRY(ts_crew_bring(d, tape, TS_DTYPE_F32, n, 0, &l));
+    TS_TRY(ts_crew_bring(d, tape, TS_DTYPE_I32, n, 0, &best));
+    if (ts_crew_follows(d->crew))
+        return TS_OK;
     d->dev->to_host(d->dev, loss, ts_tensor_data(l), (size_t)n * sizeof *loss);
     TS_TRY(ts_device_read(d->dev, argmax, ts_tensor_data(best), (size_t)n * sizeof *argmax));
     logprobs[0] = 0;
@@ -69,6 +84,7 @@ ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t
 {
     float *loss = NULL;
     int32_t *argmax = NULL;
+    TS_TRY(begin(d, TS_TOLD_SCORE, ids, n, 0, 0));
     ts_status st = ts_alloc(&loss, (size_t)n, sizeof *loss);
     if (st == TS_OK)
         st = ts_alloc(&argmax, (size_t)n, sizeof *argmax);
@@ -79,7 +95,7 @@ ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t
     ts_tape_reset(tape);
     ts_free(&loss);
     ts_free(&argmax);
-    return st;
+    return ts_tell_failed(d->crew, st);
 }
 
 enum { CHOICE_ROWS = 64 };
@@ -89,12 +105,15 @@ static ts_status choices_of_rows(ts_decoder *d, ts_tape *tape, ts_tensor *hidden
                                  int top, ts_choice *out)
 {
     float *z = NULL;
-    const size_t row = (size_t)hidden->dim[1] * ts_dtype_size(hidden->dtype);
-    const ts_xent_op head = ts_decoder_head(d);
-    ts_tensor *rows, *logits;
-    TS_TRY(ts_tape_new(tape, hidden->dtype, n, hidden->dim[1], &rows));
-    d->dev->move(d->dev, ts_tensor_data(rows), (char *)ts_tensor_data(hidden) + (size_t)first * row, (size_t)n * row);
-    TS_TRY(ts_op_logits(tape, &head, rows, &logits));
+    const size_t row = (size_t)d->arch.hidden * ts_dtype_size(d->compute);
+    ts_tensor *rows = NULL, *logits;
+    if (hidden) {
+        TS_TRY(ts_tape_new(tape, hidden->dtype, n, hidden->dim[1], &rows));
+        d->dev->move(d->dev, ts_tensor_data(rows), (char *)ts_tensor_data(hidden) + (size_t)first * row, (size_t)n * row);
+    }
+    TS_TRY(ts_crew_logits(d, tape, rows, n, &logits));
+    if (ts_crew_follows(d->crew))
+        return TS_OK;
     TS_TRY(ts_alloc(&z, (size_t)ts_tensor_count(logits), sizeof *z));
     const ts_status st = ts_device_read(d->dev, z, ts_tensor_data(logits), ts_tensor_bytes(logits));
     for (int64_t i = 0; st == TS_OK && i < n; i++) {
@@ -115,7 +134,8 @@ static ts_status choices_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, in
     ts_tensor *hidden;
     TS_TRY(put_sequence(d, tape, ids, n, &s));
     TS_TRY(run_layers(d, tape, &s, NULL, &hidden));
-    out[0] = (ts_choice){ .id = ids[0] };
+    if (out)
+        out[0] = (ts_choice){ .id = ids[0] };
     for (int64_t i = 0; i + 1 < n; i += CHOICE_ROWS) {
         TS_TRY(ts_tape_push(tape));
         const int64_t rows = n - 1 - i < CHOICE_ROWS ? n - 1 - i : CHOICE_ROWS;
@@ -128,11 +148,12 @@ static ts_status choices_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, in
 
 ts_status ts_score_choices(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, int top, ts_choice *out)
 {
+    TS_TRY(begin(d, TS_TOLD_CHOICES, ids, n, top, 0));
     ts_tape_reset(tape);
     tape->recording = false;
     const ts_status st = choices_of(d, tape, ids, n, top, out);
     ts_tape_reset(tape);
-    return st;
+    return ts_tell_failed(d->crew, st);
 }
 
 static ts_status logits_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, float *out)
@@ -140,19 +161,21 @@ static ts_status logits_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int
     sequence s;
     ts_tensor *hidden, *z;
     TS_TRY(put_sequence(d, tape, ids, n, &s));
-    TS_TRY(ts_decoder_forward(d, tape, &s.run, NULL, s.ids, &hidden));
-    const ts_xent_op o = ts_decoder_head(d);
-    TS_TRY(ts_op_logits(tape, &o, hidden, &z));
+    TS_TRY(run_layers(d, tape, &s, NULL, &hidden));
+    TS_TRY(ts_crew_logits(d, tape, hidden, n, &z));
+    if (ts_crew_follows(d->crew))
+        return TS_OK;
     return ts_device_read(d->dev, out, ts_tensor_data(z), ts_tensor_bytes(z));
 }
 
 ts_status ts_score_logits(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, float *out)
 {
+    TS_TRY(begin(d, TS_TOLD_LOGITS, ids, n, 0, 0));
     ts_tape_reset(tape);
     tape->recording = false;
     const ts_status st = logits_of(d, tape, ids, n, out);
     ts_tape_reset(tape);
-    return st;
+    return ts_tell_failed(d->crew, st);
 }
 
 /* Where a head reads: the last token, of labels, as transformers has it, the last that is no filling. */
@@ -163,7 +186,7 @@ static int32_t last_at(const ts_decoder *d, const int32_t *ids, int64_t n)
     return (int32_t)(n - 1);
 }
 
-/* The vector of one row: *y [1, hidden]. */
+/* The vector of one row: *y [1, hidden]; NULL where the last layer is elsewhere. */
 static ts_status last_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes, ts_tensor **y)
 {
     const int32_t at = last_at(d, ids, n);
@@ -174,39 +197,45 @@ static ts_status last_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64
     TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, &at, 1, &last));
     rows.at = last;
     TS_TRY(run_layers(d, tape, &s, routes, &hidden));
-    return ts_op_pick_rows(tape, hidden, &rows, y);
+    *y = NULL;
+    return hidden ? ts_op_pick_rows(tape, hidden, &rows, y) : TS_OK;
 }
 
 ts_status ts_score_numbers(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes, float *out)
 {
-    ts_tensor *last, *y;
+    ts_tensor *last, *y = NULL;
+    TS_TRY(begin(d, TS_TOLD_NUMBERS, ids, n, 0, 0));
     ts_tape_reset(tape);
     tape->recording = false;
     ts_status st = last_of(d, tape, ids, n, routes, &last);
-    if (st == TS_OK)
+    if (st == TS_OK && last)
         st = ts_decoder_numbers(d, tape, last, &y);
     if (st == TS_OK)
+        st = ts_crew_bring(d, tape, TS_DTYPE_F32, 1, d->arch.labels ? d->arch.labels : 1, &y);
+    if (st == TS_OK && !ts_crew_follows(d->crew))
         st = ts_device_read(d->dev, out, ts_tensor_data(y), ts_tensor_bytes(y));
     ts_tape_reset(tape);
-    return st;
+    return ts_tell_failed(d->crew, st);
 }
 
 static ts_status next_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, float *out)
 {
     ts_tensor *last, *z;
     TS_TRY(last_of(d, tape, ids, n, NULL, &last));
-    const ts_xent_op o = ts_decoder_head(d);
-    TS_TRY(ts_op_logits(tape, &o, last, &z));
+    TS_TRY(ts_crew_logits(d, tape, last, 1, &z));
+    if (ts_crew_follows(d->crew))
+        return TS_OK;
     return ts_device_read(d->dev, out, ts_tensor_data(z), (size_t)d->arch.vocab * sizeof *out);
 }
 
 ts_status ts_score_next(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, float *out)
 {
+    TS_TRY(begin(d, TS_TOLD_NEXT, ids, n, 0, 0));
     ts_tape_reset(tape);
     tape->recording = false;
     const ts_status st = next_of(d, tape, ids, n, out);
     ts_tape_reset(tape);
-    return st;
+    return ts_tell_failed(d->crew, st);
 }
 
 static ts_status vector_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_sentence *how, float *weights,
@@ -219,6 +248,9 @@ static ts_status vector_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int
     TS_TRY(put_sequence(d, tape, ids, n, &s));
     TS_TRY(ts_tape_upload(tape, TS_DTYPE_F32, weights, n, &w));
     TS_TRY(run_layers(d, tape, &s, NULL, &hidden));
+    *y = NULL;
+    if (!hidden)
+        return TS_OK;
     TS_TRY(ts_op_pool(tape, hidden, w, 1, NULL, &v));
     TS_TRY(ts_op_cast(tape, v, TS_DTYPE_F32, &wide));
     return ts_op_direct(tape, wide, wide->dim[1], how->unit, y);
@@ -226,17 +258,21 @@ static ts_status vector_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int
 
 ts_status ts_score_vector(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_sentence *how, float *out)
 {
-    float *weights;
+    float *weights = NULL;
     ts_tensor *y;
-    TS_TRY(ts_alloc(&weights, (size_t)n, sizeof *weights));
+    TS_TRY(begin(d, TS_TOLD_VECTOR, ids, n, how->pooling, how->unit));
+    ts_status st = ts_alloc(&weights, (size_t)n, sizeof *weights);
     ts_tape_reset(tape);
     tape->recording = false;
-    ts_status st = vector_of(d, tape, ids, n, how, weights, &y);
     if (st == TS_OK)
+        st = vector_of(d, tape, ids, n, how, weights, &y);
+    if (st == TS_OK)
+        st = ts_crew_bring(d, tape, TS_DTYPE_F32, 1, d->arch.hidden, &y);
+    if (st == TS_OK && !ts_crew_follows(d->crew))
         st = ts_device_read(d->dev, out, ts_tensor_data(y), ts_tensor_bytes(y));
     ts_tape_reset(tape);
     ts_free(&weights);
-    return st;
+    return ts_tell_failed(d->crew, st);
 }
 
 double ts_score_word(const float *z, int64_t vocab, const int32_t *words, int64_t n)

@@ -30,6 +30,7 @@ ts_status ts_adapter_config_new(const ts_lora_options *o, json_t **out)
     failed = failed || json_object_set(c, "target_modules", all ? json_array_get(targets, 0) : targets) ||
              json_object_set_new(c, "r", json_integer(o->r)) || json_object_set_new(c, "use_rslora", json_boolean(o->rslora)) ||
              json_object_set_new(c, "use_dora", json_boolean(o->dora)) ||
+             (o->init && strcmp(o->init, "true") && json_object_set_new(c, "init_lora_weights", json_string(o->init))) ||
              json_object_set_new(c, "lora_dropout", json_real(o->dropout)) ||
              json_object_set_new(c, "lora_alpha", whole ? json_integer((int64_t)o->alpha) : json_real(o->alpha));
     json_decref(targets);
@@ -111,6 +112,9 @@ ts_status ts_adapter_config_compare(const ts_lora_options *o, const ts_option_se
         return contradicts("lora-modules-to-save", r->file, "modules_to_save", json_object_get(c, "modules_to_save"));
     if (set && ts_option_given(set, "lora-dropout") && o->dropout != r->dropout)
         return contradicts("lora-dropout", r->file, "lora_dropout", json_object_get(c, "lora_dropout"));
+    const json_t *init = json_object_get(c, "init_lora_weights");
+    if (set && ts_option_given(set, "lora-init") && strcmp(o->init, json_is_string(init) ? json_string_value(init) : "true"))
+        return contradicts("lora-init", r->file, "init_lora_weights", init);
     return o->targets.n && !same_names(targets, &o->targets) ? contradicts("lora-target-modules", r->file, "target_modules", targets)
                                                                 : TS_OK;
 }

@@ -201,6 +201,7 @@ ts_status ts_adapter_adapt(resolving *r, const ts_name_tensor *t, int64_t linear
     m->out = out_of(r, t);
     s->is_table = l->is_table;
     s->dora = r->rules.dora;
+    s->starts = a->plan.starts;
     take_rows(&r->map.piece[t->first_piece], t->n_pieces, m);
     return add_own_part(s, leaf_of(m->name), rank, scale, m);
 }

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "model/adapter_config.h"
 #include "model/adapter_modules.h"
+#include "model/adapter_start.h"
 #include "model/adapter_tokens.h"
 #include "model/param_list.h"
 
@@ -150,6 +151,8 @@ static ts_status open_all(ts_adapter_resolving *r, const ts_option_set *set, boo
     r->file = path->s;
     TS_TRY(modernise(r));
     TS_TRY(ts_adapter_rules_open(a->config, r->file, &r->rules));
+    TS_TRY(ts_adapter_start_read(a->config, r->file, r->o->load, &a->start, &a->start_passes));
+    a->plan.starts = a->start == TS_ADAPTER_START_PISSA || a->start == TS_ADAPTER_START_OLORA;
     TS_TRY(take_dropout(r, training));
     TS_TRY(check_head(r, training));
     if (r->o->load || (r->o->told && !r->targets.n))
@@ -158,6 +161,7 @@ static ts_status open_all(ts_adapter_resolving *r, const ts_option_set *set, boo
         return ts_error(TS_ERR_USER, "--lora-load %s: no Hugging Face class describes the model, so that names in it fit nothing",
                         r->o->load);
     TS_TRY(ts_adapter_resolve(r));
+    TS_TRY(ts_adapter_start_check(a, r->file));
     for (size_t i = 0; a->plan.dropout > 0 && i < a->n; i++)
         if (a->module[i].parameter)
             return ts_error(TS_ERR_USER, "%s: lora_dropout is %g, but adapters of parameters (experts) have none: set it to 0",
@@ -197,6 +201,7 @@ void ts_adapters_destroy(ts_adapters **adapters)
         ts_free(&a->module[i].rows);
     }
     ts_free(&a->module);
+    ts_adapter_start_drop(a);
     ts_adapter_plan_deinit(&a->plan);
     ts_names_destroy(&a->saved);
     ts_names_destroy(&a->saved_files);

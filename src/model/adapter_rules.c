@@ -10,20 +10,6 @@
 
 /* ---- reading ---- */
 
-/* Beginnings that take a part of the weights out of the model, so that a folder's values belong to other weights than the
- * model's own. PEFT repeats them when it reads the folder (pissa_niter_N with other random numbers). */
-static ts_status check_beginning(const json_t *c, const char *file)
-{
-    static const char *const others[] = { "pissa", "olora", "corda", "loftq", "lora_ga" };
-    const char *begin = json_string_value(json_object_get(c, "init_lora_weights"));
-    for (size_t i = 0; begin && i < sizeof others / sizeof *others; i++)
-        if (!strncasecmp(begin, others[i], strlen(others[i])))
-            return ts_error(TS_ERR_USER, "%s: init_lora_weights is %s, which changes the model's weights before training: write "
-                                         "the adapter with PEFT's path_initial_model_for_weight_conversion, which makes an "
-                                         "adapter of the unchanged model of it", file, begin);
-    return TS_OK;
-}
-
 /* What changes what an adapter computes, and there is not here. */
 static ts_status check_kind(const json_t *c, const char *file)
 {
@@ -38,7 +24,6 @@ static ts_status check_kind(const json_t *c, const char *file)
         if (v && !json_is_null(v) && !json_is_false(v) && !(json_is_array(v) && !json_array_size(v)))
             return ts_error(TS_ERR_USER, "%s: %s is set, which there is not here", file, others[i]);
     }
-    TS_TRY(check_beginning(c, file));
     TS_TRY(ts_json_text(c, file, "bias", "none", &bias));
     return strcmp(bias, "none") ? ts_error(TS_ERR_USER, "%s: bias is %s, expected none", file, bias) : TS_OK;
 }

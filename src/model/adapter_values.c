@@ -1,5 +1,6 @@
 /* Values of adapters: where they begin, and what they add to a weight. */
 #include "model/adapters.h"
+#include "model/adapter_start.h"
 #include "model/param_list.h"
 #include "model/weights.h"
 
@@ -306,15 +307,30 @@ static ts_status begin_lengths(ts_adapter_site *s, const ts_decoder *d)
     return st;
 }
 
-/* A random, B zero. */
+/* Random numbers of the standard deviation 1 / rank; an embedding's are as they always are. */
+static ts_status begin_normal(const ts_adapter_site *s, uint64_t seed)
+{
+    for (int i = 0; i < s->n && !s->is_table; i++) {
+        ts_param *a = s->experts ? s->apart.a : s->here.op.part[i].a;
+        if (!a) /* on another stage */
+            continue;
+        a->start = TS_START_NORMAL;
+        TS_TRY(ts_param_begin(a, seed, 1 / (float)s->part[i].rank));
+    }
+    return TS_OK;
+}
+
+/* A random, B zero, or as the weights ask. */
 static ts_status begin(ts_adapters *a, ts_decoder *d, uint64_t seed)
 {
     for (size_t i = 0; i < d->params.n; i++)
         if (d->params.p[i]->id >= a->n_base)
             TS_TRY(ts_param_begin(d->params.p[i], seed, 1)); /* of an embedding's: others are not normal */
+    for (size_t i = 0; a->start == TS_ADAPTER_START_GAUSSIAN && i < a->plan.n; i++)
+        TS_TRY(begin_normal(&a->plan.site[i], seed));
     for (size_t i = 0; i < a->plan.n; i++)
         TS_TRY(begin_lengths(&a->plan.site[i], d));
-    return TS_OK;
+    return ts_adapter_start_fill(a, d, true);
 }
 
 ts_status ts_adapters_fill(ts_adapters *a, ts_decoder *d, const ts_family *family, uint64_t seed)
@@ -326,17 +342,25 @@ ts_status ts_adapters_fill(ts_adapters *a, ts_decoder *d, const ts_family *famil
         st = read_module(a, d, &a->module[i]);
     if (st == TS_OK && a->dir)
         st = read_saved(a, d, family);
+    if (st == TS_OK && a->dir)
+        st = ts_adapter_start_fill(a, d, false);
+    ts_adapter_start_drop(a);
     ts_st_dir_destroy(&a->dir);
     ts_param_set_changed(&d->params);
     return st;
+}
+
+static bool has_kind(const ts_adapter_site *s, ts_adapter_kind k)
+{
+    return k < TS_ADAPTER_M || (k == TS_ADAPTER_M ? s->dora : s->starts);
 }
 
 ts_status ts_adapters_list(const ts_adapters *a, ts_names *names)
 {
     char name[TS_DECLARED_NAME];
     for (size_t i = 0; i < a->plan.n; i++)
-        for (int w = 0; w < ts_adapter_kinds(&a->plan.site[i]); w++)
-            for (int k = 0; k < a->plan.site[i].n; k++) {
+        for (int w = 0; w <= TS_ADAPTER_START_B; w++)
+            for (int k = 0; k < a->plan.site[i].n && has_kind(&a->plan.site[i], (ts_adapter_kind)w); k++) {
                 ts_adapter_name(&a->plan.site[i], k, (ts_adapter_kind)w, name);
                 TS_TRY(ts_names_add(names, name));
             }

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/output.h"
 #include "io/st_write.h"
+#include "model/adapter_start.h"
 #include "model/adapters.h"
 #include "model/weights.h"
 
@@ -10,7 +11,7 @@
 
 /* ---- names ---- */
 
-static const char *const words[TS_ADAPTER_KINDS] = { "lora_A", "lora_B", "lora_magnitude_vector" };
+static const char *const words[] = { "lora_A", "lora_B", "lora_magnitude_vector", "lora_start_A", "lora_start_B" };
 
 void ts_adapter_name(const ts_adapter_site *s, int part, ts_adapter_kind kind, char out[TS_DECLARED_NAME])
 {
@@ -60,6 +61,10 @@ static ts_status write_config(const writing *w, const char *folder)
     ts_status st = c ? TS_OK : ts_error(TS_ERR_NOMEM, "no memory");
     if (st == TS_OK && w->base && !was && json_object_set_new(c, "base_model_name_or_path", ts_json_string(w->base)))
         st = ts_error(TS_ERR_NOMEM, "no memory");
+    if (st == TS_OK && w->a->plan.starts)
+        st = ts_adapter_start_undo(c);
+    if (st == TS_OK && w->a->start == TS_ADAPTER_START_LOFTQ && json_object_set_new(c, "init_lora_weights", json_true()))
+        st = ts_error(TS_ERR_NOMEM, "no memory"); /* else who reads it begins anew */
     if (st == TS_OK)
         st = ts_json_write(c, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(17), "adapter_config.json", &text);
     if (st == TS_OK)
@@ -85,6 +90,8 @@ static ts_status name_tensors(writing *w)
     for (size_t i = 0; i < w->a->n; i++)
         for (int k = 0; k < ts_adapter_kinds(&w->a->plan.site[w->a->module[i].site]); k++) {
             ts_adapter_file_name(w->a, &w->a->module[i], (ts_adapter_kind)k, name, dim);
+            if (w->a->plan.starts)
+                dim[k] *= 2; /* A's rows, B's columns */
             TS_TRY(ts_st_writer_add(w->w, name, TS_ST_F32, dim[1] ? 2 : 1, dim));
         }
     for (size_t i = 0; i < w->map.n_tensors; i++) {
@@ -105,23 +112,20 @@ static ts_status put(writing *w, const float *x, int64_t n)
     return ts_st_writer_put(w->w, w->n++, 0, x, (size_t)n * sizeof *x);
 }
 
-static ts_status write_one(writing *w, const ts_adapted *m, ts_adapter_kind kind)
+/* Into w->y, in the order of files: the parameter `which` of those that are as `kind` is, dim there. */
+static ts_status read_one(writing *w, const ts_adapted *m, ts_adapter_kind which, ts_adapter_kind kind, const int64_t dim[2])
 {
-    char name[TS_ADAPTER_FILE_NAME];
-    int64_t dim[2];
-    ts_adapter_file_name(w->a, m, kind, name, dim);
+    char name[TS_DECLARED_NAME];
     const int64_t cols = dim[1] ? dim[1] : 1, n = dim[0] * cols;
     TS_TRY(ts_grow(&w->x, &w->room, (size_t)n, sizeof *w->x));
     TS_TRY(ts_grow(&w->y, &w->room_y, (size_t)n, sizeof *w->y));
-    ts_adapter_name(&w->a->plan.site[m->site], m->part, kind, name);
-    if (kind == TS_ADAPTER_A) {
-        TS_TRY(w->values->read(w->values->ctx, name, 0, n, w->y));
-        return put(w, w->y, n);
-    }
+    ts_adapter_name(&w->a->plan.site[m->site], m->part, which, name);
+    if (kind == TS_ADAPTER_A)
+        return w->values->read(w->values->ctx, name, 0, n, w->y);
     if (w->a->plan.site[m->site].experts || w->a->plan.site[m->site].is_table) {
         TS_TRY(w->values->read(w->values->ctx, name, 0, n, w->x));
         ts_adapted_experts(m, &w->a->plan.site[m->site], true, w->x, w->y);
-        return put(w, w->y, n);
+        return TS_OK;
     }
     for (size_t k = 0; k < m->n_rows; k++) {
         const ts_adapted_rows *r = &m->rows[k];
@@ -129,7 +133,34 @@ static ts_status write_one(writing *w, const ts_adapted *m, ts_adapter_kind kind
         for (int64_t i = 0; i < r->n; i++)
             memcpy(w->y + (r->hf + i * r->step) * cols, w->x + i * cols, (size_t)cols * sizeof *w->y);
     }
-    return put(w, w->y, n);
+    return TS_OK;
+}
+
+/* What was read of A or B, beside what it was at first: both together are the adapter of the unchanged model. */
+static ts_status put_pair(writing *w, const ts_adapted *m, ts_adapter_kind kind, const int64_t dim[2])
+{
+    const int64_t n = dim[0] * dim[1], rows = kind == TS_ADAPTER_A ? 1 : dim[0], each = n / rows;
+    float *both;
+    TS_TRY(ts_alloc(&both, (size_t)(2 * n), sizeof *both));
+    for (int64_t r = 0; r < rows; r++)
+        memcpy(both + 2 * r * each, w->y + r * each, (size_t)each * sizeof *both);
+    ts_status st = read_one(w, m, kind == TS_ADAPTER_A ? TS_ADAPTER_START_A : TS_ADAPTER_START_B, kind, dim);
+    for (int64_t r = 0; st == TS_OK && r < rows; r++)
+        for (int64_t i = 0; i < each; i++)
+            both[(2 * r + 1) * each + i] = kind == TS_ADAPTER_A ? w->y[r * each + i] : -w->y[r * each + i];
+    if (st == TS_OK)
+        st = put(w, both, 2 * n);
+    ts_free(&both);
+    return st;
+}
+
+static ts_status write_one(writing *w, const ts_adapted *m, ts_adapter_kind kind)
+{
+    char name[TS_ADAPTER_FILE_NAME];
+    int64_t dim[2];
+    ts_adapter_file_name(w->a, m, kind, name, dim);
+    TS_TRY(read_one(w, m, kind, kind, dim));
+    return w->a->plan.starts ? put_pair(w, m, kind, dim) : put(w, w->y, dim[0] * (dim[1] ? dim[1] : 1));
 }
 
 static ts_status write_module(writing *w, const ts_adapted *m)

@@ -24,11 +24,16 @@ typedef struct ts_adapted {
     size_t n_rows;
 } ts_adapted;
 
+typedef struct ts_adapter_starts ts_adapter_starts;
+
 typedef struct ts_adapters {
     ts_adapter_plan plan;
     int64_t n_base;   /* parameters of the model itself, whose ids come first */
     json_t *config;   /* adapter_config.json */
     json_t *megatron; /* the names of layers that have one part for all rows; NULL: modules have parts of their own */
+    ts_adapter_start start; /* where it begins (model/adapter_start.h), as the next two */
+    int64_t start_passes;
+    ts_adapter_starts *starts; /* what it begins with, until it is read; or NULL */
     bool alone;       /* checkpoints hold no other values */
     char *folder;     /* where it was read; NULL: it begins */
     ts_st_dir *dir;   /* its tensors, until they are read */
@@ -54,7 +59,14 @@ ts_status ts_adapters_tell(const ts_adapters *a, json_t **out) TS_NODISCARD;
 /* While it is off, the model computes what it does without (of modules that are trained whole nothing is undone). */
 static inline void ts_adapters_turn(ts_adapters *a, bool on) { a->plan.off = !on; }
 /* The name of a part's parameter in the model. */
-typedef enum ts_adapter_kind { TS_ADAPTER_A, TS_ADAPTER_B, TS_ADAPTER_M, TS_ADAPTER_KINDS } ts_adapter_kind;
+typedef enum ts_adapter_kind {
+    TS_ADAPTER_A,
+    TS_ADAPTER_B,
+    TS_ADAPTER_M,
+    TS_ADAPTER_KINDS, /* that files have */
+    TS_ADAPTER_START_A = TS_ADAPTER_KINDS, /* what A and B were at first (ts_adapter_plan.starts) */
+    TS_ADAPTER_START_B,
+} ts_adapter_kind;
 void ts_adapter_name(const ts_adapter_site *s, int part, ts_adapter_kind kind, char out[TS_DECLARED_NAME]);
 /* And in files, of a module; shape [dim[0], dim[1]], dim[1] 0: one dimension. */
 enum { TS_ADAPTER_FILE_NAME = 512 };

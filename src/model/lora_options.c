@@ -1,6 +1,31 @@
 #include "model/lora_options.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+#define WORD(value, words) words,
+static const char *const starts[] = { TS_ADAPTER_STARTS(WORD) };
+
+const char *ts_adapter_start_name(ts_adapter_start s) { return starts[s]; }
+
+bool ts_adapter_start_of(const char *word, ts_adapter_start *out, int64_t *passes)
+{
+    static const char niter[] = "pissa_niter_";
+    const char *number = word + sizeof niter - 1;
+    char *end;
+    *passes = 0;
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
+        if (!strcasecmp(word, starts[i])) {
+            *out = (ts_adapter_start)i;
+            return true;
+        }
+    if (strncmp(word, niter, sizeof niter - 1) || *number < '0' || *number > '9')
+        return false;
+    *out = TS_ADAPTER_START_PISSA;
+    *passes = strtol(number, &end, 10);
+    return !*end && *passes > 0 && *passes <= 1000;
+}
 
 #define RUN(type, field, name, def, lo, hi, choices, help)                                         \
     TS_ROW_IS(TS_OPTION_DECIDES, type, ts_lora_options, field, name, def, lo, hi, choices, "adapters", help)
@@ -20,6 +45,9 @@ const ts_option ts_lora_option_rows[] = {
         "B learns at so many times the rate of A (LoRA+), and lengths of DoRA too (0: at the same)"),
     RUN(REAL, dropout, "lora-dropout", "0", 0, 0.999, NULL,
         "of what an adapter reads so much is dropped in training, at random, and the rest multiplied with 1 / (1 - this)"),
+    RUN(TEXT, init, "lora-init", "true", 0, 0, NULL,
+        "what an adapter begins with, in PEFT's words (init_lora_weights): true or gaussian (A random, B zero), pissa, "
+        "pissa_niter_N or olora (a part of the weights, which is taken out of them), loftq (what --qlora's 4 bits lose)"),
     TS_ROW(FLAG, ts_lora_options, alone, "lora-ckpt-filter", NULL, 0, 0, NULL, "adapters",
            "checkpoints hold the adapter alone; the model's weights stay where --load has found them"),
     RUN(FLAG, rslora, "lora-rslora", NULL, 0, 0, NULL, "divide --lora-alpha by the root of the rank"),
@@ -36,6 +64,17 @@ const ts_option ts_lora_option_rows[] = {
 };
 const size_t ts_lora_option_count = sizeof ts_lora_option_rows / sizeof *ts_lora_option_rows;
 
+static ts_status check_init(const ts_lora_options *o)
+{
+    ts_adapter_start start;
+    int64_t passes;
+    if (!ts_adapter_start_of(o->init, &start, &passes))
+        return ts_error(TS_ERR_USER, "--lora-init %s: expected true, gaussian, pissa, pissa_niter_N (N from 1 to 1000), olora or loftq",
+                        o->init);
+    return start == TS_ADAPTER_START_LOFTQ && !o->nf4
+               ? ts_error(TS_ERR_USER, "--lora-init loftq: begins with what weights lose in 4 bits: give --qlora") : TS_OK;
+}
+
 ts_status ts_lora_options_check(const ts_lora_options *o, const ts_option_set *set)
 {
     /* what reads the weights' values, or writes them */
@@ -50,6 +89,8 @@ ts_status ts_lora_options_check(const ts_lora_options *o, const ts_option_set *s
         return ts_error(TS_ERR_USER, "--qlora: weights in 4 bits are not trained themselves: give --lora-r or --lora-load");
     for (size_t i = 0; o->nf4 && i < sizeof of_values / sizeof *of_values; i++)
         TS_TRY(ts_option_exclude(set, "qlora", of_values[i]));
+    if (o->init)
+        TS_TRY(check_init(o));
     if (ts_lora_on(o)) {
         if (o->plus > 0)
             TS_TRY(ts_option_exclude(set, "lora-plus-ratio", "decoupled-lr"));
@@ -64,7 +105,7 @@ ts_status ts_lora_options_check(const ts_lora_options *o, const ts_option_set *s
 void ts_lora_options_warn(const ts_lora_options *o, const ts_option_set *set)
 {
     static const char *const all[] = { "lora-alpha", "lora-target-modules", "lora-rslora", "lora-dora", "lora-plus-ratio",
-                                      "lora-dropout", "lora-modules-to-save" };
+                                      "lora-dropout", "lora-modules-to-save", "lora-init" };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         ts_option_warn_alone(set, all[i], ts_lora_on(o), "--lora-r");
 }

@@ -1,7 +1,20 @@
 /* Options of adapters (LoRA) of commands that train, in MindSpeed LLM's words and PEFT's. */
 #ifndef TS_MODEL_LORA_OPTIONS_H
 #define TS_MODEL_LORA_OPTIONS_H
+#include "base/choice.h"
 #include "base/option.h"
+
+/* Where an adapter begins (model/adapter_start.h), in PEFT's words. From PISSA on it is made of the weights. */
+#define TS_ADAPTER_STARTS(W)                                                                       \
+    W(TS_ADAPTER_START_ZERO, "true")                                                               \
+    W(TS_ADAPTER_START_GAUSSIAN, "gaussian")                                                       \
+    W(TS_ADAPTER_START_PISSA, "pissa")                                                             \
+    W(TS_ADAPTER_START_OLORA, "olora")                                                             \
+    W(TS_ADAPTER_START_LOFTQ, "loftq")
+typedef enum ts_adapter_start { TS_ADAPTER_STARTS(TS_CHOICE_VALUE) } ts_adapter_start;
+const char *ts_adapter_start_name(ts_adapter_start s);
+/* passes: N of pissa_niter_N, else 0; false: no such word. */
+bool ts_adapter_start_of(const char *word, ts_adapter_start *out, int64_t *passes);
 
 typedef struct ts_lora_options {
     const char *load; /* a PEFT folder, which decides everything; NULL: none */
@@ -10,6 +23,7 @@ typedef struct ts_lora_options {
     ts_option_list targets, whole; /* that get an adapter; that are trained whole */
     bool rslora, dora;
     double dropout;
+    const char *init; /* where one begins: "true", "gaussian", "pissa", ... */
     double plus; /* rate of B over that of A; 0: the same */
     bool alone;  /* checkpoints hold what is trained alone */
     const json_t *told; /* an adapter that a checkpoint describes (ts_adapters_tell); NULL: none */

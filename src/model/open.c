@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "io/gguf/gguf.h"
 #include "model/adapter_config.h"
+#include "model/adapter_start.h"
 #include "model/adapters.h"
 #include "model/folder.h"
 #include "model/weights_scaled.h"
@@ -219,6 +220,8 @@ static ts_status load(const char *folder, const ts_model_use *use, ts_model *m)
         st = begin_head(m->decoder, use);
     if (st == TS_OK)
         st = ts_model_begin_reward(m, use, ts_st_dir_find(dir, "rm_head.weight"), folder);
+    if (st == TS_OK && m->adapters && use->dev->computes)
+        st = ts_adapter_start_make(m->adapters, m->family, &a, dir, NULL);
     if (st == TS_OK && use->dev->computes)
         st = ts_weights_load(m->decoder, m->family, dir, folder, mtp_layers);
     if (st == TS_OK && m->mapped)

@@ -1,5 +1,6 @@
 /* The model that a checkpoint describes and holds. */
 #include "base/file.h"
+#include "model/adapter_start.h"
 #include "model/adapters.h"
 #include "model/open.h"
 #include "model/param_read.h"
@@ -112,7 +113,7 @@ static ts_status add_rows(const ts_model *m, ts_st_dir *dir, ts_new_rows **rows)
     return st;
 }
 
-static ts_status load_base(ts_model *m)
+static ts_status load_base(ts_model *m, const ts_checkpoint *ck)
 {
     ts_st_dir *dir = NULL;
     ts_decoder *d = m->decoder;
@@ -121,8 +122,12 @@ static ts_status load_base(ts_model *m)
     TS_TRY(ts_st_dir_open(m->nf4_base, NULL, &dir));
     d->head_begins = d->reward_begins = true; /* heads are the checkpoint's */
     ts_status st = add_rows(m, dir, &rows);
+    if (st == TS_OK && m->adapters)
+        st = ts_adapter_start_make(m->adapters, m->family, &d->arch, dir, ck);
     if (st == TS_OK)
         st = ts_weights_load(d, m->family, dir, m->nf4_base, d->arch.mtp_layers);
+    if (m->adapters)
+        ts_adapter_start_drop(m->adapters);
     d->reward_begins = reward_begins;
     ts_st_dir_destroy(&dir);
     ts_new_rows_destroy(&rows);
@@ -177,7 +182,7 @@ static ts_status make_from(const ts_checkpoint *ck, const ts_model_use *wanted, 
     bool all = false;
     TS_TRY(ts_model_begin_reward(m, use, a->reward, ts_checkpoint_path(ck)));
     if (m->mapped)
-        TS_TRY(load_base(m));
+        TS_TRY(load_base(m, ck));
     if (use->dev->computes)
         TS_TRY(load_values(m->decoder, m->adapters ? m->adapters->n_base : INT64_MAX, ck, from_base, &all));
     return m->adapters && !all ? ts_adapters_fill(m->adapters, m->decoder, m->family, use->seed) : TS_OK;

@@ -104,6 +104,11 @@ typedef struct ts_weights_source {
     /* may be NULL: the type that a parameter has in its files, which tensors keep where the type of all is not asked for */
     ts_st_dtype (*dtype)(const void *dtype_ctx, const char *param);
     const void *dtype_ctx;
+    /* may be NULL: what `read` reads of, where it stands in tensors of files, whose bytes are taken as they are where that gives
+     * the same (model/param_values.h); and told that one of these is not needed any more */
+    const struct ts_param_values *values;
+    void (*is_done)(void *done_ctx, const ts_st_tensor *t);
+    void *done_ctx;
     /* may be NULL: told of each tensor that is written */
     void (*progress)(void *ctx, size_t done, size_t all);
 } ts_weights_source;

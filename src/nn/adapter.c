@@ -26,7 +26,8 @@ static const ts_lora *lora_of(const ts_lora_op *o) { return (const void *)((cons
 
 const ts_lora_op *ts_adapter_lora(const ts_linear *l)
 {
-    return ts_linear_is_adapted(l) ? &((const ts_lora *)(const void *)l->adapter)->op : NULL;
+    const ts_lora *lora = (const void *)l->adapter;
+    return !ts_linear_is_adapted(l) ? NULL : lora->off && *lora->off ? &lora->start : &lora->op;
 }
 
 static bool drops(const ts_tape *tape) { return tape->run && tape->run->adapter_dropout > 0; }
@@ -61,10 +62,23 @@ static ts_status part_with(ts_tape *tape, const ts_lora *l, ts_tensor *read, ts_
     return TS_OK;
 }
 
+/* What the layer gave before it was adapted, where a part of its weight was taken out for that. */
+static ts_status add_start(const ts_lora *l, ts_tape *tape, ts_tensor *x, ts_tensor **y)
+{
+    ts_tensor *h;
+    TS_TRY(ts_op_lora_down(tape, &l->start, x, &h));
+    TS_TRY(travel(tape, l->of, &h));
+    TS_TRY(ts_op_lora_up(tape, &l->start, h, *y, y));
+    ts_tape_drop(tape, h);
+    return TS_OK;
+}
+
 static ts_status add_lora(const ts_adapter *adapter, ts_tape *tape, ts_tensor *x, ts_tensor **y)
 {
     const ts_lora *l = (const void *)adapter;
     ts_tensor *h, *z, *in, *rest = NULL;
+    if (l->off && *l->off)
+        return add_start(l, tape, x, y);
     TS_TRY(read(&l->op, tape, x, &in));
     if (l->op.part[0].m && in != x)
         TS_TRY(part_with(tape, l, in, y, &rest));
@@ -174,7 +188,8 @@ static ts_status declare_one(const ts_declarer *in, const char *which, const ts_
     return TS_OK;
 }
 
-static ts_status declare_a(const ts_declarer *in, const ts_linear *l, const ts_adapter_part *p, bool trains, ts_param **out)
+static ts_status declare_a(const ts_declarer *in, const char *which, const ts_linear *l, const ts_adapter_part *p, bool trains,
+                           ts_param **out)
 {
     const bool is_output = l->is_table || !strcmp(in->prefix, "output_layer.");
     ts_param_spec a = { .place = ts_place_whole(p->rank, l->in), .start = TS_START_UNIFORM,
@@ -185,13 +200,11 @@ static ts_status declare_a(const ts_declarer *in, const ts_linear *l, const ts_a
         ts_place_cut(&a.place, 1, TS_AXIS_TENSOR, l->span, l->n_spans);
     else if (!is_output) /* which the loss multiplies, and sums what comes back */
         a.parts.slots = l->cut ? ts_shares_rows(l->group) : l->parts.slots;
-    return declare_one(in, "lora_A", p, &a, trains, out);
+    return declare_one(in, which, p, &a, trains, out);
 }
 
-static ts_status declare_b(const ts_declarer *in, const ts_linear *l, const ts_adapter_part *p, const ts_adapter_plan *plan,
-                           ts_lora *here, int i)
+static ts_status note_runs(const ts_linear *l, const ts_adapter_part *p, ts_lora *here, int i)
 {
-    ts_param_spec b = { .place = ts_place_whole(p->rows, p->rank), .start = TS_START_CONSTANT, .decoupled = plan->decoupled };
     ts_place_span share[TS_PLACE_SPANS];
     int n_share;
     ts_lora_part *part = &here->op.part[i];
@@ -199,10 +212,21 @@ static ts_status declare_b(const ts_declarer *in, const ts_linear *l, const ts_a
     TS_TRY(ts_alloc(&here->run[i], (size_t)part->n_runs, sizeof *here->run[i]));
     runs_here(l, p, here->run[i], share, &n_share);
     part->run = here->run[i];
+    return TS_OK;
+}
+
+/* part: whose runs are known. */
+static ts_status declare_b(const ts_declarer *in, const char *which, const ts_linear *l, const ts_adapter_part *p,
+                           const ts_adapter_plan *plan, bool trains, ts_lora_part *part)
+{
+    ts_param_spec b = { .place = ts_place_whole(p->rows, p->rank), .start = TS_START_CONSTANT, .decoupled = plan->decoupled };
+    ts_place_span share[TS_PLACE_SPANS];
+    int n_share;
+    runs_here(l, p, NULL, share, &n_share);
     if (l->cut == TS_CUT_COLUMN)
         ts_place_cut(&b.place, 0, TS_AXIS_TENSOR, share, n_share);
     b.parts = parts_of(l, part->run, part->n_runs, &b.is_copy);
-    return declare_one(in, "lora_B", p, &b, plan->training, &part->b);
+    return declare_one(in, which, p, &b, trains, &part->b);
 }
 
 /* Lengths lie where B's rows do. */
@@ -216,6 +240,22 @@ static ts_status declare_m(const ts_declarer *in, const ts_adapter_part *p, cons
     return declare_one(in, "lora_magnitude_vector", p, &m, plan->training, &part->m);
 }
 
+/* The same of what the two matrices were at first. */
+static ts_status declare_starts(const ts_adapter_plan *plan, const ts_declarer *in, const ts_linear *l, ts_adapter_site *s)
+{
+    ts_lora *here = &s->here;
+    here->start = here->op;
+    here->start.read = NULL;
+    here->off = &plan->off;
+    for (int i = 0; i < s->n; i++)
+        TS_TRY(declare_a(in, "lora_start_A", l, &s->part[i], false, &here->start.part[i].a));
+    for (int i = 0; i < s->n; i++)
+        TS_TRY(declare_b(in, "lora_start_B", l, &s->part[i], plan, false, &here->start.part[i]));
+    for (int i = 0; i < s->n; i++)
+        here->start.part[i].a->is_start = here->start.part[i].b->is_start = true;
+    return TS_OK;
+}
+
 static ts_status declare_site(const ts_adapter_plan *plan, const ts_declarer *in, ts_linear *l, ts_adapter_site *s)
 {
     ts_lora *here = &s->here;
@@ -226,14 +266,17 @@ static ts_status declare_site(const ts_adapter_plan *plan, const ts_declarer *in
     here->op.read = read;
     here->op.n = s->n;
     for (int i = 0; i < s->n; i++) {
+        TS_TRY(note_runs(l, &s->part[i], here, i));
         here->op.part[i].scale = s->part[i].scale;
-        TS_TRY(declare_a(in, l, &s->part[i], plan->training, &here->op.part[i].a));
+        TS_TRY(declare_a(in, "lora_A", l, &s->part[i], plan->training, &here->op.part[i].a));
     }
     for (int i = 0; i < s->n; i++)
-        TS_TRY(declare_b(in, l, &s->part[i], plan, here, i));
+        TS_TRY(declare_b(in, "lora_B", l, &s->part[i], plan, plan->training, &here->op.part[i]));
     for (int i = 0; s->dora && i < s->n; i++)
         TS_TRY(declare_m(in, &s->part[i], plan, l, &here->op.part[i]));
-    here->adapter = (ts_adapter){ add_lora, s->dora, &plan->off };
+    if (s->starts)
+        TS_TRY(declare_starts(plan, in, l, s));
+    here->adapter = (ts_adapter){ add_lora, s->dora, s->starts ? NULL : &plan->off };
     l->adapter = &here->adapter;
     return TS_OK;
 }
@@ -280,7 +323,7 @@ static ts_status meet_experts(ts_adapting *adapting, const ts_declarer *in, ts_e
     if (i < 0 || !in->set)
         return TS_OK;
     if (in->experts && in->experts->hot)
-        return ts_error(TS_ERR_USER, "%s has an adapter, and copies of busy experts have none: leave --hot-experts-num out", name);
+        return ts_error(TS_ERR_USER, "%s has an adapter, and copies of busy experts have none: leave --balanced-moe-experts out", name);
     const int64_t next = in->set->next_id;
     in->set->next_id = plan->site[i].id;
     const ts_status st = declare_experts(plan, in, p, &plan->site[i]);

@@ -5,6 +5,7 @@
  * one part for all its rows. Their parameters stand behind the layer's own, in its unit:
  *   LAYER.lora_A.PART.weight [rank, in]   LAYER.lora_B.PART.weight [rows, rank]
  *   LAYER.lora_magnitude_vector.PART [rows]  (DoRA)
+ *   LAYER.lora_start_A.PART.weight, LAYER.lora_start_B.PART.weight  (what the two were at first, where a plan keeps it)
  * and have ids of their own, behind those of the model. A stack of experts' matrices has one part, of two stacks:
  *   PRODUCT.lora_A.default.weight [experts, rank, in]   PRODUCT.lora_B.default.weight [experts, rows, rank]
  * An embedding has one part too, whose B is a table that is looked up and whose A stands as it is multiplied then:
@@ -32,6 +33,8 @@ typedef struct ts_lora {
     ts_adapter adapter; /* first, so that its function finds the rest */
     const ts_linear *of;
     ts_lora_op op;
+    ts_lora_op start; /* what it was at first, in its place while it is off; n 0: nothing */
+    const bool *off;  /* where there is such a one */
     int64_t number; /* of its dropout */
     ts_lora_run *run[TS_LORA_PARTS]; /* its own */
 } ts_lora;
@@ -41,7 +44,7 @@ typedef struct ts_adapter_site {
     int64_t in, out, id; /* of the whole (of one expert's matrix); the first of its parameters' ids */
     int64_t experts; /* 0: a linear layer's */
     bool is_table;
-    bool dora;
+    bool dora, starts;
     int n;
     ts_adapter_part part[TS_LORA_PARTS];
     ts_lora here; /* of no layer: it is on another stage */
@@ -51,6 +54,7 @@ typedef struct ts_adapter_site {
 typedef struct ts_adapter_plan {
     ts_adapting adapting; /* first, so that its function finds the rest */
     bool off;      /* layers give what they give without */
+    bool starts;   /* sites keep what A and B were at first, which were taken out of the weight: off, they give that */
     float dropout; /* of what the parts read, in training */
     bool decoupled; /* B and lengths have a rate of their own */
     bool training; /* else their values are held in fp32 and have no gradients */
@@ -67,7 +71,7 @@ ts_status ts_adapter_plan_site(ts_adapter_plan *p, const char *linear, int64_t i
 /* Rows of one of its parameters B, of all experts together; and of A. */
 static inline int64_t ts_adapter_site_rows(const ts_adapter_site *s, int64_t rows) { return s->experts ? s->experts * rows : rows; }
 /* How many parameters the site has. */
-static inline int64_t ts_adapter_site_params(const ts_adapter_site *s) { return (s->dora ? 3 : 2) * s->n; }
+static inline int64_t ts_adapter_site_params(const ts_adapter_site *s) { return (2 + s->dora + 2 * s->starts) * s->n; }
 /* What a layer's adapter multiplies, for who does it himself; NULL: it has none, or it is off. */
 const ts_lora_op *ts_adapter_lora(const ts_linear *l);
 /* What the adapter of a table adds to *x, rows that `o` has looked up there; nothing where it has none. */

@@ -31,10 +31,12 @@ typedef struct ts_tensor_group {
 
 /* The processes that share out experts (expert parallelism: GShard, Lepikhin et al., arXiv 2006.16668), and how rows
  * come to them. */
-typedef enum ts_dispatcher { TS_DISPATCH_ALL_GATHER, TS_DISPATCH_ALL_TO_ALL } ts_dispatcher;
+/* SUM: rows are the same on all, stay where they are, and what experts make of them is summed up. Not in training. */
+typedef enum ts_dispatcher { TS_DISPATCH_ALL_GATHER, TS_DISPATCH_ALL_TO_ALL, TS_DISPATCH_SUM } ts_dispatcher;
 typedef struct ts_expert_group {
     ts_comm *comm;   /* each has some of the experts, as many as another: those that stand one after another */
     ts_comm *pieces; /* each has some of the columns of the same experts, as in a ts_tensor_group */
+    ts_comm *all;    /* of SUM: comm and pieces together */
     ts_dispatcher by;
     bool beside;     /* shared experts are computed while rows travel */
     bool late;       /* and so are gradients of the experts' first weights */

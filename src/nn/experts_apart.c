@@ -78,3 +78,22 @@ ts_status ts_experts_gathered(ts_tape *tape, ts_beside *b, ts_tensor *x, ts_tens
     ts_apart_drop(tape, x, out);
     return ts_op_travel(tape, &near, true, out, own, y);
 }
+
+/* ---- rows that are everywhere ---- */
+
+ts_status ts_experts_summed(ts_tape *tape, const ts_experts_layer *l, ts_tensor *x, ts_tensor *weights, ts_tensor *ids,
+                            ts_tensor **y)
+{
+    const ts_expert_group *g = l->apart;
+    const int64_t here = l->experts / g->comm->size;
+    const ts_sort_op order = { .experts = here, .first = g->comm->rank * here, .misses = true };
+    const ts_experts_set those = { .even = (double)ts_tensor_count(ids) / (double)l->experts };
+    ts_sorted_rows s;
+    ts_tensor *rows, *out, *part;
+    TS_TRY(ts_sort_rows(tape, &order, ids, weights, &s));
+    TS_TRY(ts_experts_rows(tape, l, &s, x, weights, &rows));
+    TS_TRY(ts_experts_products(tape, l, &those, &s, rows, &out));
+    TS_TRY(ts_experts_combine(tape, l, &s, out, weights, &part));
+    ts_tape_drop(tape, out);
+    return ts_op_group_sum(tape, g->all, part, y);
+}

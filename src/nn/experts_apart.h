@@ -34,7 +34,10 @@ static inline void ts_apart_drop(ts_tape *tape, ts_tensor *t, const ts_tensor *n
  * pairs have an id of -1. */
 ts_status ts_experts_gathered(ts_tape *tape, ts_beside *b, ts_tensor *x, ts_tensor *weights, ts_tensor *ids,
                               ts_tensor **y) TS_NODISCARD;
-/* The same, each row to where its experts are, in three steps between which other things may be done: rows go; experts
+/* All rows, which are here -> what the experts of all processes make of them: each takes those of its own. */
+ts_status ts_experts_summed(ts_tape *tape, const ts_experts_layer *l, ts_tensor *x, ts_tensor *weights, ts_tensor *ids,
+                            ts_tensor **y) TS_NODISCARD;
+/* The same as ts_experts_gathered, each row to where its experts are, in three steps between which other things may be done: rows go; experts
  * compute, and what they made goes back; it has come. *b and what comes of the steps last as long as the tape's frame. */
 typedef struct ts_exchange ts_exchange;
 ts_status ts_exchange_begin(ts_tape *tape, ts_beside *b, ts_tensor *x, ts_tensor *weights, ts_tensor *ids, bool drops,

@@ -286,6 +286,10 @@ static ts_status send(ts_tape *tape, ts_experts_pass *p)
     ts_comm *group = l->group ? l->group->comm : NULL;
     p->all_rows = group && !l->group->sequence;
     p->own[0] = p->b.x, p->own[1] = p->weights, p->own[2] = p->ids;
+    if (l->apart->by == TS_DISPATCH_SUM) {
+        p->all_rows = false;
+        return TS_OK;
+    }
     TS_TRY(drop_pairs(tape, l, p->weights, &p->own[2]));
     for (int i = !p->all_rows; i < 3; i++)
         TS_TRY(ts_op_group_keep(tape, group, p->own[i], &p->own[i]));
@@ -316,6 +320,8 @@ ts_status ts_experts_compute(ts_tape *tape, ts_experts_pass *p)
     ts_device_part(tape->dev, "experts", p->b.layer);
     if (p->exchange)
         return ts_exchange_compute(tape, p->exchange);
+    if (l->apart && l->apart->by == TS_DISPATCH_SUM)
+        return ts_experts_summed(tape, l, p->own[0], p->own[1], p->own[2], &p->y);
     if (l->apart)
         return ts_experts_gathered(tape, &p->b, p->own[0], p->own[1], p->own[2], &p->y);
     return (l->group ? run_shared_out : run_experts)(tape, l, p->b.x, p->weights, p->ids, &p->y);

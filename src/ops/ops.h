@@ -267,6 +267,9 @@ ts_status ts_op_linear_xent(ts_tape *tape, const ts_xent_op *o, ts_tensor *x, ts
 /* Logits in fp32 [T, rows of w here] for a few rows (no gradient, nothing is exchanged). */
 ts_status ts_op_logits(ts_tape *tape, const ts_xent_op *o, ts_tensor *x,
                        ts_tensor **logits) TS_NODISCARD;
+/* The same of the whole vocabulary, [T, vocab], on every process of the group that it is cut over. */
+ts_status ts_op_logits_whole(ts_tape *tape, const ts_xent_op *o, ts_tensor *x,
+                             ts_tensor **logits) TS_NODISCARD;
 /* Rows of logits that ts_op_linear_xent holds at a time. */
 int64_t ts_xent_chunk(int64_t rows, int64_t vocab);
 #endif

@@ -3,6 +3,7 @@
  * row of the table in rules.c. */
 #ifndef TS_PARALLEL_RULES_H
 #define TS_PARALLEL_RULES_H
+#include "model/arch.h"
 #include "parallel/options.h"
 
 typedef struct ts_layout {
@@ -34,6 +35,8 @@ typedef struct ts_layout {
 /* TS_ERR_USER: rules are broken, and the message has a line for each. Rules about what is not known
  * are left out. */
 ts_status ts_layout_check(const ts_layout *l) TS_NODISCARD;
+/* The same with what the description of a model says of its sizes, and of those of each layer. */
+ts_status ts_layout_check_model(const ts_layout *sizes, const ts_arch *a) TS_NODISCARD;
 /* Processes that share out the batch; 0: the sizes do not divide the world. */
 int64_t ts_layout_replicas(const ts_layout *l);
 #endif

@@ -97,6 +97,7 @@ typedef struct ts_param {
     bool is_filter; /* of a convolution of columns: no product reads it */
     bool is_qk_norm; /* of queries or keys */
     bool is_linear;  /* of a linear layer (nn/linear.h) */
+    bool is_start;   /* what a trained one was at first: where these alone are saved, it is saved with them */
     bool is_router;  /* which is multiplied in fp32 and may not be rounded */
     bool steps_whole; /* the optimizer looks at all of it at once (ts_param_set_step_whole) */
     ts_param_bands bands;

@@ -132,10 +132,10 @@ static void shape_projected(const ts_trainer *t, const ts_param *p, kind k, ts_c
 }
 
 /* Of weights in NF4 the folder that they were read from has the codes, and with saves_trained of all that is frozen the
- * values. */
+ * values, but for what belongs to what is trained. */
 static bool is_saved(const ts_trainer *t, const ts_param *p)
 {
-    return p->held != TS_HELD_NF4 && !(t->saves_trained && !ts_param_is_trained(p));
+    return p->held != TS_HELD_NF4 && !(t->saves_trained && !ts_param_is_trained(p) && !p->is_start);
 }
 
 /* Its data come later. */

@@ -127,7 +127,7 @@ cp "$D"/bent/* "$D/bent-rest"
 bent 's/"r": 4/"r": 5/' "has shape [4"
 bent 's/"lora_dropout": 0.0/"lora_dropout": 1.5/' "lora_dropout is 1.5"
 bent 's/"lora_bias": false/"lora_bias": true/' "lora_bias is set"
-for begin in pissa_niter_4 OLoRA corda loftq lora_ga; do
+for begin in pissa_niter_4 corda loftq lora_ga; do
     bent "s/\"init_lora_weights\": true/\"init_lora_weights\": \"$begin\"/" "init_lora_weights is $begin"
 done
 expect 2 "fits nothing in the model" "$T" convert --load-dir $base --lora-load "$D/bent-rest" --save-dir "$D/no"

@@ -42,6 +42,11 @@ cp $old/before/adapter_model.safetensors "$D/half"
 sed 's/"w3"/"q_proj"/' $old/before/adapter_config.json >"$D/half/adapter_config.json"
 expect 2 "name both, or neither" "$T" convert --load-dir $mixtral --lora-load "$D/half" --save-dir "$D/no"
 absent "$D/no"
+if have_mpi; then
+    # shellcheck disable=SC2086
+    expect 2 "leave --balanced-moe-experts out" on 2 "$T" pretrain $common --lora-r 2 --lora-target-modules linear_fc1 \
+        --expert-model-parallel-size 2 --moe-token-dispatcher-type alltoall --balanced-moe-experts --balanced-moe-hot-expert-num 1
+fi
 # shellcheck disable=SC2086
 expect 2 "adapters of parameters (experts) have none" "$T" pretrain $common --lora-r 2 --lora-target-modules linear_fc1 --lora-dropout 0.1
 finish

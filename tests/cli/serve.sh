@@ -14,6 +14,7 @@ server=
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null; case "$D" in */tessera-cli-??????) rm -rf "$D" ;; esac' EXIT
 # up OPTIONS...: a server at $U
 up() {
+    : >"$D/log" # of the one before, whose address may else be read
     "$T" serve --load "$D/model" --port 0 --threads 1 "$@" 2>"$D/log" &
     server=$!
     for _ in $(seq 100); do

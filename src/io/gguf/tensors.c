@@ -211,6 +211,7 @@ void ts_gguf_tensors_close(ts_gguf_tensors **tensors)
     ts_free(tensors);
 }
 
+void ts_gguf_tensors_is_done(const ts_gguf_tensors *g, const ts_st_tensor *t) { ts_gguf_is_done(g->file, t->data, t->size); }
 int64_t ts_gguf_tensors_count(const ts_gguf_tensors *g) { return (int64_t)g->n; }
 
 const ts_st_tensor *ts_gguf_tensors_at(const ts_gguf_tensors *g, int64_t i)

@@ -7,14 +7,15 @@ usage: scripts/golden_media.py [OUT]
 Needs numpy, Pillow 13, PyAV, soundfile, soxr, torch, torchvision, transformers, safetensors, tokenizers. All content is drawn
 or computed here.
 """
+import importlib
 import json
-import math
 import os
 import shutil
 import sys
 import warnings
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -213,6 +214,8 @@ def families():
     return {
         "qwen2_vl": dict(config={"model_type": "qwen2_vl", **QWEN_IDS}, template=chatml(*VISION), processor="Qwen2VLProcessor",
                          image=("Qwen2VLImageProcessorPil", qwen_image), video=("Qwen2VLVideoProcessor", qwen_video), old=True),
+        "qwen2_5_vl": dict(config={"model_type": "qwen2_5_vl", **QWEN_IDS, "vision_config": {"tokens_per_second": 2}}, template=chatml(*VISION), processor="Qwen2_5_VLProcessor",
+                           image=("Qwen2VLImageProcessorPil", qwen_image), video=("Qwen2VLVideoProcessor", qwen_video), old=True),
         "qwen3_vl": dict(config={"model_type": "qwen3_vl", **QWEN_IDS}, template=chatml(*VISION), processor="Qwen3VLProcessor",
                          image=("Qwen2VLImageProcessorPil", qwen_image), video=("Qwen3VLVideoProcessor", dict(qwen_video, size={"shortest_edge": 256, "longest_edge": 3072})), strips=True),
         "glm4v": dict(config={"model_type": "glm4v", "image_token_id": "<|image|>", "video_token_id": "<|video|>", "image_start_token_id": "<|begin_of_image|>", "image_end_token_id": "<|end_of_image|>"},
@@ -284,6 +287,20 @@ def labelled(proc, family, line):
     return whole, ids, labels
 
 
+def positions(name, whole):
+    """transformers' get_rope_index, called without a model."""
+    model = {"qwen2_vl": "Qwen2VLModel", "qwen2_5_vl": "Qwen2_5_VLModel", "qwen3_vl": "Qwen3VLModel", "glm4v": "Glm4vModel"}.get(name)
+    if not model:
+        return None
+    cls = getattr(importlib.import_module(f"transformers.models.{name}.modeling_{name}"), model)
+    me = SimpleNamespace(config=SimpleNamespace(vision_config=SimpleNamespace(spatial_merge_size=2, tokens_per_second=2)), get_vision_position_ids=lambda *a, **k: cls.get_vision_position_ids(None, *a, **k))
+    kw = {k: whole[k] for k in ("image_grid_thw", "video_grid_thw", "second_per_grid_ts") if k in whole}
+    if "second_per_grid_ts" in kw:
+        kw["second_per_grid_ts"] = torch.as_tensor(kw["second_per_grid_ts"], dtype=torch.float32)
+    out, delta = cls.get_rope_index(me, whole["input_ids"], whole["mm_token_type_ids"], **kw)
+    return {"positions": out[:, 0].tolist(), "next": int(delta[0]) + whole["input_ids"].shape[1]}
+
+
 def make_family(name, f):
     where = OUT / name
     where.mkdir()
@@ -320,7 +337,7 @@ def make_family(name, f):
     rows, tensors = [], {}
     for i, line in enumerate(lines):
         whole, ids, labels = labelled(proc, f, line)
-        rows.append({"ids": ids, "labels": labels})
+        rows.append({"ids": ids, "labels": labels, **(positions(name, whole) or {})})
         for k, v in whole.items():
             if k in ("pixel_values", "pixel_values_videos", "image_grid_thw", "video_grid_thw", "image_sizes"):
                 v = v.numpy()

@@ -150,7 +150,7 @@ static bool may_join(const ts_scheduler *b)
 static ts_status put_whole(ts_scheduler *b, ts_scheduled *t)
 {
     ts_logits z;
-    const ts_prompt p = { t->ids, t->n };
+    const ts_prompt p = { .ids = t->ids, .n = t->n };
     TS_TRY(ts_engine_prefill(b->engine, b->n - 1, 1, &p, &z));
     t->there = t->n;
     ts_scheduler_go_on(b, t, z.v);

@@ -216,7 +216,7 @@ static ts_status put_prompts(ts_scheduler *b)
         TS_TRY(need_pages(b, list[i], list[i]->there + tokens[n], &got));
         if (!got)
             break;
-        shape[n] = (ts_prompt){ NULL, tokens[n] };
+        shape[n] = (ts_prompt){ .ids = NULL, .n = tokens[n] };
         budget -= is_alone ? budget : tokens[n];
         list[n++] = list[i];
     }
@@ -374,7 +374,7 @@ static ts_status remember_more(ts_scheduler *b)
         t->n_pages += st == TS_OK && got;
     }
     if (st == TS_OK && got && n > 0) {
-        const ts_engine_stretch s = { t->ids, t->there, n << TS_ENGINE_PAGE_BITS, t->pages, t->n_pages };
+        const ts_engine_stretch s = { t->ids + t->there, t->there, n << TS_ENGINE_PAGE_BITS, t->pages, t->n_pages };
         st = ts_engine_run(b->engine, &s, 1, true, NULL);
     }
     if (st == TS_OK && got && n > 0) {

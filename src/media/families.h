@@ -73,6 +73,7 @@ typedef enum ts_media_word {
 struct ts_media_processor {
     const ts_media_family *family;
     char *word[TS_MEDIA_WORDS]; /* NULL: there is none */
+    int32_t feature_id[TS_MEDIUM_KINDS]; /* what stands in texts for features of each kind; -1: none */
     ts_vision_settings picture, clip;
     ts_levels picture_levels, clip_levels;
     ts_sound_settings sound;
@@ -82,7 +83,7 @@ struct ts_media_processor {
     int64_t down;          /* TS_COUNT_VIEWS: by which the tower makes a side shorter */
     int64_t pooled[3];
     int64_t chunk_seconds_x1000; /* of a clip with its sound */
-    double ids_per_second;
+    double ids_per_second;       /* positions of a second (M-RoPE), which are ids of sound where there is some */
     int64_t sound_chunk; /* TS_SOUND_CHUNKED: frames */
 };
 

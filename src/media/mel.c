@@ -55,34 +55,46 @@ static ts_status make_bands(ts_mel *m)
 
 /* ---- the transform ---- */
 
+/* Frames that are transformed at once: the same steps on all, which compilers make vectors of. */
+enum { LANES = 8 };
+typedef float lanes[LANES];
+
 /* Real and imaginary parts apart. */
 typedef struct spectrum {
-    float *re, *im;
+    lanes *re, *im;
 } spectrum;
+
+/* Adds term j of the factor's sums to each of out [n]; the first one begins them. */
+static void add_term(const ts_mel *m, spectrum work, int64_t j, int64_t part, int64_t n, spectrum out)
+{
+    const int64_t whole = m->o.window, turn = j * (whole / n) % whole;
+    for (int64_t k = 0, i = 0, angle = 0; k < n; k++) {
+        const float *re = work.re[j * part + i], *im = work.im[j * part + i], c = m->cosine[angle], s = m->sine[angle];
+        float *to_re = out.re[k], *to_im = out.im[k];
+        for (int l = 0; l < LANES; l++) {
+            to_re[l] = (j ? to_re[l] : 0) + (re[l] * c + im[l] * s);
+            to_im[l] = (j ? to_im[l] : 0) + (im[l] * c - re[l] * s);
+        }
+        i = i + 1 < part ? i + 1 : 0;
+        angle = angle + turn < whole ? angle + turn : angle + turn - whole;
+    }
+}
 
 /* out [n] of in at 0, stride, 2 * stride, ...: first of each remainder by the first factor, then together. Sums of a
  * factor's few terms go from the first to the last. */
-static void transform(const ts_mel *m, const float *in, int64_t stride, int64_t n, int level, spectrum out, spectrum work)
+static void transform(const ts_mel *m, lanes *in, int64_t stride, int64_t n, int level, spectrum out, spectrum work)
 {
     if (n == 1) {
-        *out.re = *in;
-        *out.im = 0;
+        memcpy(out.re[0], in[0], sizeof(lanes));
+        memset(out.im[0], 0, sizeof(lanes));
         return;
     }
-    const int64_t r = m->factor[level], part = n / r, whole = m->o.window, turn = whole / n;
+    const int64_t r = m->factor[level], part = n / r;
     for (int64_t j = 0; j < r; j++)
         transform(m, in + j * stride, stride * r, part, level + 1, (spectrum){ work.re + j * part, work.im + j * part },
                   (spectrum){ out.re + j * part, out.im + j * part });
-    for (int64_t k = 0; k < n; k++) {
-        float re = 0, im = 0;
-        for (int64_t j = 0; j < r; j++) {
-            const int64_t at = j * part + k % part, angle = j * k * turn % whole;
-            re += work.re[at] * m->cosine[angle] + work.im[at] * m->sine[angle];
-            im += work.im[at] * m->cosine[angle] - work.re[at] * m->sine[angle];
-        }
-        out.re[k] = re;
-        out.im[k] = im;
-    }
+    for (int64_t j = 0; j < r; j++)
+        add_term(m, work, j, part, n, out);
 }
 
 /* Small primes first; what is left is one factor, a plain sum. */
@@ -150,32 +162,36 @@ static float sample(const float *samples, int64_t n, int64_t padded, int64_t i)
     return i < n ? samples[i] : 0;
 }
 
-static float power(spectrum s, int64_t k) { return s.re[k] * s.re[k] + s.im[k] * s.im[k]; }
-
-/* Column t of out. */
-static void run_frame(const ts_mel *m, const float *in, int64_t t, int64_t frames, spectrum s, spectrum work, float *out)
+/* Columns [t, t + LANES) of out, as far as there are any. */
+static void run_lanes(const ts_mel *m, lanes *in, int64_t t, int64_t frames, spectrum s, spectrum work, float *out)
 {
     transform(m, in, 1, m->o.window, 0, s, work);
     for (int64_t k = 0; k < m->bins; k++)
-        s.re[k] = power(s, k);
+        for (int l = 0; l < LANES; l++)
+            s.re[k][l] = s.re[k][l] * s.re[k][l] + s.im[k][l] * s.im[k][l];
     for (int64_t b = 0; b < m->o.bands; b++) {
         const band *w = &m->band[b];
-        float sum = 0;
+        lanes sum = { 0 };
         for (int64_t k = 0; k < w->n; k++)
-            sum += w->weight[k] * s.re[w->first + k];
-        out[b * frames + t] = log10f(sum > 1e-10f ? sum : 1e-10f);
+            for (int l = 0; l < LANES; l++)
+                sum[l] += w->weight[k] * s.re[w->first + k][l];
+        for (int l = 0; l < LANES && t + l < frames; l++)
+            out[b * frames + t + l] = log10f(sum[l] > 1e-10f ? sum[l] : 1e-10f);
     }
 }
 
-static void run_frames(const ts_mel *m, const float *samples, int64_t n, int64_t padded, float *buffer, float *out)
+static void run_frames(const ts_mel *m, const float *samples, int64_t n, int64_t padded, lanes *buffer, float *out)
 {
     const int64_t window = m->o.window, frames = ts_mel_frames(m, padded);
     const spectrum s = { buffer + window, buffer + 2 * window }, work = { buffer + 3 * window, buffer + 4 * window };
     float most = -INFINITY;
-    for (int64_t t = 0; t < frames; t++) {
+    for (int64_t t = 0; t < frames; t += LANES) {
         for (int64_t i = 0; i < window; i++)
-            buffer[i] = m->hann[i] * sample(samples, n, padded, t * m->o.hop - window / 2 + i);
-        run_frame(m, buffer, t, frames, s, work, out);
+            for (int l = 0; l < LANES; l++) {
+                const int64_t at = (t + l) * m->o.hop - window / 2 + i;
+                buffer[i][l] = t + l < frames ? m->hann[i] * sample(samples, n, padded, at) : 0;
+            }
+        run_lanes(m, buffer, t, frames, s, work, out);
     }
     for (int64_t i = 0; i < m->o.bands * frames; i++)
         most = out[i] > most ? out[i] : most;
@@ -185,7 +201,7 @@ static void run_frames(const ts_mel *m, const float *samples, int64_t n, int64_t
 
 ts_status ts_mel_run(const ts_mel *m, const float *samples, int64_t n, int64_t padded, float *out)
 {
-    float *buffer = NULL;
+    lanes *buffer = NULL;
     TS_ASSERT(padded > m->o.window / 2 && n <= padded, "%lld samples, padded to %lld", (long long)n, (long long)padded);
     TS_TRY(ts_alloc(&buffer, (size_t)(5 * m->o.window), sizeof *buffer));
     run_frames(m, samples, n, padded, buffer, out);

@@ -149,11 +149,8 @@ static ts_status read_pooled(folder *f, ts_media_processor *p)
 static ts_status read_counts(folder *f, ts_media_processor *p)
 {
     switch (p->family->picture_count) {
-    case TS_COUNT_TILES: {
-        const bool soft = json_object_get(f->config, "mm_tokens_per_image") != NULL;
-        TS_TRY(number(f, soft ? "mm_tokens_per_image" : "image_seq_length", 256, &p->per_tile));
-        return number(f, "image_seq_length", p->per_tile, &p->per_tile);
-    }
+    case TS_COUNT_TILES:
+        return number(f, "image_seq_length", 256, &p->per_tile);
     case TS_COUNT_PLAIN:
     case TS_COUNT_ANYRES:
         return read_plain(f, p);
@@ -192,6 +189,9 @@ static ts_status read_clips(folder *f, ts_media_processor *p)
     if (!o)
         return missing(f, "clips");
     TS_TRY(ts_vision_settings_read(o, full(f, name), p->family->clip_class, &p->clip));
+    if (p->family->second == TS_SECOND_SAMPLED)
+        TS_TRY(ts_json_real(json_object_get(f->config, "vision_config"), full(f, "config.json"), "tokens_per_second", 4,
+                            &p->ids_per_second));
     return p->family->picture_class ? TS_OK : read_counts(f, p);
 }
 
@@ -265,6 +265,15 @@ static ts_status need_word(const ts_media_processor *p, const folder *f, ts_medi
                     f->path, words[w].id_keys[0], words[w].text_key);
 }
 
+static void find_features(const folder *f, ts_media_processor *p)
+{
+    for (int k = 0; k < TS_MEDIUM_KINDS; k++) {
+        const bool other = k == TS_MEDIUM_PICTURE && p->family->picture_widening == TS_WIDEN_FRAMED;
+        const char *word = p->word[other ? (int)TS_WORD_FEATURE : k];
+        p->feature_id[k] = word && f->tok ? ts_tokenizer_token_id(f->tok, word) : -1;
+    }
+}
+
 static ts_status read_words(folder *f, const json_t *thinker, ts_media_processor *p)
 {
     const ts_media_family *fam = p->family;
@@ -304,7 +313,9 @@ static ts_status fill(folder *f, ts_media_processor *p)
         TS_TRY(read_sounds(f, thinker, p));
     ts_levels_init(&p->picture_levels, &p->picture);
     ts_levels_init(&p->clip_levels, &p->clip);
-    return read_words(f, thinker, p);
+    TS_TRY(read_words(f, thinker, p));
+    find_features(f, p);
+    return TS_OK;
 }
 
 ts_status ts_media_processor_open(const char *path, const ts_tokenizer *tok, ts_media_processor **out)

@@ -20,8 +20,6 @@ static const class classes[] = {
     { "LlavaImageProcessor", TS_PLAN_SHORTEST, 0,
       "{\"size\": {\"shortest_edge\": 224}, \"crop_size\": 224, \"do_center_crop\": true}" },
     { "SiglipImageProcessor", TS_PLAN_EXACT, 0, "{\"size\": {\"height\": 224, \"width\": 224}, " HALVES "}" },
-    { "Gemma3ImageProcessor", TS_PLAN_EXACT, 0,
-      "{\"size\": {\"height\": 224, \"width\": 224}, \"resample\": 2, " HALVES "}" },
     { "LlavaNextImageProcessor", TS_PLAN_ANYRES, 0,
       "{\"size\": {\"shortest_edge\": 224}, \"crop_size\": 224, \"do_center_crop\": true, "
       "\"image_grid_pinpoints\": [[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]]}" },

@@ -74,7 +74,12 @@ ts_status ts_media_tensor_rows(ts_media_tensor *t, int64_t n, void *rows)
     size_t more, need;
     if (!ts_mul_size(row, (size_t)n, &more) || !ts_add_size(before, more, &need))
         return ts_error(TS_ERR_NOMEM, "%s: too large", t->name);
-    TS_TRY(ts_grow(&t->data, &t->cap, need, 1));
+    if (t->data)
+        TS_TRY(ts_grow(&t->data, &t->cap, need, 1));
+    else { /* the only ones, as a rule: no more than they need */
+        TS_TRY(ts_alloc(&t->data, need, 1));
+        t->cap = need;
+    }
     t->shape[0] += n;
     void *first = t->data ? (char *)t->data + before : NULL;
     memcpy(rows, &first, sizeof first);

@@ -1,6 +1,8 @@
 #include "model/weights_packed.h"
 
-#include <math.h>
+#include "base/fp8.h"
+#include "model/weights_scaled.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -76,15 +78,9 @@ ts_status ts_packed_check(const ts_packed *p, const char *folder, const ts_name_
 
 void ts_packed_row(const ts_packed *p, int64_t row, float *to)
 {
-    static const float e2m1[16] = { 0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6 };
     const int64_t n = p->scales->shape[2];
     const unsigned char *block = (const unsigned char *)p->blocks->data + row * n * BYTES,
                         *scale = (const unsigned char *)p->scales->data + row * n;
-    for (int64_t i = 0; i < n; i++, block += BYTES) {
-        const float by = scale[i] == 255 ? NAN : ldexpf(1, scale[i] - 127);
-        for (int k = 0; k < BYTES; k++) {
-            *to++ = e2m1[block[k] & 15] * by;
-            *to++ = e2m1[block[k] >> 4] * by;
-        }
-    }
+    for (int64_t i = 0; i < n; i++)
+        to = ts_scaled_four(block + i * BYTES, BYTES, ts_fp8_to_f32(TS_FP8_E8M0, scale[i]), to);
 }

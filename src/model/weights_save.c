@@ -99,10 +99,12 @@ static ts_status put(const saver *s, int64_t tensor, int64_t at, int64_t n)
 static ts_status save_rows(const saver *s, int64_t tensor, const ts_name_piece *piece)
 {
     const ts_name_tensor *t = &s->plan->map.tensor[tensor];
-    const int64_t cols = t->rank > 1 && !t->is_line ? t->dim[t->rank - 1] : 1, step = s->capacity / cols;
+    const int64_t cols = t->cols ? t->cols : t->rank > 1 && !t->is_line ? t->dim[t->rank - 1] : 1, step = s->capacity / cols;
     for (int64_t r = 0; r < piece->rows; r += step) {
         const int64_t n = piece->rows - r < step ? piece->rows - r : step;
         TS_TRY(get_values(s, piece, (piece->row + r) * cols, n * cols, s->values));
+        if (t->groups)
+            TS_TRY(ts_weights_regroup(s->values, n, cols, cols / t->groups));
         TS_TRY(put(s, tensor, (piece->hf_row + r) * cols, n * cols));
     }
     return TS_OK;
@@ -269,6 +271,7 @@ static ts_status save_tensors(saver *s)
         TS_TRY(ts_st_dir_writer_add(s->w, t->hf_name, dtype_of(s, (int64_t)i), t->rank, t->dim));
         for (int k = 0; k < t->rank; k++)
             widest = t->dim[k] > widest ? t->dim[k] : widest;
+        widest = t->cols > widest ? t->cols : widest;
     }
     TS_TRY(ts_st_dir_writer_begin(s->w));
     TS_TRY(ts_alloc(&s->values, (size_t)widest, sizeof *s->values));

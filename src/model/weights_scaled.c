@@ -95,8 +95,7 @@ static float scale_at(const ts_st_tensor *t, int64_t i)
     return x;
 }
 
-/* Codes of e2m1, two in a byte, and of e4m3, by their tables. */
-static float *put_four(const unsigned char *code, int64_t n, float by, float *to)
+float *ts_scaled_four(const unsigned char *code, int64_t n, float by, float *to)
 {
     const float *value = ts_fp8_values[TS_FP4_E2M1];
     for (int64_t i = 0; i < n; i++, to += 2) {
@@ -127,6 +126,6 @@ void ts_scaled_row(const ts_scaled *s, int64_t row, float *to)
     for (int64_t at = 0; at < width; at += run) {
         const float by = scale_at(s->scales, first + at / run);
         const int64_t n = at + run < width ? run : width - at;
-        to = is_four ? put_four(code + at, n, by, to) : put_eight(code + at, n, by, to);
+        to = is_four ? ts_scaled_four(code + at, n, by, to) : put_eight(code + at, n, by, to);
     }
 }

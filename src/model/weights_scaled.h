@@ -32,4 +32,6 @@ ts_status ts_scaled_find(const ts_st_dir *dir, const ts_st_tensor *codes, const 
                          ts_scaled *out) TS_NODISCARD;
 /* Row `row` in values; a code or a scale that is no number makes them NaN. */
 void ts_scaled_row(const ts_scaled *s, int64_t row, float *to);
+/* n bytes of two values of e2m1 each, times a scale; what comes behind the 2 n values. */
+float *ts_scaled_four(const unsigned char *code, int64_t n, float by, float *to);
 #endif

@@ -2,9 +2,11 @@
 
 #include "nn/scan_parts.h"
 #include "nn/show.h"
+#include "ops/dispatch.h"
 #include "ops/dsa.h"
 #include "ops/experts.h"
 #include "ops/group.h"
+#include "ops/rows.h"
 
 /* ---- parameters ---- */
 
@@ -208,28 +210,70 @@ static ts_status plan_entries(pass *p)
     return p->tape->recording ? ts_tape_hold(p->tape, p->plan.place) : TS_OK; /* the rotation's gradient reads it */
 }
 
+/* Who make the same rows of the whole sequences, and so may share out the choice for them: those who share out sequences
+ * and, of each of these, those who share out heads. One that would leave somebody more than another: nobody. */
+typedef struct choosers {
+    ts_comm *group[2];
+    int64_t row0, rows; /* for which this process chooses */
+} choosers;
+
+static choosers choosers_of(const pass *p)
+{
+    const ts_run *run = p->run;
+    choosers c = { .group = { run->spread ? run->spread->comm : NULL, p->l->group ? p->l->group->comm : NULL },
+                   .rows = run->B * p->S };
+    int64_t n = 1, at = 0;
+    for (int i = 0; i < 2; i++)
+        if (ts_group_shares(c.group[i]))
+            at = at * c.group[i]->size + c.group[i]->rank, n *= c.group[i]->size;
+    if (p->state || c.rows % n)
+        return (choosers){ .rows = c.rows };
+    c.rows /= n, c.row0 = at * c.rows;
+    return c;
+}
+
+/* Of what processes have of all rows, or of their own, the ones that this process chooses for. */
+static ts_status own_rows(const pass *p, const choosers *c, ts_tensor **t)
+{
+    if ((*t)->dim[0] != c->rows || p->run->spread)
+        TS_TRY(gather(p, t));
+    return (*t)->dim[0] == c->rows ? TS_OK : ts_op_piece_rows(p->tape, *t, c->row0, c->rows, t);
+}
+
+static ts_status everyones(const pass *p, const choosers *c, ts_tensor **chosen)
+{
+    for (int i = 1; i >= 0; i--)
+        if (ts_group_shares(c->group[i]))
+            TS_TRY(ts_dispatch_gather_ids(p->tape, c->group[i], *chosen, chosen));
+    return TS_OK;
+}
+
 /* The indexer's choice of n entries; none where all are seen, unless documents are packed: one that sees all of its
  * entries comes to the same bits in a pack that holds more of them. What the indexer reads stays as it is. */
 static ts_status choose(const pass *p, int64_t n, ts_tensor **chosen)
 {
     const ts_compressed_layer *l = p->l;
-    const ts_dsa_op o = { .B = p->run->B, .S = p->S, .heads = 1, .most = n < l->topk ? n : l->topk,
+    const choosers c = choosers_of(p);
+    const ts_dsa_op o = { .B = p->run->B, .S = p->S, .heads = 1, .most = n < l->topk ? n : l->topk, .row0 = c.row0,
                           .first_key = p->plan.first, .last_key = p->plan.last, .keys = n,
                           .index_heads = l->index_heads, .index_dim = l->index.op.dim };
     const bool all = n <= l->topk && !p->run->first_key;
     ts_dsa_index x;
-    ts_tensor *latent = p->latent;
+    ts_tensor *latent = p->latent, *pos;
     if (all && !p->state)
         return TS_OK;
     TS_TRY(make_entries(p, &l->index, INDEX_KV, INDEX, &x.k));
     if (all)
         return TS_OK;
-    TS_TRY(gather(p, &latent));
+    TS_TRY(own_rows(p, &c, &latent));
     TS_TRY(ts_linear_forward(p->tape, &l->wq_b, latent, &x.q));
-    TS_TRY(rotate(p, l->index_heads, l->index.op.dim, p->pos, &x.q));
+    TS_TRY(ts_tape_alias(p->tape, p->pos, &pos));
+    TS_TRY(ts_op_piece_rows(p->tape, pos, c.row0, c.rows, &pos));
+    TS_TRY(rotate(p, l->index_heads, l->index.op.dim, pos, &x.q));
     TS_TRY(ts_op_router(p->tape, p->x, l->weights, NULL, &x.w));
-    TS_TRY(gather(p, &x.w));
-    return ts_dsa_select(p->tape, &o, &x, chosen);
+    TS_TRY(own_rows(p, &c, &x.w));
+    TS_TRY(ts_dsa_select(p->tape, &o, &x, chosen));
+    return everyones(p, &c, chosen);
 }
 
 static ts_status choose_unrecorded(const pass *p, int64_t n, ts_tensor **chosen)

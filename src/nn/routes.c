@@ -12,14 +12,15 @@ static const char magic[8] = "TSROUTE1";
 struct ts_routes {
     ts_routes_shape s;
     int64_t first; /* step of the file */
+    int64_t n, length; /* replay: sequences of the file, and their tokens; length 0: each has its own, */
+    off_t *begins;     /* and they begin there */
     bool replays, planned;
     const char *option;
     ts_output out;
     ts_map map;
     ts_str path;
-    uint16_t *piece; /* one sequence of one layer */
     uint16_t *all;   /* recording: of a step, what is put here; zeros elsewhere */
-    size_t cap_piece, cap_all;
+    size_t cap_all;
     int64_t step;    /* which it is */
     bool varies;     /* sequences have any length: a step is one of them, */
     int64_t number;  /* of so many before it */
@@ -33,9 +34,7 @@ static ts_status create(const char *option, const char *path, bool planned, cons
     ts_routes *r;
     TS_TRY(ts_alloc(&r, 1, sizeof *r));
     *r = (ts_routes){ .s = *shape, .option = option, .planned = planned, .varies = !shape->length, .at = HEAD };
-    ts_status st = ts_grow(&r->piece, &r->cap_piece, (size_t)(shape->length * shape->k), sizeof *r->piece);
-    if (st == TS_OK && path)
-        st = ts_str_puts(&r->path, path);
+    const ts_status st = path ? ts_str_puts(&r->path, path) : TS_OK;
     if (st != TS_OK)
         ts_routes_close(&r);
     else
@@ -79,34 +78,105 @@ ts_status ts_routes_record(const char *option, const char *path, bool planned, c
     return st;
 }
 
-/* What the head of the file says, beside what this run needs. */
-static ts_status check_head(ts_routes *r, int64_t first, int64_t end)
+/* ---- what a file has ---- */
+
+/* Its ids of a sequence, which begin there: [layers][n][k]. */
+typedef struct recorded {
+    off_t at;
+    int64_t n;
+} recorded;
+
+static recorded sequence_of(const ts_routes *r, int64_t number)
+{
+    recorded x = { .at = HEAD + (off_t)(number * r->s.layers * r->length * r->s.k * 2), .n = r->length };
+    if (!r->begins)
+        return x;
+    memcpy(&x.n, r->map.data + r->begins[number], sizeof x.n);
+    x.at = r->begins[number] + (off_t)sizeof x.n;
+    return x;
+}
+
+/* Where each of the sequences begins that have a length of their own. */
+static ts_status find_sequences(ts_routes *r)
+{
+    const size_t row = (size_t)(r->s.layers * r->s.k) * sizeof(uint16_t);
+    size_t cap = 0, left;
+    for (size_t at = HEAD; (left = r->map.size - at) > 0; r->n++) {
+        int64_t n = -1;
+        if (left >= sizeof n)
+            memcpy(&n, r->map.data + at, sizeof n);
+        if (n < 0 || (left - sizeof n) / row < (size_t)n)
+            return ts_error(TS_ERR_USER, "%s %s: it ends within sequence %lld", r->option, r->path.s, (long long)(r->n + 1));
+        TS_TRY(ts_grow(&r->begins, &cap, (size_t)r->n + 1, sizeof *r->begins));
+        r->begins[r->n] = (off_t)at;
+        at += sizeof n + (size_t)n * row;
+    }
+    return TS_OK;
+}
+
+/* What this run needs of the model's shape, and (of: those of a step) of the batches. */
+static ts_status check_numbers(const ts_routes *r, const int64_t head[NUMBERS], size_t of)
 {
     static const char *const name[] = { "experts", "experts of a token", "layers", "tokens of a sequence",
                                         "sequences of a step" };
     const int64_t want[] = { r->s.experts, r->s.k, r->s.layers, r->s.length, r->s.samples };
-    int64_t head[NUMBERS];
-    if (r->map.size < HEAD || memcmp(r->map.data, magic, sizeof magic))
-        return ts_error(TS_ERR_USER, "%s %s: this is no file that --moe-routing-record made", r->option, r->path.s);
-    memcpy(head, r->map.data + sizeof magic, sizeof head);
-    if (!head[3] != r->varies)
-        return ts_error(TS_ERR_USER, "%s %s: it was recorded in %s, and this is %s", r->option, r->path.s,
-                        r->varies ? "training" : "scoring", r->varies ? "scoring" : "training");
-    for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+    for (size_t i = 0; i < of; i++)
         if (head[i] != want[i])
             return ts_error(TS_ERR_USER, "%s %s: it has %s: %lld, and this run %lld. Replay it with the model and the "
                                          "batches that it was recorded with", r->option, r->path.s, name[i],
                             (long long)head[i], (long long)want[i]);
-    if (r->varies)
-        return TS_OK;
-    const size_t step = (size_t)step_count(&r->s) * sizeof(uint16_t);
-    const int64_t steps = (int64_t)((r->map.size - HEAD) / step);
-    r->first = head[5];
+    return TS_OK;
+}
+
+static ts_status check_steps(const ts_routes *r, int64_t first, int64_t end)
+{
+    const int64_t steps = r->n / r->s.samples;
     if (first < r->first || end > r->first + steps)
         return ts_error(TS_ERR_USER, "%s %s: it has iterations %lld to %lld, and this run makes %lld to %lld. Record "
                                      "as many", r->option, r->path.s, (long long)(r->first + 1),
                         (long long)(r->first + steps), (long long)(first + 1), (long long)end);
     return TS_OK;
+}
+
+/* The file's sequence is at least and at most so long. */
+static ts_status check_length(const ts_routes *r, int64_t number, int64_t least, int64_t most)
+{
+    const int64_t has = sequence_of(r, number).n;
+    if (has < least || has > most)
+        return ts_error(TS_ERR_USER, "%s %s: sequence %lld has %lld tokens, and here %lld", r->option, r->path.s,
+                        (long long)(number + 1), (long long)has, (long long)r->s.length);
+    return TS_OK;
+}
+
+/* Sequences that were scored are a training's, which scores with the last token that is here nothing but has it in its data. */
+static ts_status check_scored(const ts_routes *r, int64_t first, int64_t end)
+{
+    if (r->n < end * r->s.samples)
+        return ts_error(TS_ERR_USER, "%s %s: it has %lld sequences that were scored, and this run takes %lld in %lld iterations. "
+                                     "Score as many", r->option, r->path.s, (long long)r->n,
+                        (long long)(end * r->s.samples), (long long)end);
+    for (int64_t i = first * r->s.samples; i < end * r->s.samples; i++)
+        TS_TRY(check_length(r, i, r->s.pads ? 0 : r->s.length, r->s.length + 1));
+    return TS_OK;
+}
+
+static ts_status check_file(ts_routes *r, int64_t first, int64_t end)
+{
+    int64_t head[NUMBERS];
+    if (r->map.size < HEAD || memcmp(r->map.data, magic, sizeof magic))
+        return ts_error(TS_ERR_USER, "%s %s: this is no file that --moe-routing-record made", r->option, r->path.s);
+    memcpy(head, r->map.data + sizeof magic, sizeof head);
+    TS_TRY(check_numbers(r, head, head[3] && !r->varies ? 5 : 3));
+    if (!head[3]) {
+        TS_TRY(find_sequences(r));
+        return r->varies ? TS_OK : check_scored(r, first, end);
+    }
+    size_t bytes;
+    if (head[3] < 0 || !ts_mul_size((size_t)head[3], (size_t)(r->s.layers * r->s.k) * sizeof(uint16_t), &bytes) || !bytes)
+        return ts_error(TS_ERR_USER, "%s %s: it says sequences of %lld tokens: it is damaged", r->option, r->path.s,
+                        (long long)head[3]);
+    r->first = head[5], r->length = head[3], r->n = (int64_t)((r->map.size - HEAD) / bytes);
+    return r->varies ? TS_OK : check_steps(r, first, end);
 }
 
 ts_status ts_routes_replay(const char *option, const char *path, const ts_routes_shape *shape, int64_t first, int64_t end,
@@ -117,7 +187,7 @@ ts_status ts_routes_replay(const char *option, const char *path, const ts_routes
     r->replays = true;
     ts_status st = path ? ts_map_open(path, &r->map) : TS_OK;
     if (st == TS_OK && path)
-        st = check_head(r, first, end);
+        st = check_file(r, first, end);
     if (st != TS_OK)
         ts_routes_close(&r);
     else
@@ -138,81 +208,69 @@ void ts_routes_close(ts_routes **routes)
     ts_output_abandon(&r->out);
     ts_map_close(&r->map);
     ts_str_deinit(&r->path);
-    ts_free(&r->piece);
+    ts_free(&r->begins);
     ts_free(&r->all);
     ts_free(routes);
 }
 
 /* ---- sequences of any length ---- */
 
-/* What the file has of the next sequence: all of n tokens. */
+/* Of those that were scored, the same; of a training, whose last label is no token of it, or with padding behind it. */
 static ts_status check_next(const ts_routes *r, int64_t n)
 {
-    const size_t left = r->map.size - (size_t)r->at;
-    int64_t has;
-    if (!left)
+    if (r->number == r->n)
         return ts_error(TS_ERR_USER, "%s %s: it has %lld sequences, and here is one more", r->option, r->path.s,
                         (long long)r->number);
-    if (left >= sizeof has)
-        memcpy(&has, r->map.data + r->at, sizeof has);
-    if (left < sizeof has || has < 0 || (left - sizeof has) / sizeof(uint16_t) < (size_t)step_count(&r->s))
-        return ts_error(TS_ERR_USER, "%s %s: it ends within sequence %lld", r->option, r->path.s, (long long)(r->number + 1));
-    if (has != n)
-        return ts_error(TS_ERR_USER, "%s %s: sequence %lld has %lld tokens, and here %lld", r->option, r->path.s,
-                        (long long)(r->number + 1), (long long)has, (long long)n);
-    return TS_OK;
+    return check_length(r, r->number, r->length ? n - 1 : n, r->length ? INT64_MAX : n);
 }
 
 ts_status ts_routes_begin(ts_routes *r, int64_t n)
 {
     TS_ASSERT(r->varies, "sequences of %lld tokens", (long long)r->s.length);
     r->s.length = n, r->s.samples = 1;
-    TS_TRY(ts_grow(&r->piece, &r->cap_piece, (size_t)(n * r->s.k), sizeof *r->piece));
     if (r->replays)
-        TS_TRY(check_next(r, n));
-    else
-        TS_TRY(ts_grow(&r->all, &r->cap_all, (size_t)step_count(&r->s), sizeof *r->all));
-    if (r->all)
-        memset(r->all, 0, (size_t)step_count(&r->s) * sizeof *r->all);
-    r->at += (off_t)sizeof n;
+        return check_next(r, n);
+    TS_TRY(ts_grow(&r->all, &r->cap_all, (size_t)step_count(&r->s), sizeof *r->all));
+    memset(r->all, 0, (size_t)step_count(&r->s) * sizeof *r->all);
     return TS_OK;
 }
 
 ts_status ts_routes_end(ts_routes *r)
 {
+    const int64_t n = r->s.length;
     const size_t bytes = (size_t)step_count(&r->s) * sizeof *r->all;
-    if (!r->replays) {
-        TS_TRY(write_at(r, &r->s.length, sizeof r->s.length, r->at - (off_t)sizeof r->s.length));
-        TS_TRY(write_at(r, r->all, bytes, r->at));
-    }
-    r->at += (off_t)bytes;
     r->number++;
+    if (r->replays)
+        return TS_OK;
+    TS_TRY(write_at(r, &n, sizeof n, r->at));
+    TS_TRY(write_at(r, r->all, bytes, r->at + (off_t)sizeof n));
+    r->at += (off_t)(sizeof n + bytes);
     return TS_OK;
 }
 
 bool ts_routes_replays(const ts_routes *r) { return r->replays; }
 
-/* Rows from `row` on that follow each other in a sequence: how many, and where their ids begin. */
-static int64_t stretch_of(const ts_routes *r, int64_t step, int64_t layer, const ts_row_places *rows, int64_t row,
-                          int64_t *at)
+/* Rows from `row` on that follow each other in a sequence: how many; which sequence of the step and which token the
+ * first is. */
+static int64_t stretch_of(const ts_row_places *rows, int64_t row, int64_t *sample, int64_t *token)
 {
     const int64_t here = ts_stretches_count(&rows->at);
-    const int64_t sample = rows->sample0 + (rows->row0 + row) / here;
     int64_t i = (rows->row0 + row) % here, piece = 0;
-    const int64_t token = ts_stretches_at(&rows->at, i);
+    *sample = rows->sample0 + (rows->row0 + row) / here;
+    *token = ts_stretches_at(&rows->at, i);
     while (i >= rows->at.piece[piece].n)
         i -= rows->at.piece[piece++].n;
-    *at = (step - r->first) * step_count(&r->s) + ((sample * r->s.layers + layer) * r->s.length + token) * r->s.k;
     return rows->at.piece[piece].n - i;
 }
 
 void ts_routes_put(ts_routes *r, int64_t step, int64_t layer, const ts_row_places *rows, int64_t n, const int32_t *ids)
 {
-    int64_t at;
+    int64_t sample, token;
     for (int64_t i = 0, m; i < n && r->all; i += m) {
-        m = stretch_of(r, step, layer, rows, i, &at);
+        m = stretch_of(rows, i, &sample, &token);
         m = m < n - i ? m : n - i;
-        uint16_t *to = r->all + at - (r->step - r->first) * step_count(&r->s);
+        uint16_t *to = r->all + (step - r->step) * step_count(&r->s) +
+                       ((sample * r->s.layers + layer) * r->s.length + token) * r->s.k;
         for (int64_t p = 0; p < m * r->s.k; p++)
             to[p] = (uint16_t)ids[i * r->s.k + p];
     }
@@ -246,19 +304,32 @@ static bool is_whole(const ts_routes *r, const int32_t *ids)
     return true;
 }
 
+/* Of n tokens of a sequence in a layer, as far as the file has them. */
+static void read_ids(const ts_routes *r, int64_t number, int64_t layer, int64_t token, int64_t n, int32_t *ids)
+{
+    const recorded x = sequence_of(r, number);
+    const int64_t k = r->s.k, there = token < x.n ? (x.n - token < n ? x.n - token : n) : 0;
+    const char *at = (const char *)r->map.data + x.at + 2 * ((layer * x.n + token) * k);
+    for (int64_t p = 0; p < there * k; p++) {
+        uint16_t id;
+        memcpy(&id, at + 2 * p, sizeof id);
+        ids[p] = id;
+    }
+    for (int64_t p = there * k; p < n * k; p++)
+        ids[p] = (int32_t)(p % k);
+}
+
 ts_status ts_routes_take(const ts_routes *r, int64_t step, int64_t layer, const ts_row_places *rows, int64_t n,
                          int32_t *ids)
 {
-    int64_t at;
     const int64_t k = r->s.k;
+    int64_t sample, token;
     for (int64_t p = 0; r->planned && p < n * k; p++)
         ids[p] = (int32_t)(p % k);
     for (int64_t i = 0, m; i < n && !r->planned; i += m) {
-        m = stretch_of(r, step, layer, rows, i, &at);
+        m = stretch_of(rows, i, &sample, &token);
         m = m < n - i ? m : n - i;
-        memcpy(r->piece, r->map.data + r->at + 2 * at, (size_t)(m * k) * sizeof *r->piece);
-        for (int64_t p = 0; p < m * k; p++)
-            ids[i * k + p] = r->piece[p];
+        read_ids(r, r->varies ? r->number : (step - r->first) * r->s.samples + sample, layer, token, m, ids + i * k);
         for (int64_t row = i; row < i + m; row++)
             if (!is_whole(r, ids + row * k))
                 return ts_error(TS_ERR_USER, "%s %s: %s %lld, layer %lld: these are no experts; the file is damaged",

@@ -10,7 +10,9 @@
  * int64, its tokens, and ids [layers][tokens][k].
  *
  * Numbers are little-endian, as processors that this runs on have them. Rows are found by what they are in the
- * global batch, so that a file serves any layout. */
+ * global batch, so that a file serves any layout. Each kind of run replays either kind of file: sequence number q of
+ * those that were scored is row q of a training, counted through all its steps. What a file does not have of a sequence
+ * (its last token, which is only predicted; padding) goes to the experts 0 to k - 1. */
 #ifndef TS_NN_ROUTES_H
 #define TS_NN_ROUTES_H
 #include "dist/comm.h"
@@ -19,6 +21,7 @@
 typedef struct ts_routes_shape {
     int64_t experts, k, layers; /* layers: of any kind */
     int64_t length, samples;    /* tokens of a sequence, sequences of a step; 0: sequences of any length */
+    bool pads;                  /* sequences of a step may be shorter, with padding behind them */
 } ts_routes_shape;
 
 typedef struct ts_routes ts_routes;
@@ -30,7 +33,7 @@ ts_status ts_routes_record(const char *option, const char *path, bool planned, c
 /* A step is over: what all processes have put of it comes together, and is written. Collective; of a replay nothing. */
 ts_status ts_routes_step(ts_routes *r, ts_comm *everyone) TS_NODISCARD;
 /* A file that was recorded. TS_ERR_USER, with the option: it is none, of another shape, or lacks a step of
- * [first, end). path NULL: all ids count up from 0 (planning). */
+ * [first, end) or a sequence of one. path NULL: all ids count up from 0 (planning). */
 ts_status ts_routes_replay(const char *option, const char *path, const ts_routes_shape *shape, int64_t first, int64_t end,
                            ts_routes **out) TS_NODISCARD;
 /* Of sequences of any length: what is put or taken from now on is of the next one, of n tokens, in step 0. TS_ERR_USER:

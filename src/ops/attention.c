@@ -10,7 +10,11 @@ static char *at(const ts_tensor *t, int64_t element)
     return (char *)ts_tensor_data(t) + (size_t)element * ts_dtype_size(t->dtype);
 }
 
-static const int32_t *keys_of(const ts_tensor *rows) { return rows ? ts_tensor_data(rows) : NULL; }
+/* Of the rows from `skip` on. */
+static const int32_t *keys_of(const ts_tensor *rows, int64_t skip)
+{
+    return rows ? (const int32_t *)ts_tensor_data(rows) + skip : NULL;
+}
 
 /* Where queries, keys and values stand in q and kv, or in tensors like them; kv NULL: fused. */
 typedef struct columns {
@@ -31,18 +35,23 @@ static columns columns_of(const ts_attention_op *o, const ts_tensor *q, const ts
     return (columns){ at(q, 0), at(q, r * d), at(q, (r + 1) * d), (r + 2) * d, (r + 2) * d };
 }
 
+/* Queries of a sequence that attend. */
+static int64_t queries_of(const ts_attention_op *o) { return o->queries.n ? o->queries.n : o->S; }
+
 ts_attn_args ts_attention_args(const ts_attention_op *o, const ts_tensor *q, const ts_tensor *kv)
 {
     const columns c = columns_of(o, q, kv);
     const ts_tensor *keys = kv ? kv : q;
-    const int64_t S_kv = keys->dim[0] / o->B;
-    return (ts_attn_args){ .B = o->B, .S_q = o->S, .S_kv = S_kv, .q_batch = o->S, .kv_batch = S_kv,
+    const int64_t S_kv = keys->dim[0] / o->B, skip = o->queries.begin;
+    return (ts_attn_args){ .B = o->B, .S_q = queries_of(o), .S_kv = S_kv, .q_batch = o->S, .kv_batch = S_kv,
                            .n_q = o->n_q, .n_kv = o->n_kv, .head_dim = o->head_dim,
                            .dtype = q->dtype, .scale = o->scale, .softcap = o->softcap,
                            .mask = o->mask, .q_row = q->dim[1], .q_group = c.q_group,
-                           .kv_row = keys->dim[1], .kv_group = c.kv_group, .q = c.q, .k = c.k,
-                           .v = c.v, .first_key = keys_of(o->first_key),
-                           .last_key = keys_of(o->last_key),
+                           .kv_row = keys->dim[1], .kv_group = c.kv_group, .k = c.k, .v = c.v,
+                           .q = (char *)c.q + (size_t)(skip * q->dim[1]) * ts_dtype_size(q->dtype),
+                           .first_key = keys_of(o->first_key, skip), .last_key = keys_of(o->last_key, skip),
+                           .limit_batch = o->S, .S_q_all = o->S, .S_kv_all = S_kv,
+                           .q_at = o->queries.n ? ts_stretches_one(skip, o->queries.n) : (ts_stretches){ 0 },
                            .sinks = o->sinks ? ts_param_vector(o->sinks) + o->head_at : NULL,
                            .slopes = o->slopes ? (const float *)o->slopes->data + o->head_at : NULL, .dropout = o->dropout, .rng = o->rng,
                            .sample0 = o->sample0, .head0 = o->head0, .n_q_total = o->all_q ? o->all_q : o->n_q };
@@ -98,7 +107,9 @@ static ts_cost cost_of(const ts_attention_op *o, const ts_tensor *q, const ts_te
 {
     const double bytes = (double)(ts_tensor_bytes(q) + (kv ? ts_tensor_bytes(kv) : 0));
     const int64_t S_kv = (kv ? kv : q)->dim[0] / o->B;
-    const double pairs = (double)o->B * (double)o->n_q * ts_mask_pairs(&o->mask, o->S, S_kv);
+    ts_attention_mask m = o->mask;
+    m.offset += o->queries.begin;
+    const double pairs = (double)o->B * (double)o->n_q * ts_mask_pairs(&m, queries_of(o), S_kv);
     return (ts_cost){ 2 * products * pairs * (double)o->head_dim, 2 * bytes, q->dtype };
 }
 
@@ -110,13 +121,15 @@ static ts_status attention_backward(ts_tape *tape, ts_record *r)
     if (kv)
         TS_TRY(ts_tape_new(tape, kv->dtype, kv->dim[0], kv->dim[1], &dkv));
     TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, n->lse->dim[0], n->lse->dim[1], &delta));
-    const columns d = columns_of(&n->o, dq, dkv);
+    if (n->o.queries.n)
+        tape->dev->zero(tape->dev, ts_tensor_data(dq), ts_tensor_bytes(dq));
+    const ts_attn_args d = ts_attention_args(&n->o, dq, dkv);
     ts_attn_args a = ts_attention_args(&n->o, q, kv);
     a.o = ts_tensor_data(r->out[0]);
     a.lse = ts_tensor_data(n->lse);
     a.dout = ts_tensor_data(r->out[0]->grad);
     a.delta = ts_tensor_data(delta);
-    a.dq = d.q, a.dk = d.k, a.dv = d.v;
+    a.dq = (void *)(uintptr_t)d.q, a.dk = (void *)(uintptr_t)d.k, a.dv = (void *)(uintptr_t)d.v;
     TS_TRY(ts_attention_add_sinks(&n->o, &a));
     ts_launch_attn_bwd(tape->dev, &a, 0, cost_of(&n->o, q, kv, 5));
     TS_TRY(ts_tape_accumulate(tape, q, dq));
@@ -213,6 +226,9 @@ static void check_shapes(const ts_attention_op *o, const ts_tensor *q, const ts_
               (long long)o->head_dim);
     TS_ASSERT(!o->are_there || (o->cache && !kv), "attention: keys that are there without a cache");
     TS_ASSERT(!o->keys_alone || (o->cache && kv), "attention: keys are values without a cache");
+    TS_ASSERT(!o->queries.n || (!o->cache && !kv && o->queries.begin >= 0 && o->queries.begin + o->queries.n <= o->S),
+              "attention of queries %lld to %lld of %lld", (long long)o->queries.begin,
+              (long long)(o->queries.begin + o->queries.n), (long long)o->S);
     const ts_tensor *const rows[] = { o->first_key, o->last_key };
     for (int i = 0; i < 2; i++)
         TS_ASSERT(!rows[i] || (rows[i]->dtype == TS_DTYPE_I32 && rows[i]->dim[0] == q->dim[0]),
@@ -240,9 +256,10 @@ void ts_attention_top_join(ts_tape *tape, const ts_attention_op *o, const ts_ten
 ts_status ts_op_attention(ts_tape *tape, const ts_attention_op *o, ts_tensor *q, ts_tensor *kv,
                           ts_tensor **y, ts_tensor **lse)
 {
+    const int64_t rows = o->B * queries_of(o);
     check_shapes(o, q, kv);
     TS_TRY(ts_param_need(o->sinks));
-    TS_TRY(ts_tape_new(tape, q->dtype, q->dim[0], o->n_q * o->head_dim, y));
+    TS_TRY(ts_tape_new(tape, q->dtype, rows, o->n_q * o->head_dim, y));
     if (o->cache) {
         TS_ASSERT(!lse && (!kv || kv->dim[0] == q->dim[0]),
                   "attention: a cache with a log-sum-exp, or with keys of another sequence");
@@ -251,15 +268,15 @@ ts_status ts_op_attention(ts_tape *tape, const ts_attention_op *o, ts_tensor *q,
     const bool record = tape->recording && (q->wants_grad || (kv && kv->wants_grad) || ts_param_has_grad(o->sinks));
     attention_attr n = { .o = *o };
     if (record || lse)
-        TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, q->dim[0], o->n_q, &n.lse));
+        TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, rows, o->n_q, &n.lse));
     ts_tensor *top;
-    TS_TRY(ts_attention_top_begin(tape, o, q->dim[0], &top));
+    TS_TRY(ts_attention_top_begin(tape, o, rows, &top));
     ts_attn_args a = ts_attention_args(o, q, kv);
     a.o = ts_tensor_data(*y);
     a.lse = n.lse ? ts_tensor_data(n.lse) : NULL;
     a.top = ts_attention_top(top);
     ts_launch_attn_fwd(tape->dev, &a, 0, cost_of(o, q, kv, 2));
-    ts_attention_top_join(tape, o, top, q->dim[0]);
+    ts_attention_top_join(tape, o, top, rows);
     ts_tape_drop(tape, top);
     if (lse)
         *lse = n.lse;
@@ -279,99 +296,4 @@ ts_status ts_op_attention(ts_tape *tape, const ts_attention_op *o, ts_tensor *q,
         TS_TRY(ts_record_param(tape, r, 0, o->sinks));
     }
     return TS_OK;
-}
-
-/* ---- some of the queries ---- */
-
-typedef struct some_attr {
-    ts_attention_op o;
-    int64_t begin, n;
-    ts_tensor *lse;
-} some_attr;
-
-static char *behind(const void *p, const ts_tensor *t, int64_t rows)
-{
-    return (char *)p + (size_t)(rows * t->dim[1]) * ts_dtype_size(t->dtype);
-}
-
-/* Sequence b by itself: its queries are a part of it. */
-static ts_attn_args args_of_one(const some_attr *s, const ts_tensor *q, int64_t b)
-{
-    const int64_t first = b * s->o.S, row = first + s->begin;
-    ts_attn_args a = ts_attention_args(&s->o, q, NULL);
-    a.B = 1;
-    a.S_q = a.q_batch = s->n;
-    a.q_at = ts_stretches_one(s->begin, s->n);
-    a.S_q_all = a.S_kv_all = s->o.S;
-    a.q = behind(a.q, q, row);
-    a.k = behind(a.k, q, first);
-    a.v = behind(a.v, q, first);
-    a.first_key = a.first_key ? a.first_key + row : NULL;
-    a.last_key = a.last_key ? a.last_key + row : NULL;
-    a.sample0 += b;
-    a.lse = s->lse ? (float *)ts_tensor_data(s->lse) + b * s->n * s->o.n_q : NULL;
-    return a;
-}
-
-static ts_cost cost_of_one(const some_attr *s, const ts_tensor *q, double products)
-{
-    ts_attention_mask m = s->o.mask;
-    m.offset += s->begin;
-    const double pairs = (double)s->o.n_q * ts_mask_pairs(&m, s->n, s->o.S);
-    return (ts_cost){ 2 * products * pairs * (double)s->o.head_dim, 2 * (double)ts_tensor_bytes(q) / (double)s->o.B, q->dtype };
-}
-
-/* Queries of others have no gradient here. */
-static ts_status some_backward(ts_tape *tape, ts_record *r)
-{
-    const some_attr *s = r->attr;
-    ts_tensor *q = r->in[0], *y = r->out[0], *dq, *delta;
-    TS_TRY(ts_tape_new(tape, q->dtype, q->dim[0], q->dim[1], &dq));
-    TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, s->n, s->o.n_q, &delta));
-    tape->dev->zero(tape->dev, ts_tensor_data(dq), ts_tensor_bytes(dq));
-    const columns d = columns_of(&s->o, dq, NULL);
-    for (int64_t b = 0; b < s->o.B; b++) {
-        ts_attn_args a = args_of_one(s, q, b);
-        a.o = behind(ts_tensor_data(y), y, b * s->n);
-        a.dout = behind(ts_tensor_data(y->grad), y, b * s->n);
-        a.delta = ts_tensor_data(delta);
-        a.dq = behind(d.q, dq, b * s->o.S + s->begin);
-        a.dk = behind(d.k, dq, b * s->o.S);
-        a.dv = behind(d.v, dq, b * s->o.S);
-        TS_TRY(ts_attention_add_sinks(&s->o, &a));
-        ts_launch_attn_bwd(tape->dev, &a, 0, cost_of_one(s, q, 5));
-    }
-    return ts_tape_accumulate(tape, q, dq);
-}
-
-static const ts_op some_op = { .name = "attention_of", .backward = some_backward };
-
-ts_status ts_op_attention_of(ts_tape *tape, const ts_attention_op *o, int64_t begin, int64_t n, ts_tensor *q, ts_tensor **y)
-{
-    some_attr s = { .o = *o, .begin = begin, .n = n };
-    ts_record *r;
-    check_shapes(o, q, NULL);
-    TS_ASSERT(!o->cache && !o->tops && begin >= 0 && n > 0 && begin + n <= o->S, "attention of queries %lld to %lld of %lld",
-              (long long)begin, (long long)(begin + n), (long long)o->S);
-    TS_TRY(ts_param_need(o->sinks));
-    TS_TRY(ts_tape_new(tape, q->dtype, o->B * n, o->n_q * o->head_dim, y));
-    const bool record = tape->recording && (q->wants_grad || ts_param_has_grad(o->sinks));
-    if (record)
-        TS_TRY(ts_tape_new(tape, TS_DTYPE_F32, o->B * n, o->n_q, &s.lse));
-    for (int64_t b = 0; b < o->B; b++) {
-        ts_attn_args a = args_of_one(&s, q, b);
-        a.o = behind(ts_tensor_data(*y), *y, b * n);
-        ts_launch_attn_fwd(tape->dev, &a, 0, cost_of_one(&s, q, 2));
-    }
-    if (!record)
-        return TS_OK;
-    TS_TRY(ts_tape_record(tape, &some_op, sizeof s, &r));
-    *(some_attr *)r->attr = s;
-    r->in[0] = q;
-    r->out[0] = *y;
-    (*y)->wants_grad = true;
-    ts_record_save(tape, r, q);
-    ts_record_save(tape, r, *y);
-    ts_record_save(tape, r, s.lse);
-    return ts_record_param(tape, r, 0, o->sinks);
 }

@@ -103,7 +103,9 @@ ts_status ts_dsa_select(ts_tape *tape, const ts_dsa_op *o, const ts_dsa_index *x
 {
     ts_dsa_args a = args_of(o, x->q->dtype, NULL);
     put_index(&a, x);
-    return choose(tape, o, &a, a.keys > o->most ? all_pairs(o) * (double)(o->keys ? a.keys : o->S) / (double)o->S : 0, chosen);
+    const double part = (double)x->q->dim[0] / (double)a.rows, wide = (double)(o->keys ? a.keys : o->S) / (double)o->S;
+    a.rows = x->q->dim[0], a.row0 = o->row0;
+    return choose(tape, o, &a, a.keys > o->most ? all_pairs(o) * wide * part : 0, chosen);
 }
 
 /* ---- attention ---- */

@@ -12,6 +12,7 @@ typedef struct ts_dsa_op {
      * those of their own rows */
     const ts_tensor *last_key;
     int64_t keys;
+    int64_t row0;                 /* of ts_dsa_select: it is asked for the x->q->dim[0] rows from this one on */
     /* Who share out each sequence, without exchanging heads, or NULL. Keys are those of the whole then: kv is what
      * ts_dsa_gather makes of the fused rows, and the indexer's keys are of all rows */
     const ts_spread *spread;
@@ -28,7 +29,7 @@ typedef struct ts_dsa_index {
     ts_tensor *q, *k, *w;
 } ts_dsa_index;
 
-/* Lists of chosen keys, int32 [T, most]; of sequences that are no longer than `most` all keys. No gradient. */
+/* Lists of chosen keys, int32 [rows of x->q, most]; of sequences that are no longer than `most` all keys. No gradient. */
 ts_status ts_dsa_select(ts_tape *tape, const ts_dsa_op *o, const ts_dsa_index *x, ts_tensor **chosen) TS_NODISCARD;
 
 /* y [T, heads width] from fused rows [T, 3 heads width] (of each head its query, key and value), of the chosen keys.

@@ -128,11 +128,16 @@ typedef struct ts_kv_pages {
  * y is [B * S, n_q head_dim]. lse: the log-sum-exp of each row's scores, fp32 [B * S, n_q], -inf
  * where a row sees no key; NULL: not wanted. No gradient goes through it.
  *
+ * Where only some queries of each sequence attend, n of them (kv NULL, no cache), y is [B * n, n_q head_dim]
+ * and lse [B * n, n_q]; q, first_key and last_key are of all S. Gradients of keys and values are then sums
+ * over such calls, and other queries have none.
+ *
  * With a cache (keys of this sequence, causal or a window, no lse), the new keys and values are put
  * behind the ones that are there (row q_start[b] + i) and queries see all of them; rows behind
  * q_len[b] are padding and come out as zeros; no gradient then. */
 typedef struct ts_attention_op {
     int64_t B, S, n_q, n_kv, head_dim;
+    ts_stretch queries;          /* of each sequence's S the ones that attend; n 0: all */
     float scale, softcap;
     ts_attention_mask mask;
     const ts_tensor *first_key, *last_key; /* int32 [B * S] or NULL; stay until the backward */
@@ -155,11 +160,6 @@ typedef struct ts_attention_op {
 } ts_attention_op;
 ts_status ts_op_attention(ts_tape *tape, const ts_attention_op *o, ts_tensor *q, ts_tensor *kv,
                           ts_tensor **y, ts_tensor **lse) TS_NODISCARD;
-/* Of each sequence the queries from `begin` on, n of them, where they come with keys and values (kv NULL, no cache): y
- * [B * n, n_q head_dim]. o is of all; first_key and last_key too. Gradients of keys and values are sums over such
- * calls. */
-ts_status ts_op_attention_of(ts_tape *tape, const ts_attention_op *o, int64_t begin, int64_t n, ts_tensor *q,
-                             ts_tensor **y) TS_NODISCARD;
 /* Pairs of query and key that a mask lets see each other, of S_q queries and S_kv keys: what the
  * operator's cost is counted by. Documents are not known to it. */
 double ts_mask_pairs(const ts_attention_mask *m, int64_t S_q, int64_t S_kv);

@@ -16,7 +16,7 @@ typedef struct geometry {
     bool same; /* keys are the values too (forward only) */
     bool blind; /* rows in the middle see nothing, then themselves only */
     bool ends;  /* last_key: of documents (with docs), or of padding */
-    int64_t gap; /* rows of q between sequences */
+    int64_t gap; /* rows of q, first_key and last_key between sequences */
     ts_stretches q_at; /* of the parts of a sequence of `whole` positions; and where the first key stands */
     int64_t key0, whole;
     const ts_attention_mask *mask; /* instead of causal and window; NULL: these */
@@ -48,7 +48,7 @@ static ts_attn_args args_of(const geometry *g)
 {
     const int64_t r = g->n_q / g->n_kv;
     ts_attn_args a = { .B = g->B, .S_q = g->S_q, .S_kv = g->S_kv,
-                       .q_batch = g->S_q + g->gap, .kv_batch = g->S_kv,
+                       .q_batch = g->S_q + g->gap, .limit_batch = g->gap ? g->S_q + g->gap : 0, .kv_batch = g->S_kv,
                        .n_q = g->n_q, .n_kv = g->n_kv, .head_dim = g->D, .dtype = g->dtype,
                        .scale = (float)(1 / sqrt((double)g->D)), .softcap = (float)g->softcap,
                        .mask = mask_of(g), .dropout = (float)g->dropout,
@@ -102,22 +102,22 @@ static void add_masks(ts_attn_args *a, const geometry *g)
         a->q_start = start;
     }
     if (g->docs || g->ends) { /* documents of growing length; row 3 sees nothing that is there */
-        int32_t *first = counts(a->B * a->S_q), *last = counts(a->B * a->S_q);
+        int32_t *first = counts(a->B * a->q_batch), *last = counts(a->B * a->q_batch);
         for (int64_t b = 0; b < a->B; b++)
             for (int64_t i = 0, begin = 0, length = 5; i < a->S_q; i++) {
                 if (i == begin + length)
                     begin = i, length = length * 3 / 2 + b;
-                first[b * a->S_q + i] = (int32_t)(i == 3 ? a->S_kv + 2 : begin);
-                last[b * a->S_q + i] =
+                first[b * a->q_batch + i] = (int32_t)(i == 3 ? a->S_kv + 2 : begin);
+                last[b * a->q_batch + i] =
                     (int32_t)(g->docs ? begin + length - 1 : i == 5 ? -1 : a->S_kv - 3 - 2 * b);
             }
         a->first_key = g->docs ? first : NULL;
         a->last_key = g->ends ? last : NULL;
     }
     if (g->blind) {
-        int32_t *first = counts(a->B * a->S_q);
-        for (int64_t n = 0; n < a->B * a->S_q; n++) {
-            const int64_t i = n % a->S_q, third = a->S_q / 3;
+        int32_t *first = counts(a->B * a->q_batch);
+        for (int64_t n = 0; n < a->B * a->q_batch; n++) {
+            const int64_t i = n % a->q_batch, third = a->S_q / 3;
             first[n] = (int32_t)(i < third || i > 5 * third / 2 ? 0
                                  : i < 2 * third                ? a->S_kv + 2
                                                                 : i);

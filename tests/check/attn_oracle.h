@@ -75,7 +75,7 @@ static int64_t position(const ts_attn_args *a, int64_t b, int64_t i)
 static bool sees(const ts_attn_args *a, int64_t b, int64_t i, int64_t j)
 {
     const ts_attention_mask *m = &a->mask;
-    const int64_t key = key_at(a, j), after = key - position(a, b, i), row = b * a->S_q + i;
+    const int64_t key = key_at(a, j), after = key - position(a, b, i), row = b * (a->limit_batch ? a->limit_batch : a->S_q) + i;
     if (j >= kv_len(a, b) || (a->first_key && key < a->first_key[row]) ||
         (a->last_key && key > a->last_key[row]))
         return false;

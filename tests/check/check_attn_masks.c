@@ -52,7 +52,8 @@ static void check_mask_features(const check_env *e)
                        .dtype = type[n / 3 % 3], .size = 2, .mask = &masks[n % CHECK_COUNT(masks)],
                        .docs = n & 16, .ends = n & 32, .lengths = n & 64, .fused = n % 32 == 1,
                        .slopes = n & 128, .sinks = n % 3 == 0, .softcap = n % 5 == 0 ? 1.5 : 0,
-                       .dropout = n % 7 == 0 ? 0.3 : 0, .cache = n % 11 == 0 && n % 32 != 1 };
+                       .dropout = n % 7 == 0 ? 0.3 : 0, .gap = n % 13 == 0 && n % 32 != 1 ? 4 : 0,
+                       .cache = n % 11 == 0 && n % 32 != 1 };
         if (g.cache)
             g.S_q = 5, g.S_kv = 150;
         one_case(e, &g, true);

@@ -67,8 +67,7 @@ checks=$((checks + 1))
 score again --load "$D/ck" --moe-routing-replay "$D/s"
 same "$D/again.scores" "$D/plain.scores"
 score narrow --load "$D/ck" --moe-routing-replay "$D/s" --load-in-8bit
-expect 2 "it was recorded in scoring, and this is training" "$T" pretrain $common --moe-routing-replay "$D/s"
-expect 2 "it was recorded in training, and this is scoring" "$T" score --load "$D/ck" --input "$D/lines" --moe-routing-replay "$D/r"
+expect 2 "3 sequences that were scored, and this run takes 16 in 4 iterations" "$T" pretrain $common --moe-routing-replay "$D/s"
 expect 2 "give one" "$T" score --load "$D/ck" --input "$D/lines" --moe-routing-replay "$D/s" --moe-routing-record "$D/s2"
 expect 2 "not of --logits" "$T" score --load "$D/ck" --input "$D/lines" --moe-routing-replay "$D/s" --logits "$D/z"
 cat "$D/lines" "$D/lines" >"$D/twice"
@@ -91,17 +90,8 @@ alone="--data-path $D/one_text_document --global-batch-size 1 --train-iters 1 --
     job student 1 $alone --moe-routing-replay "$D/r1" --save "$D/ck1"
     job itself 1 $alone
 }
-{
-    head -c 32 "$D/r1"
-    head -c 40 /dev/zero | head -c 32
-    printf '\021\0\0\0\0\0\0\0'
-    for layer in 0 1 2; do
-        tail -c +$((65 + layer * 64)) "$D/r1" | head -c 64
-        printf '\0\0\1\0'
-    done
-} >"$D/s1"
 echo "{\"ids\": [$(sed 's/ /, /g' "$D/numbers1.txt")]}" >"$D/lines"
-score led1 --load "$D/ck1" --moe-routing-replay "$D/s1"
+score led1 --load "$D/ck1" --moe-routing-replay "$D/r1"
 score free1 --load "$D/ck1"
 # near1 SCORES JOB: the mean of the one is the loss of the other
 near1() {
@@ -113,8 +103,62 @@ near1 led1 student
 near1 free1 itself
 checks=$((checks + 1))
 ! cmp -s "$D/led1.scores" "$D/free1.scores" || wrong "another model's choices are its own: nothing was tried"
+# the same of many, in the order of their files, and back: what was scored leads a training. Rows of 16 tokens at most
+"$3" "$D/rows" sft 41 5
+od -An -v -w4 -t d4 -j 34 -N 64 "$D/rows_packed_input_ids_document.idx" >"$D/sizes"
+od -An -v -w4 -t d4 "$D/rows_packed_input_ids_document.bin" | awk '
+    NR == FNR { size[NR] = $1; next }
+    { at++ }
+    at == 1 { row++; if (row > 16) exit; s = "" }
+    at <= 16 { s = s (at > 1 ? ", " : "") $1 }
+    at == size[row] { print "{\"ids\": [" s "]}"; at = 0 }' "$D/sizes" - >"$D/lines"
+tuned="--stage sft --data-path $D/rows --no-shuffle --lr 0 --min-lr 0 --moe-aux-loss-coeff 0"
+# shellcheck disable=SC2086
+{
+    job tuned 1 $tuned --save "$D/ck7" --moe-routing-record "$D/t7"
+    job taught 1 $tuned --seed 8 --save "$D/ck8" --moe-routing-record "$D/t8"
+    score free --load "$D/ck7"
+    score led --load "$D/ck7" --moe-routing-replay "$D/t7"
+    same "$D/free.scores" "$D/led.scores"
+    score taught --load "$D/ck8" --moe-routing-record "$D/s8"
+    score led8 --load "$D/ck7" --moe-routing-replay "$D/t8"
+    score led8s --load "$D/ck7" --moe-routing-replay "$D/s8"
+    same "$D/led8.scores" "$D/led8s.scores"
+    checks=$((checks + 1))
+    ! cmp -s "$D/led8.scores" "$D/free.scores" || wrong "choices of another model change nothing: nothing was tried"
+    job by-training 1 $tuned --moe-routing-replay "$D/t8"
+    job by-scoring 1 $tuned --moe-routing-replay "$D/s8"
+    alike by-scoring by-training 1
+    checks=$((checks + 1))
+    [ "$(numbers by-scoring)" != "$(numbers tuned)" ] || wrong "what was scored leads nothing"
+    job twice 1 $tuned --moe-routing-replay "$D/s8" --recompute-granularity full
+    alike twice by-training 1
+    echo '{"ids": [1, 2]}' >>"$D/lines"
+    expect 2 "it has 16 sequences, and here is one more" "$T" score --load "$D/ck7" --input "$D/lines" --moe-routing-replay "$D/t8"
+    head -n 16 "$D/lines" | sed '3s/]/, 1, 2]/; 3s/\[/[4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, /' >"$D/long"
+    expect 2 "sequence 3 has 16 tokens, and here " "$T" score --load "$D/ck7" --input "$D/long" --moe-routing-replay "$D/t8"
+}
+# of pairs each answer is a row, of verdicts each sample
+"$3" "$D/pairs" pairs 41 5
+"$3" "$D/verdicts" kto 41 5
+for stage in "simpo pairs" "kto verdicts"; do
+    # shellcheck disable=SC2086
+    {
+        set -- $stage
+        few="--stage $1 --data-path $D/$2 --moe-aux-loss-coeff 0 --train-iters 2 --ref-model $D/ck7"
+        job "$1" 1 $few --moe-routing-record "$D/t"
+        job "$1-led" 1 $few --moe-routing-replay "$D/t"
+    }
+    alike "$1-led" "$1" 1 0
+done
+checks=$((checks + 1))
+[ "$(wc -c <"$D/t")" = $((64 + 2 * 4 * 3 * 16 * 2 * 2)) ] || wrong "a record of $(wc -c <"$D/t") bytes"
+refused "sequence 1 has " --global-batch-size 1 --moe-routing-replay "$D/s8"
 
 have_mpi || finish
+# shellcheck disable=SC2086
+job led-data 2 $tuned --moe-routing-replay "$D/s8"
+alike led-data by-training 1
 job data 2 --moe-routing-replay "$D/r"
 alike data recorded 1
 same_loads data recorded

@@ -167,8 +167,11 @@ static ts_status in_two(grad_env *e, const ts_attention_op *o, int64_t first)
     int64_t *rows;
     TS_TRY(ts_arena_alloc(&e->tape->arena, 2 * B * sizeof(ts_tensor *), &piece));
     TS_TRY(ts_arena_alloc(&e->tape->arena, 2 * B * sizeof *rows, &rows));
-    for (int i = 0; i < 2; i++)
-        TS_TRY(ts_op_attention_of(e->tape, o, i * first, n[i], e->leaf[0], &part[i]));
+    for (int i = 0; i < 2; i++) {
+        ts_attention_op of = *o;
+        of.queries = (ts_stretch){ i * first, n[i] };
+        TS_TRY(ts_op_attention(e->tape, &of, e->leaf[0], NULL, &part[i], NULL));
+    }
     for (int64_t k = 0; k < 2 * B; k++) {
         rows[k] = n[k % 2];
         TS_TRY(ts_op_piece_rows(e->tape, part[k % 2], k / 2 * rows[k], rows[k], &piece[k]));

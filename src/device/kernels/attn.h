@@ -95,6 +95,7 @@ typedef struct ts_attn_args {
     float *top;                     /* [B * S_q, n_q]: forward's largest s of each row, without the sink; -inf
                                        where it sees no key. NULL: not wanted */
     const int32_t *first_key, *last_key; /* [B * S_q]: of the keys that a row may see; or NULL */
+    int64_t limit_batch;            /* their rows from a sequence's first to the next one's; 0: S_q */
     const int32_t *q_start, *q_len, *kv_len; /* [B] or NULL */
     const int32_t *pages;           /* [B, pages_each]: see above; NULL: keys of a sequence follow each other */
     int64_t pages_each;

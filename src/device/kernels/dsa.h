@@ -29,6 +29,7 @@ enum { TS_DSA_MOST_DIM = 2048, TS_DSA_MOST_INDEX = 512 }; /* widths of heads tha
 
 typedef struct ts_dsa_args {
     int64_t rows, S, keys;
+    int64_t row0;                       /* dsa_select: chosen, best, iq and iw are of the rows from this one on */
     const int32_t *first_key, *last_key, *q_start, *q_len;
     ts_stretches q_at;                  /* n 0: rows stand one after another; not with q_start, q_len, last_key */
     int64_t most;                       /* 0: no list is shorter than what is seen */

@@ -164,7 +164,7 @@ static void make_lines(const fixture *f, const int64_t *lengths, int64_t new, in
             ids[i * MOST + k] = (int32_t)(u[0] % (uint32_t)f->model.decoder->arch.vocab);
         }
     for (int64_t i = 0; i < TEXTS; i++)
-        lines[i] = (ts_gen_line){ i, { ids + i * MOST, lengths[i] }, new };
+        lines[i] = (ts_gen_line){ i, { .ids = ids + i * MOST, .n = lengths[i] }, new };
 }
 
 typedef struct batch_case {
@@ -284,7 +284,7 @@ static void test_beginnings(void **state)
 
     memcpy(ids + PROMPT, got[1].ids, NEW * sizeof *ids); /* the answer, and a question */
     ids[PROMPT + NEW] = 3;
-    r = request_of(&(ts_gen_line){ 0, { ids, PROMPT + NEW + 1 }, NEW }, &got[3]);
+    r = request_of(&(ts_gen_line){ 0, { .ids = ids, .n = PROMPT + NEW + 1 }, NEW }, &got[3]);
     OK(ts_scheduler_add(b, &r, &t));
     while (!got[3].is_done)
         OK(ts_scheduler_step(b));

@@ -5,6 +5,7 @@
 
 #include "data/media/lines.h"
 #include "io/jsonl.h"
+#include "media/positions.h"
 
 static void check_ids(const char *what, const ts_ids *got, const json_t *want)
 {
@@ -50,6 +51,42 @@ static void check_tensors(const ts_media_line *l, const ts_st_file *refs, size_t
     assert_int_equal(n, l->media.tensors.n);
 }
 
+/* transformers' positions, where the family has such. */
+static void check_positions(const char *what, const ts_media_reader *r, const ts_media_line *l, const json_t *row)
+{
+    const json_t *want = json_object_get(row, "positions");
+    const int64_t n = (int64_t)l->ids.n;
+    int64_t *got = NULL, next;
+    if (!want)
+        return;
+    OK(ts_alloc(&got, (size_t)(3 * n), sizeof *got));
+    OK(ts_media_positions(r->processor, &l->media, l->ids.v, n, TS_AFTER_EXTENT, got, &next));
+    for (int64_t i = 0; i < 3 * n; i++) {
+        const json_int_t v = json_integer_value(json_array_get(json_array_get(want, (size_t)(i / n)), (size_t)(i % n)));
+        if (got[i] != v)
+            fail_msg("%s: position %lld of id %lld is %lld, not %lld", what, (long long)(i / n), (long long)(i % n),
+                     (long long)got[i], (long long)v);
+    }
+    assert_int_equal(next, json_integer_value(json_object_get(row, "next")));
+    /* by the other rule every id of text is one behind all before it */
+    OK(ts_media_positions(r->processor, &l->media, l->ids.v, n, TS_AFTER_LARGEST, got, &next));
+    for (int64_t i = 0, most = -1; i < n; i++) {
+        bool is_text = true;
+        for (int k = 0; k < TS_MEDIUM_KINDS; k++) {
+            const char *word = ts_media_placeholder(r->processor, (ts_medium_kind)k);
+            is_text = is_text && !(word && l->ids.v[i] == ts_tokenizer_token_id(r->tok, word));
+        }
+        for (int d = 0; is_text && d < 3; d++)
+            assert_int_equal(got[d * n + i], most + 1);
+        for (int d = 0; d < 3; d++)
+            most = got[d * n + i] > most ? got[d * n + i] : most;
+        assert_true(i < n - 1 || next == most + 1);
+    }
+    if (l->media.n) /* a text that was cut within a medium */
+        REFUSED(ts_media_positions(r->processor, &l->media, l->ids.v, 8, TS_AFTER_EXTENT, got, &next), TS_ERR_USER, "was it cut?");
+    ts_free(&got);
+}
+
 static void run_family(const char *family)
 {
     static const char *const keys[] = { "ids", "labels" };
@@ -85,6 +122,7 @@ static void run_family(const char *family)
         check_ids(path, &l.ids, json_object_get(row, "ids"));
         check_ids(path, &l.labels, json_object_get(row, "labels"));
         check_tensors(&l, refs, i);
+        check_positions(path, &r, &l, row);
         json_decref(line);
         json_decref(row);
     }
@@ -104,6 +142,7 @@ static void run_family(const char *family)
         run_family(#name);                                                                                         \
     }
 FAMILY(qwen2_vl)
+FAMILY(qwen2_5_vl)
 FAMILY(qwen3_vl)
 FAMILY(glm4v)
 FAMILY(internvl)
@@ -113,7 +152,7 @@ FAMILY(llava_next)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(qwen2_vl), cmocka_unit_test(qwen3_vl), cmocka_unit_test(glm4v),
+        cmocka_unit_test(qwen2_vl), cmocka_unit_test(qwen2_5_vl), cmocka_unit_test(qwen3_vl), cmocka_unit_test(glm4v),
         cmocka_unit_test(internvl), cmocka_unit_test(llava),    cmocka_unit_test(llava_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

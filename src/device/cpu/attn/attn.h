@@ -127,6 +127,12 @@ static inline int64_t ts_attn_stat(const ts_attn_args *a, int64_t b, int64_t h, 
     return (b * a->S_q + i) * a->n_q + h;
 }
 
+/* Where first_key and last_key say what query i of sequence b may see. */
+static inline int64_t ts_attn_limit(const ts_attn_args *a, int64_t b, int64_t i)
+{
+    return b * (a->limit_batch ? a->limit_batch : a->S_q) + i;
+}
+
 /* Where query i of sequence b stands, without what the mask and q_start add. */
 static inline int64_t ts_attn_place(const ts_attn_args *a, int64_t i)
 {
@@ -143,10 +149,10 @@ static inline int64_t ts_attn_range(const ts_attn_args *a, int64_t b, int64_t i,
 {
     const int64_t pos = a->mask.offset + (a->q_start ? a->q_start[b] : 0) + ts_attn_place(a, i) - a->key0;
     const int64_t first = ts_mask_first(&a->mask, pos + a->key0), right = ts_mask_right(&a->mask);
-    *lo = a->first_key ? a->first_key[b * a->S_q + i] - a->key0 : 0;
+    *lo = a->first_key ? a->first_key[ts_attn_limit(a, b, i)] - a->key0 : 0;
     *hi = ts_attn_kv_len(a, b);
-    if (a->last_key && *hi > (int64_t)a->last_key[b * a->S_q + i] + 1 - a->key0)
-        *hi = (int64_t)a->last_key[b * a->S_q + i] + 1 - a->key0;
+    if (a->last_key && *hi > (int64_t)a->last_key[ts_attn_limit(a, b, i)] + 1 - a->key0)
+        *hi = (int64_t)a->last_key[ts_attn_limit(a, b, i)] + 1 - a->key0;
     if (first > *lo + a->key0)
         *lo = first - a->key0;
     if (*lo < 0)

@@ -35,7 +35,7 @@ int64_t ts_attn_longest_kv(const ts_attn_args *a)
 static bool are_documents(const ts_attn_args *a)
 {
     for (int64_t b = 0; a->first_key && b < a->B; b++) {
-        const int32_t *first = a->first_key + b * a->S_q;
+        const int32_t *first = a->first_key + ts_attn_limit(a, b, 0);
         for (int64_t i = 1; i < ts_attn_q_len(a, b); i++)
             if (first[i] < first[i - 1])
                 return false;
@@ -55,7 +55,7 @@ bool ts_attn_job_init(ts_attn_job *j, ts_cpu *cpu, const ts_attn_args *a)
 /* The first key of query i of sequence b, as far as keys are here. */
 static int64_t first_key(const ts_attn_args *a, int64_t b, int64_t i)
 {
-    return min64(max64(a->first_key[b * a->S_q + i] - a->key0, 0), ts_attn_kv_len(a, b));
+    return min64(max64(a->first_key[ts_attn_limit(a, b, i)] - a->key0, 0), ts_attn_kv_len(a, b));
 }
 
 /* Where the document that begins at `at` ends: at the first query whose keys all come after those of the queries
@@ -65,7 +65,7 @@ static int64_t document_end(const ts_attn_args *a, const ts_attn_cursor *at, int
     const int64_t n = ts_attn_q_len(a, at->b);
     int64_t seen = at->key;
     for (int64_t i = at->q; i < n; i++) {
-        const int32_t *first = a->first_key + at->b * a->S_q + i;
+        const int32_t *first = a->first_key + ts_attn_limit(a, at->b, i);
         int64_t lo, hi;
         if (i > at->q && first[0] != first[-1] && first_key(a, at->b, i) >= seen) {
             *key = first_key(a, at->b, i);

@@ -66,7 +66,7 @@ INLINE void sort_keys(float *best, int32_t *chosen, int64_t n)
 INLINE void select_rows(const ts_dsa_args *a, int64_t begin, int64_t end, ts_dtype t)
 {
     for (int64_t row = begin; row < end; row++) {
-        const ts_dsa_list seen = ts_dsa_seen(a, row);
+        const ts_dsa_list seen = ts_dsa_seen(a, a->row0 + row);
         const int64_t n = min64(seen.n, a->most);
         float *best = a->best + row * a->most;
         int32_t *chosen = a->chosen + row * a->most;

@@ -184,6 +184,23 @@ code 401 /v1/models -H "Authorization: Bearer secre"
 code 200 /v1/models/fox -H "Authorization: Bearer secret"
 code 200 /health
 
+# connections that idle keep nobody out: from half of them on none is kept for a next request
+is "kept" 0 "$(curl -sS -i "$U/health" | grep -ci '^connection: close')"
+idle=()
+for _ in $(seq 34); do
+    exec {fd}<>"/dev/tcp/127.0.0.1/${U##*:}"
+    idle+=("$fd")
+done
+for _ in $(seq 60); do
+    closes=$(curl -sS -i "$U/health" | grep -ci '^connection: close')
+    [ "$closes" != 1 ] || break
+    sleep 0.05
+done
+is "closed beside 34 that idle" 1 "$closes"
+for fd in "${idle[@]}"; do
+    exec {fd}>&-
+done
+
 # a full queue, and an end that waits
 long() { curl -sS -m 20 "$U/v1/completions" -H "Authorization: Bearer secret" -d '{"prompt": "x", "max_tokens": 3000, "ignore_eos": true}'; }
 long >"$D/long" &

@@ -10,7 +10,7 @@ RUN scripts/install.sh && rm -rf build && \
 FROM debian:12
 COPY --from=build /src/build/*.deb /tmp/
 COPY scripts/demo.sh /usr/share/tessera/scripts/
-RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends /tmp/*.deb openmpi-bin jargon-text && \
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends /tmp/*.deb openmpi-bin ffmpeg jargon-text && \
     rm -rf /tmp/*.deb /var/lib/apt/lists/* && useradd --create-home tessera
 USER tessera
 WORKDIR /home/tessera

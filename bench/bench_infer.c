@@ -113,7 +113,7 @@ static ts_status run_prefill(const settings *s, ts_engine *e, double bytes)
     TS_TRY(ts_alloc(&ids, (size_t)s->prompt, sizeof *ids));
     for (int64_t i = 0; i < s->prompt; i++)
         ids[i] = (int32_t)(i * 7919 % s->shape->vocab);
-    const ts_prompt p = { ids, s->prompt };
+    const ts_prompt p = { .ids = ids, .n = s->prompt };
     ts_status st = TS_OK;
     for (int64_t i = -1; st == TS_OK && i < rounds; i++) {
         const double began = ts_now();
@@ -137,7 +137,7 @@ static ts_status run_decode(const settings *s, ts_engine *e, double bytes)
     TS_TRY(ts_alloc(&first, (size_t)s->context, sizeof *first));
     for (int64_t i = 0; i < s->context; i++)
         first[i] = (int32_t)((i * 31 + 5) % s->shape->vocab);
-    const ts_prompt p = { first, s->context };
+    const ts_prompt p = { .ids = first, .n = s->context };
     ts_status st = ts_engine_reserve(e, s->context + steps + 2);
     if (st == TS_OK)
         st = ts_engine_prefill(e, 0, 1, &p, &z);

@@ -5,6 +5,8 @@
 adapters/<case>/   adapter_config.json and adapter_model.safetensors as peft writes them, with values that training might have
                    left; the name of the base model (families/<base>) and results in golden.json, as golden_families.py has
                    them: gradients are of what the adapter's file holds; the logits of the first row in logits.safetensors
+adapters_merge/    a, b: two adapters; cat, linear, svd: what add_weighted_adapter makes of them with weights 0.7 and -1.5, as sums of B A
+                   times the scale ("delta.safetensors"; of a and b1, which has a's rank, for linear)
 adapters_old/      before: a folder of before transformers 5, after: as peft writes it again
 """
 import argparse
@@ -155,6 +157,35 @@ def make_old(root):
     (after / "adapter_config.json").write_text(json.dumps({k: sorted(config[k]) if isinstance(config[k], list) else config[k] for k in keys}) + "\n")
 
 
+def make_merge(root):
+    """Two adapters of some modules in common, and their sums as peft makes them."""
+    folder, base = root / "adapters_merge", root / "families" / "llama"
+    told = {"a": dict(r=3, lora_alpha=5, target_modules=["q_proj", "down_proj"], rank_pattern={"down_proj": 2}),
+            "b": dict(r=4, lora_alpha=4, target_modules=["q_proj", "v_proj", "embed_tokens"]),
+            "b1": dict(r=3, lora_alpha=7, target_modules=["q_proj", "v_proj"])}
+    for i, (name, kind) in enumerate(told.items()):
+        torch.manual_seed(SEED + 30 + i)
+        model = get_peft_model(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), LoraConfig(task_type="CAUSAL_LM", **kind))
+        with torch.no_grad():
+            for n, p in model.named_parameters():
+                if "lora_" in n:
+                    p.normal_(0, 0.3)
+        model.save_pretrained(folder / name, save_embedding_layers=False)
+        (folder / name / "README.md").unlink()
+        config = json.loads((folder / name / "adapter_config.json").read_text())
+        config["base_model_name_or_path"], config["target_modules"] = "llama", sorted(config["target_modules"])
+        (folder / name / "adapter_config.json").write_text(json.dumps(config, indent=1) + "\n")
+    for kind, second in (("cat", "b"), ("linear", "b1"), ("svd", "b")):
+        model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), folder / "a", adapter_name="a")
+        model.load_adapter(folder / second, adapter_name="b")
+        model.add_weighted_adapter(["a", "b"], [0.7, -1.5], "c", combination_type=kind)
+        deltas = {n: m.get_delta_weight("c").detach().contiguous() for n, m in model.base_model.model.named_modules()
+                  if hasattr(m, "get_delta_weight") and ("c" in m.lora_A or "c" in m.lora_embedding_A)}
+        (folder / kind).mkdir(exist_ok=True)
+        save_file(deltas, folder / kind / "delta.safetensors")
+        print("merge", kind, len(deltas))
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--only", default="")
@@ -165,6 +196,8 @@ def main():
             make(o.root, name)
     if not o.only or "old" in o.only.split(","):
         make_old(o.root)
+    if not o.only or "merge" in o.only.split(","):
+        make_merge(o.root)
 
 
 main()

@@ -9,7 +9,8 @@ tokenizers/NAME.gguf: small tokenizers of our own (golden_tokenizers.py's texts)
 them, and NAME.jsonl: what the library that they came from (tokenizers, sentencepiece) does with texts.
 models/ is llama.cpp's converter's own (convert_hf_to_gguf.py of llama-cpp-python 0.3.36, without vocabulary), of the
 folders of the same names in tests/golden/families; models/NAME.json: their config.json, where it had to lose what such
-files cannot say.
+files cannot say. Of GPT-2, GPT-NeoX, Cohere 2 and Falcon it asks for keys that their config.json has not (n_ctx, rotary_pct, one num_kv_heads);
+they were given.
 
 Arguments: what is made (blocks, encoded, tokenizers); all. Training breaks ties by chance, so tokenizers change."""
 import ctypes

@@ -3,6 +3,7 @@
 #include "api/build.h"
 #include "api/words.h"
 #include "device/cpu/kernel.h"
+#include "media/clip.h"
 #include "tessera/version.h"
 
 #include <pcre2.h>
@@ -66,6 +67,7 @@ static json_t *build_info(void)
     put_text(&b, "type", TESSERA_BUILD_TYPE);
     put(&b, "sanitizers", json_boolean(TESSERA_HAVE_SANITIZERS));
     put(&b, "mpi", json_boolean(TESSERA_HAVE_MPI));
+    put(&b, "clips", json_boolean(ts_clip_is_there()));
     return b;
 }
 

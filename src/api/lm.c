@@ -50,6 +50,8 @@ static ts_status open_model(ts_lm *lm)
         ts_crew_use(lm->crew, &use);
     TS_TRY(ts_model_open(lm->rt.load, lm->o.ckpt_step, &use, &lm->model));
     lm->model.decoder->crew = lm->crew;
+    if (lm->crew && lm->model.decoder->arch.vision)
+        return ts_error(TS_ERR_USER, "%s reads pictures, and such models run on one process: start it without mpirun", lm->rt.load);
     const bool has = lm->model.decoder->arch.labels > 0;
     if (has == lm->o.classes)
         return TS_OK;
@@ -320,7 +322,7 @@ ts_status ts_lm_score(ts_lm *lm, const int32_t *ids, size_t n, double *logprobs,
     if (!greedy)
         TS_TRY(ts_alloc(&own, n, sizeof *own));
     const ts_status st =
-        ts_score_ids(lm->model.decoder, lm->tape, ids, (int64_t)n, lm->routes, logprobs, greedy ? greedy : own);
+        ts_score_ids(lm->model.decoder, lm->tape, ids, (int64_t)n, lm->pictures, lm->routes, logprobs, greedy ? greedy : own);
     ts_free(&own);
     return st;
 }
@@ -352,5 +354,5 @@ ts_status ts_lm_logits(ts_lm *lm, const int32_t *ids, size_t n, float *logits)
     TS_NEED(logits);
     TS_TRY(ts_lm_need_words(lm, __func__, true));
     TS_TRY(ready_to_score(lm, __func__, ids, n));
-    return ts_score_logits(lm->model.decoder, lm->tape, ids, (int64_t)n, logits);
+    return ts_score_logits(lm->model.decoder, lm->tape, ids, (int64_t)n, lm->pictures, logits);
 }

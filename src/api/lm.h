@@ -48,6 +48,7 @@ struct ts_lm {
     ts_token_list *tokens;     /* made when a grammar needs it; NULL: not yet */
     ts_constraint *constraint; /* of the last ts_lm_gen_config; NULL: none */
     ts_model draft;            /* of --draft-model; no decoder: none */
+    const ts_pictures *pictures; /* of the sequence that is scored next; NULL: none */
     ts_routes *routes; /* of experts, in what is scored; NULL: layers choose, and nobody writes it down */
 };
 

@@ -99,6 +99,14 @@ void ts_map_close(ts_map *m)
     *m = (ts_map){ 0 };
 }
 
+void ts_map_release(const ts_map *m, const void *data, size_t n)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)data, map = (uintptr_t)m->data;
+    const uintptr_t from = (at + page - 1) / page * page, to = (at + n) / page * page;
+    if (!m->is_read && map && at >= map && at < map + m->size && n <= map + m->size - at && to > from)
+        (void)madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 bool ts_path_exists(const char *path) { return access(path, F_OK) == 0; }
 
 bool ts_path_ends(const char *path, const char *end)

@@ -16,6 +16,8 @@ typedef struct ts_map {
 } ts_map;
 ts_status ts_map_open(const char *path, ts_map *out) TS_NODISCARD; /* missing file: TS_ERR_USER */
 void ts_map_close(ts_map *m);
+/* Gives up the memory of n of its bytes until they are read again; of others nothing happens, nor of a file that was read. */
+void ts_map_release(const ts_map *m, const void *data, size_t n);
 
 bool ts_path_exists(const char *path);
 bool ts_path_is_dir(const char *path);

@@ -9,7 +9,8 @@
 
 static const char usage[] =
     "usage: tessera convert --load-dir DIR --save-dir DIR [options]      (export is another name of it)\n"
-    "       tessera convert --load-dir DIR --outfile FILE.gguf --outtype TYPE [options]\n\n"
+    "       tessera convert --load-dir DIR --outfile FILE.gguf --outtype TYPE [options]\n"
+    "       tessera convert --lora-merge ADAPTER ADAPTER ... --save-dir DIR [options]\n\n"
     "Writes the Hugging Face folder of a checkpoint: config.json, weights, generation_config.json and the tokenizer.\n"
     "A Hugging Face folder becomes one with another type of weights or other files. --outfile writes a GGUF file. What is read is told by content;\n"
     "memory is that of the largest tensor (--check: of the model).\n"
@@ -22,7 +23,7 @@ static ts_status print_json(const ts_convert_options *o, const ts_convert_result
     ts_str out = { 0 };
     ts_status st = ts_str_puts(&out, "{\"load_dir\": ");
     if (st == TS_OK)
-        st = ts_str_json(&out, o->load_dir, strlen(o->load_dir));
+        st = ts_str_json(&out, ts_convert_from(o), strlen(ts_convert_from(o)));
     if (st == TS_OK)
         st = ts_str_puts(&out, o->outfile ? ", \"outfile\": " : ", \"save_dir\": ");
     if (st == TS_OK)
@@ -51,7 +52,7 @@ static void print(const ts_convert_options *o, const ts_convert_result *r)
     if (r->iteration >= 0)
         snprintf(from, sizeof from, ", iteration %lld", (long long)r->iteration);
     printf("%s: %s, %lld tensors, %s, from %s%s\n", ts_convert_to(o), r->architecture,
-           (long long)r->tensors, ts_human_bytes((double)r->bytes, size), o->load_dir, from);
+           (long long)r->tensors, ts_human_bytes((double)r->bytes, size), ts_convert_from(o), from);
     if (r->checked)
         printf("largest difference of logits: %.3g (of %.3g)\n", r->difference, r->largest_logit);
 }

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/show_media.h"
 #include "data/instruct/chat_rows.h"
 #include "io/jsonl.h"
 #include "train/job_options.h"
@@ -14,6 +15,7 @@ extern const ts_command ts_cmd_data;
 
 typedef struct show_options {
     const char *load, *data_path, *output;
+    ts_show_media media;
     int64_t seq_length, samples;
     bool is_instruction, is_pairwise;
     int kind; /* TS_ROWS_* */
@@ -40,10 +42,20 @@ static const ts_option rows[] = {
     ROW(INT, samples, "samples", "3", 0, INT32_MAX, NULL, "how many are printed"),
     ROW(TEXT, output, "output", NULL, 0, 0, NULL,
         "JSON lines of all samples: input_ids, labels (-100: not trained) and text"),
+    ROW(TEXT, media.media, "media", NULL, 0, 0, NULL, "a picture, a clip or a sound, decoded as every command does it"),
+    ROW(TEXT, media.input, "input", NULL, 0, 0, NULL,
+        "JSON lines of conversations with pictures, clips and sounds, read as training and generation read them"),
+    ROW(TEXT, media.media_dir, "media-dir", NULL, 0, 0, NULL,
+        "with --input: the folder that relative paths of media count from (that of the file)"),
+    ROW(TEXT, media.tensors, "tensors", NULL, 0, 0, NULL,
+        "a safetensors file: with --media of its pixels, frames or samples, with --input of what the model's towers read, LINE.NAME"),
+    ROW(FLAG, media.json, "json", NULL, 0, 0, NULL, "with --media: what it is, as one JSON object"),
 };
 
 static const char usage[] =
-    "usage: tessera data show --load DIR --data-path FILE.jsonl --hf-chat-template [--output OUT.jsonl]\n\n"
+    "usage: tessera data show --load DIR --data-path FILE.jsonl --hf-chat-template [--output OUT.jsonl]\n"
+    "       tessera data show --load DIR --input FILE.jsonl [--output OUT.jsonl] [--tensors OUT.safetensors]\n"
+    "       tessera data show --media FILE [--tensors OUT.safetensors] [--json]\n\n"
     "Prints samples as training reads them: what is trained is coloured (or in double brackets\n"
     "where there are no colours), what --seq-length cuts off is marked; and counts of all.\n"
     "example: tessera data show --load models/my-model --data-path chats.jsonl --hf-chat-template";
@@ -235,11 +247,26 @@ static ts_status open_rows(shower *s)
     return s->chat.dataset.n || ts_chat_rows_is_path(s->o.data_path) ? open_chats(s) : open_files(s);
 }
 
+/* Of one file there is nothing to read but the file. */
+static ts_status check_media(const show_options *o, const ts_chat_options *chat)
+{
+    if (o->load || o->data_path || o->output || chat->dataset.n || o->media.input || o->media.media_dir)
+        return ts_error(TS_ERR_USER, "--media shows one file as it is decoded; leave --load, --data-path, --dataset, --input, "
+                                     "--media-dir and --output out");
+    return TS_OK;
+}
+
 static ts_status check(show_options *o, const ts_chat_options *chat)
 {
+    if (o->media.json)
+        return ts_error(TS_ERR_USER, "--json goes with --media FILE");
+    if ((o->media.tensors || o->media.media_dir) && !o->media.input)
+        return ts_error(TS_ERR_USER, "%s goes with --input FILE", o->media.tensors ? "--tensors" : "--media-dir");
+    if (o->media.input && (o->data_path || chat->dataset.n))
+        return ts_error(TS_ERR_USER, "--input and %s: one at a time is shown", o->data_path ? "--data-path" : "--dataset");
     if (!o->load)
         return ts_error(TS_ERR_USER, "--load is missing: the model's folder");
-    if (!o->data_path && !chat->dataset.n)
+    if (!o->data_path && !chat->dataset.n && !o->media.input)
         return ts_error(TS_ERR_USER,
                         "--data-path is missing: a .json or .jsonl file of conversations, or a prefix");
     if (chat->dataset.n > 1 || (chat->dataset.n && o->data_path))
@@ -254,7 +281,13 @@ static ts_status check(show_options *o, const ts_chat_options *chat)
 static ts_status show(shower *s)
 {
     ts_output out = { 0 };
+    if (s->o.media.media) {
+        TS_TRY(check_media(&s->o, &s->chat));
+        return ts_show_media_file(&s->o.media);
+    }
     ts_status st = check(&s->o, &s->chat);
+    if (st == TS_OK && s->o.media.input)
+        return ts_show_media_lines(&s->o.media, s->o.load, s->chat.style.template_now, s->o.output);
     if (st == TS_OK)
         st = open_rows(s);
     if (st == TS_OK && s->o.output)

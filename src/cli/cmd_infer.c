@@ -1,5 +1,6 @@
 #include "api/lm_chat.h"
 #include "api/lm_explore.h"
+#include "api/lm_media.h"
 #include "api/words.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -14,7 +15,7 @@
 #include <unistd.h>
 
 typedef struct infer_options {
-    const char *input, *output, *prompt, *candidates;
+    const char *input, *output, *prompt, *candidates, *media_dir;
     bool json;
     int on_bad_record;
 } infer_options;
@@ -26,6 +27,8 @@ static const ts_option infer_rows[] = {
         "JSON lines with \"ids\", \"text\", \"prompt\" or \"messages\", also packed (.gz, .zst); - is the "
         "standard input"),
     TS_BAD_RECORD_ROW(infer_options, on_bad_record, "infer"),
+    ROW(TEXT, media_dir, "media-dir", NULL, 0, 0,
+        "relative paths of pictures and clips in \"messages\" count from this folder, not from that of --input"),
     ROW(TEXT, prompt, "prompt", NULL, 0, 0, "one text, instead of --input"),
     ROW(TEXT, output, "output", NULL, 0, 0,
         "JSON lines: ids (the new ones), text, finish_reason, logprobs; - is the standard output"),
@@ -60,6 +63,9 @@ typedef struct inferer {
     bool is_asked; /* texts are what a user says */
     bool streams;
     ts_gen_line *lines;
+    ts_lm_media media;     /* of lines with pictures */
+    ts_picture_set **seen; /* [n_seen] theirs */
+    size_t n_seen, cap_seen;
     size_t n_lines, cap_lines;
     ts_str *results; /* [n_lines], until their turn to be written */
     bool *is_ready;
@@ -107,6 +113,34 @@ static ts_status encode_talk(inferer *s, const json_t *record, int32_t **ids, in
     return give(ts_lm_chat_prompt(&s->lm, &s->chat, record, &out), out, ids, count);
 }
 
+/* The last line's prompt becomes one with the pictures just read, which stay. */
+static ts_status keep_pictures(inferer *s)
+{
+    ts_picture_set *set;
+    ts_prompt *p = &s->lines[s->n_lines - 1].prompt;
+    if (s->config.drafts || s->config.num_beams > 1)
+        return ts_error(TS_ERR_USER, "prompts with pictures are gone on with one token at a time: leave guessing ahead and "
+                                     "--num-beams out");
+    TS_TRY(ts_grow(&s->seen, &s->cap_seen, s->n_seen + 1, sizeof *s->seen));
+    TS_TRY(ts_alloc(&set, 1, sizeof *set));
+    s->seen[s->n_seen++] = set;
+    *set = s->media.set;
+    s->media.set = (ts_picture_set){ 0 };
+    p->pictures = &set->p;
+    p->shift = set->next - set->n;
+    return TS_OK;
+}
+
+/* A conversation with pictures. */
+static ts_status encode_seen(inferer *s, const json_t *record, int32_t **ids, int64_t *count)
+{
+    ts_ids out = { 0 };
+    ts_status st = ts_lm_media_read(&s->lm, &s->media, record, s->o.input, s->o.media_dir, true, "messages");
+    for (size_t i = 0; st == TS_OK && i < s->media.line.ids.n; i++)
+        st = ts_ids_add(&out, s->media.line.ids.v[i]);
+    return give(st, out, ids, count);
+}
+
 /* Takes ids over. */
 static ts_status add_line(inferer *s, int32_t *ids, int64_t n)
 {
@@ -122,7 +156,8 @@ static ts_status add_line(inferer *s, int32_t *ids, int64_t n)
 }
 
 /* What a record may hold; of several the first in this order counts. */
-static const char *const record_keys[] = { "ids", "text", "prompt", "messages", "tools", "chat_template_kwargs" };
+static const char *const record_keys[] = { "ids", "text", "prompt", "messages", "tools", "chat_template_kwargs",
+                                          "images", "videos", "audios", "use_audio_in_video" };
 
 static ts_status read_line(inferer *s, ts_jsonl *in, const json_t *line)
 {
@@ -130,6 +165,7 @@ static ts_status read_line(inferer *s, ts_jsonl *in, const json_t *line)
     int32_t *ids = NULL;
     int64_t n = 0;
     ts_status st = TS_OK;
+    const bool sees = !text && !prompt && ts_lm_sees(&s->lm, line);
     text = text ? text : prompt;
     if (json_object_get(line, "ids"))
         TS_TRY(ts_jsonl_ids(in, line, s->lm.model.decoder->arch.vocab, &ids, &n));
@@ -137,12 +173,16 @@ static ts_status read_line(inferer *s, ts_jsonl *in, const json_t *line)
         st = encode(s, json_string_value(text), json_string_length(text), &ids, &n);
     else if (text)
         return ts_jsonl_error(in, "\"%s\" is not a string", text == prompt ? "prompt" : "text");
+    else if (sees)
+        st = encode_seen(s, line, &ids, &n);
     else if (json_object_get(line, "messages"))
         st = encode_talk(s, line, &ids, &n);
     else
         return ts_jsonl_error(in, "\"ids\", \"text\", \"prompt\" or \"messages\" was expected");
     if (st == TS_OK)
         st = add_line(s, ids, n);
+    if (st == TS_OK && sees)
+        st = keep_pictures(s);
     if (st != TS_ERR_USER || (text && !s->lm.has_tok)) /* that no record could help */
         return st;
     return ts_jsonl_error(in, "%s", ts_error_message());
@@ -440,6 +480,12 @@ static void close_all(inferer *s)
             ts_str_deinit(&s->results[i]);
     }
     ts_free(&s->lines);
+    for (size_t k = 0; k < s->n_seen; k++) {
+        ts_picture_set_deinit(s->seen[k]);
+        ts_free(&s->seen[k]);
+    }
+    ts_free(&s->seen);
+    ts_lm_media_close(&s->media);
     ts_free(&s->results);
     ts_free(&s->is_ready);
     ts_str_deinit(&s->dealt);

@@ -74,6 +74,7 @@ static void print_info(const json_t *j)
         printf("%-12s %s (MPI %s)\n", "mpi", text_at(mpi, "library"), text_at(mpi, "standard"));
     else
         printf("%-12s none: one process only\n", "mpi");
+    printf("%-12s pictures%s\n", "media", json_is_true(json_object_get(build, "clips")) ? ", clips, sounds" : " only: no FFmpeg");
     print_pairs("libraries", json_object_get(j, "libraries"));
     if (json_object_get(j, "kernels"))
         print_kernels(json_object_get(j, "kernels"));

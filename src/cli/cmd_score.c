@@ -1,4 +1,4 @@
-#include "api/lm.h"
+#include "api/lm_media.h"
 #include "api/words.h"
 #include "base/log.h"
 #include "cli/command.h"
@@ -7,13 +7,15 @@
 #include "infer/score.h"
 #include "io/jsonl.h"
 #include "io/st_write.h"
+#include "model/pictures.h"
 #include "text/one_token.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 typedef struct score_options {
-    const char *input, *output, *logits, *record, *replay;
+    const char *input, *output, *logits, *record, *replay, *tensors, *media_dir;
     int on_bad_record, pooling;
     bool head, embeddings, unit;
     ts_option_list reward_tokens;
@@ -41,6 +43,10 @@ static const ts_option score_rows[] = {
     ROW(NOFLAG, unit, "no-normalize-embeddings", NULL, "with --embeddings: vectors as they are, not of length one"),
     ROW(TEXT, logits, "logits", NULL,
         "also write the first line's logits to this safetensors file"),
+    ROW(TEXT, tensors, "tensors", NULL,
+        "pictures of the lines, of which the placeholders are among the ids: a safetensors file that data show --tensors has written"),
+    ROW(TEXT, media_dir, "media-dir", NULL,
+        "relative paths of pictures and clips in \"messages\" count from this folder, not from that of --input"),
     TS_ROW_IS(TS_OPTION_PLACE, TEXT, score_options, record, "moe-routing-record", NULL, 0, 0, NULL, "score",
               "a file for the experts that each token goes to in each layer (docs/moe.md)"),
     ROW(TEXT, replay, "moe-routing-replay", NULL,
@@ -64,6 +70,9 @@ typedef struct scorer {
     ts_sentence how; /* with --embeddings */
     int32_t *word;   /* with --reward-tokens: [o.reward_tokens.n] */
     int32_t mark;    /* behind which they are told; -1: behind the last token */
+    ts_st_file *tensors;
+    ts_picture_set seen; /* of the line at hand */
+    ts_lm_media media;   /* of lines with messages */
     ts_output out;
     ts_str dealt; /* lines of this process, where they are dealt out */
     int64_t given;    /* lines so far, bad ones too */
@@ -92,11 +101,25 @@ static ts_status encode(scorer *s, const json_t *text, const json_t *prompt, con
                                json_string_length(rest), ids, first);
 }
 
+/* A conversation, with its pictures. */
+static ts_status see_messages(scorer *s, const json_t *line, int32_t **ids, int64_t *n)
+{
+    TS_TRY(ts_lm_media_read(&s->lm, &s->media, line, s->o.input, s->o.media_dir, false, "messages"));
+    *n = (int64_t)s->media.line.ids.n;
+    TS_TRY(ts_alloc(ids, (size_t)*n, sizeof **ids));
+    memcpy(*ids, s->media.line.ids.v, (size_t)*n * sizeof **ids);
+    s->lm.pictures = &s->media.set.p;
+    return TS_OK;
+}
+
 /* Ids of a line; *first is where scoring begins (behind a prompt). */
 static ts_status line_ids(scorer *s, ts_jsonl *in, const json_t *line, int32_t **ids,
                           int64_t *n, int64_t *first)
 {
     *first = 1;
+    s->lm.pictures = NULL;
+    if (ts_lm_sees(&s->lm, line))
+        return of_line(in, see_messages(s, line, ids, n));
     if (json_object_get(line, "ids"))
         return ts_jsonl_ids(in, line, s->lm.model.decoder->arch.vocab, ids, n);
     const json_t *text = json_object_get(line, "text"), *prompt = json_object_get(line, "prompt"),
@@ -340,12 +363,24 @@ static ts_status score_judged(scorer *s, ts_jsonl *in, const int32_t *ids, int64
     return st == TS_OK ? ts_str_puts(&s->line, "}") : st;
 }
 
+/* Pictures of the line, by its number among the records. */
+static ts_status see_line(scorer *s, const ts_jsonl *in, const int32_t *ids, int64_t n)
+{
+    ts_picture_set_deinit(&s->seen);
+    s->lm.pictures = NULL;
+    TS_TRY(ts_picture_set_read(&s->lm.model.decoder->arch, s->tensors, in->records - 1, ids, n, s->o.tensors, &s->seen));
+    s->lm.pictures = &s->seen.p;
+    return TS_OK;
+}
+
 static ts_status score_line(scorer *s, ts_jsonl *in, const json_t *line)
 {
     int32_t *ids = NULL;
     int64_t n, first;
     TS_TRY(line_ids(s, in, line, &ids, &n, &first));
     ts_status st = n > 0 ? TS_OK : ts_jsonl_error(in, "there are no tokens to score");
+    if (st == TS_OK && s->tensors)
+        st = of_line(in, see_line(s, in, ids, n));
     if (st == TS_OK)
         st = s->o.head         ? score_labels(s, in, ids, n)
              : s->o.embeddings ? score_vector(s, in, ids, n)
@@ -390,7 +425,8 @@ static ts_status score_file(scorer *s)
 {
     ts_jsonl in;
     const bool writes = !(s->lm.world && s->lm.world->rank);
-    static const char *const keys[] = { "ids", "text", "prompt", "completion" };
+    static const char *const keys[] = { "ids", "text", "prompt", "completion", "messages", "images", "videos", "audios",
+                                        "use_audio_in_video" };
     ts_status st = ts_jsonl_open(s->o.input, keys, sizeof keys / sizeof *keys,
                                  (ts_on_bad_record)s->o.on_bad_record, &in);
     if (st == TS_OK && writes)
@@ -495,12 +531,17 @@ static ts_status open_rest(scorer *s)
         return ts_error(TS_ERR_USER, "--input -: of several processes one alone has the standard input, and lines are dealt to "
                                      "%d: give a file", s->lm.crew->crews);
     TS_TRY(find_words(s));
+    if (s->o.tensors)
+        TS_TRY(ts_st_file_open(s->o.tensors, &s->tensors));
     return s->o.record || s->o.replay ? ts_lm_routing(&s->lm, s->o.record, s->o.replay) : TS_OK;
 }
 
 static void close_all(scorer *s)
 {
     ts_lm_end(&s->lm);
+    ts_picture_set_deinit(&s->seen);
+    ts_lm_media_close(&s->media);
+    ts_st_file_destroy(&s->tensors);
     ts_free(&s->logprobs);
     ts_free(&s->greedy);
     ts_free(&s->word);

@@ -45,7 +45,7 @@ static ts_status run(trial *t, const char *folder, int64_t step)
     if (st == TS_OK)
         st = ts_tape_create(t->dev, &to, &tape);
     if (st == TS_OK)
-        st = ts_score_logits(m.decoder, tape, t->ids, t->n, t->logits);
+        st = ts_score_logits(m.decoder, tape, t->ids, t->n, NULL, t->logits);
     ts_tape_destroy(&tape);
     ts_model_deinit(&m);
     return st;

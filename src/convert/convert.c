@@ -169,6 +169,8 @@ static ts_status convert(const ts_convert_options *o, ts_convert_model *m, ts_co
 ts_status ts_convert_run(const ts_convert_options *o, ts_convert_result *r)
 {
     ts_convert_model m = { .iteration = -1 };
+    if (o->lora_merge.n)
+        return ts_convert_blend_lora(o, r);
     TS_TRY(check(o));
     TS_TRY(find_reader(o, &m.reader));
     ts_status st = m.reader->open(o, &m);

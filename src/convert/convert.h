@@ -63,6 +63,13 @@ typedef struct ts_convert_cut {
     W(TS_GGUF_TYPE_Q6_K, "q6_k,Q6_K")
 typedef enum ts_gguf_type_word { TS_GGUF_TYPES(TS_CHOICE_VALUE) } ts_gguf_type_word;
 
+/* How several adapters become one, with w the weight of each and s what it multiplies with:
+ *   cat     A = [w s A, ...], B = [B, ...]: the sum exactly, of all their ranks together
+ *   linear  A = sum of sign(w s) sqrt|w s| A, B = sum of sqrt|w s| B: of their common rank
+ *   svd     the nearest of the largest rank to the sum */
+#define TS_LORA_COMBINATIONS(W) W(TS_LORA_CAT, "cat") W(TS_LORA_LINEAR, "linear") W(TS_LORA_SVD, "svd")
+typedef enum ts_lora_combination { TS_LORA_COMBINATIONS(TS_CHOICE_VALUE) } ts_lora_combination;
+
 typedef struct ts_convert_options {
     const char *load_dir, *save_dir, *model_type_hf, *max_shard_size, *hf_cfg_dir;
     int load_type, save_type; /* TS_CONVERT_LOAD_*, TS_CONVERT_SAVE_* */
@@ -74,6 +81,8 @@ typedef struct ts_convert_options {
     bool check, json;
     ts_lora_options lora; /* an adapter to be merged */
     bool adapter_alone;   /* or to be written as it is */
+    ts_option_list lora_merge, lora_weights; /* adapters that are made one, in place of a model */
+    int lora_combination;                    /* TS_LORA_* */
     ts_convert_cut cut;
     ts_text_options text;     /* tokens that the tokenizer gets; no others */
     ts_new_rows_options rows; /* and rows for them, of this seed */
@@ -102,7 +111,6 @@ struct ts_convert_model {
     ts_st_dtype dtype;        /* of the matrices in files */
     const ts_st_dir *tensors; /* under Hugging Face's names; NULL: it is no such folder */
     const json_t *config;     /* likewise */
-    const ts_param_values *values; /* what source.read reads of, where they stand in tensors of files; NULL: they do not */
     const json_t *told;       /* the adapter that a checkpoint has; NULL: none */
     ts_adapters *adapters;    /* what is merged; NULL: nothing */
     void *own;
@@ -124,6 +132,10 @@ extern const ts_convert_writer ts_convert_hf_writer, ts_convert_gguf_writer, ts_
  * With --check the result's logits are compared: more than rounding is TS_ERR_RUN. */
 ts_status ts_convert_run(const ts_convert_options *o, ts_convert_result *r) TS_NODISCARD;
 
+/* --lora-merge, by folders alone: as PEFT's add_weighted_adapter. TS_ERR_USER: an adapter that is no sum of A and B, ranks or
+ * sizes that do not fit. */
+ts_status ts_convert_blend_lora(const ts_convert_options *o, ts_convert_result *r) TS_NODISCARD;
+
 /* For readers and writers: the type that is asked for, or this one; bytes of a shard (0: the
  * default); progress on the log. */
 static inline ts_st_dtype ts_convert_dtype(const ts_convert_options *o, ts_st_dtype as_is)
@@ -132,6 +144,8 @@ static inline ts_st_dtype ts_convert_dtype(const ts_convert_options *o, ts_st_dt
 }
 /* Whether --save-dir can be made: for writers of folders. */
 ts_status ts_convert_check_folder(const ts_convert_options *o) TS_NODISCARD;
+/* What is read. */
+static inline const char *ts_convert_from(const ts_convert_options *o) { return o->lora_merge.n ? o->lora_merge.v[0] : o->load_dir; }
 /* What is made. */
 static inline const char *ts_convert_to(const ts_convert_options *o) { return o->outfile ? o->outfile : o->save_dir; }
 ts_status ts_convert_shard_bytes(const ts_convert_options *o, size_t *out) TS_NODISCARD;

@@ -26,7 +26,8 @@ typedef struct ts_gguf_out {
     int64_t shape[TS_GGUF_MAX_RANK];
     int64_t width, rows;   /* elements of a row, rows of all matrices */
     size_t part, n_parts;  /* of the plan's; together they are the rows, one behind the other */
-    int64_t pair_rows;     /* of a head whose rows of the first and the second half stand in turn; 0: they do not */
+    ts_gguf_order order;
+    bool turned;           /* its rows are columns of the source's */
     float added;           /* to every value */
 } ts_gguf_out;
 

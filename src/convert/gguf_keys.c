@@ -23,11 +23,19 @@ static ts_status real(ts_gguf_plan *p, const char *key, double v)
     return ts_gguf_add_f32(&p->keys, ts_gguf_arch_key(p->model, key, name), (float)v);
 }
 
+static ts_status truth(ts_gguf_plan *p, const char *key, bool v)
+{
+    char name[TS_GGUF_KEY_TEXT];
+    return ts_gguf_add_bool(&p->keys, ts_gguf_arch_key(p->model, key, name), v);
+}
+
 static ts_status text(ts_gguf_plan *p, const char *key, const char *s)
 {
     char name[TS_GGUF_KEY_TEXT];
     return ts_gguf_add_text(&p->keys, ts_gguf_arch_key(p->model, key, name), s, strlen(s));
 }
+
+static bool is(const ts_gguf_plan *p, const char *arch) { return !strcmp(p->model->arch, arch); }
 
 /* ---- rotary embeddings ---- */
 
@@ -147,6 +155,9 @@ static ts_status put_windows(ts_gguf_plan *p)
 {
     const ts_arch *a = p->a;
     const ts_rope_config *near = rope_of(a, true), *far = rope_of(a, false);
+    if (window_of(a) && is(p, "exaone4"))
+        return ts_error(TS_ERR_USER, "%s: some of its layers have a window (sliding_window), which llama.cpp takes from the number of layers "
+                        "alone: GGUF files of the architecture exaone4 cannot say so", p->m->path);
     if (window_of(a) && ts_gguf_says_window(p->model))
         TS_TRY(count(p, "attention.sliding_window", window_of(a)));
     if (near && far && near != far)
@@ -166,14 +177,12 @@ static ts_status put_scales(ts_gguf_plan *p)
     return real(p, "logit_scale", 1 / a->logit_scale);
 }
 
-static bool is(const ts_gguf_plan *p, const char *arch) { return !strcmp(p->model->arch, arch); }
-
 static ts_status put_rope(ts_gguf_plan *p)
 {
     const ts_rope_config *r = rope_of(p->a, false) ? rope_of(p->a, false) : rope_of(p->a, true);
     if (!r)
         return TS_OK;
-    if (p->model->pairs || is(p, "phi3") || r->dim != p->a->head_dim)
+    if (p->model->pairs || is(p, "phi3") || is(p, "cohere2") || r->dim != p->a->head_dim)
         TS_TRY(count(p, "rope.dimension_count", r->dim));
     if (is(p, "phi3")) {
         TS_TRY(count(p, "rope.scaling.original_context_length",
@@ -211,9 +220,15 @@ ts_status ts_gguf_plan_keys(ts_gguf_plan *p)
     TS_TRY(put_windows(p));
     if (is(p, "granite"))
         TS_TRY(put_scales(p));
-    if (is(p, "command-r")) {
+    if (is(p, "command-r") || is(p, "cohere2")) {
         TS_TRY(real(p, "logit_scale", p->a->logit_scale));
         TS_TRY(text(p, "rope.scaling.type", "none"));
     }
+    if (is(p, "stablelm") || is(p, "gptneox"))
+        TS_TRY(truth(p, "use_parallel_residual", p->a->parallel_residual));
+    if (p->a->qkv_clip != 0 && is(p, "olmo"))
+        TS_TRY(real(p, "attention.clamp_kqv", p->a->qkv_clip));
+    if (is(p, "falcon")) /* the order of queries, keys and values */
+        TS_TRY(text(p, "tensor_data_layout", "jploski"));
     return put_rope(p);
 }

@@ -3,16 +3,6 @@
 
 #include <string.h>
 
-/* Row r of the output as the source counts: of a head of 2 h rows, row 2 k is the source's k, row 2 k + 1 its h + k. */
-static int64_t row_of(const ts_gguf_out *out, int64_t r)
-{
-    const int64_t size = out->pair_rows, half = size / 2;
-    if (!size)
-        return r;
-    const int64_t at = r % size;
-    return r - at + at % 2 * half + at / 2;
-}
-
 /* The part that has row r, the source counting. */
 static const ts_gguf_rows *part_of(const ts_gguf_plan *p, const ts_gguf_out *out, int64_t r)
 {
@@ -28,16 +18,16 @@ static const ts_gguf_rows *part_of(const ts_gguf_plan *p, const ts_gguf_out *out
 /* How many rows from r on stand one behind the other in the source: *from is the first of them, of *x. */
 static int64_t run_of(const ts_gguf_plan *p, const ts_gguf_out *out, int64_t r, int64_t most, const ts_gguf_rows **x, int64_t *from)
 {
-    const int64_t row = row_of(out, r);
+    const int64_t row = ts_gguf_row_in_folder(&out->order, r);
     *x = part_of(p, out, row);
     *from = (*x)->first + row - (*x)->at;
-    const int64_t left = out->pair_rows ? 1 : (*x)->at + (*x)->rows - row;
+    const int64_t left = ts_gguf_is_ordered(&out->order) || out->turned ? 1 : (*x)->at + (*x)->rows - row;
     return left < most ? left : most;
 }
 
 static bool is_plain(const ts_gguf_out *out, const ts_st_tensor *t)
 {
-    return !t->make && out->type->is_plain && out->type->plain == t->dtype && out->added == 0;
+    return !t->make && out->type->is_plain && out->type->plain == t->dtype && out->added == 0 && !out->turned;
 }
 
 static bool finite(const float *v, int64_t n)
@@ -60,6 +50,15 @@ const void *ts_gguf_rows_as_is(const ts_gguf_plan *p, const ts_gguf_out *out, in
     return (const unsigned char *)x->t->data + from * out->width * out->type->bytes;
 }
 
+/* Column number `at` of a matrix of so many rows. */
+static ts_status read_column(const ts_st_tensor *t, int64_t at, int64_t rows, float *to)
+{
+    const int64_t width = t->shape[t->rank - 1];
+    for (int64_t i = 0; i < rows; i++)
+        TS_TRY(ts_st_read_f32(t, i * width + at, 1, to + i));
+    return TS_OK;
+}
+
 bool ts_gguf_rows_make(const ts_gguf_plan *p, const ts_gguf_out *out, int64_t r0, int64_t r1, float *values, unsigned char *to)
 {
     const int64_t row_bytes = out->width / out->type->values * out->type->bytes;
@@ -72,7 +71,8 @@ bool ts_gguf_rows_make(const ts_gguf_plan *p, const ts_gguf_out *out, int64_t r0
             memcpy(at, (const unsigned char *)x->t->data + from * row_bytes, (size_t)(n * row_bytes));
             continue;
         }
-        const ts_status st = ts_st_read_f32(x->t, from * out->width, n * out->width, values);
+        const ts_status st = out->turned ? read_column(x->t, from, out->width, values)
+                                         : ts_st_read_f32(x->t, from * out->width, n * out->width, values);
         TS_ASSERT(st == TS_OK, "%s is no type of weights, which the plan is made of", x->t->name);
         for (int64_t i = 0; out->added != 0 && i < n * out->width; i++)
             values[i] += out->added;
@@ -89,7 +89,7 @@ void ts_gguf_rows_done(const ts_gguf_plan *p, const ts_gguf_out *out, int64_t r0
     const ts_gguf_rows *x = part_of(p, out, r0);
     const int64_t end = x->at + x->rows;
     ts_st_tensor part = *x->t;
-    if (part.make || !p->m->tensors)
+    if (part.make || out->turned || !p->m->tensors)
         return;
     const size_t bytes = (size_t)(out->width * ts_st_dtype_bits(part.dtype) / 8);
     part.data = (const unsigned char *)part.data + (size_t)(x->first + r0 - x->at) * bytes;

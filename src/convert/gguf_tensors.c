@@ -139,20 +139,21 @@ static ts_status add_stacked(ts_gguf_plan *p, const char *hf, const ts_st_tensor
 
 static ts_status add_plain(ts_gguf_plan *p, const ts_gguf_name *row, int64_t layer, const char *end, const ts_st_tensor *t)
 {
-    const int64_t heads = row->part == TS_GGUF_PART_Q ? p->a->n_heads : row->part == TS_GGUF_PART_K ? p->a->n_kv_heads : 0;
+    const bool turned = row->part == TS_GGUF_PART_TURNED && t->rank == 2;
+    const int64_t back[] = { t->shape[t->rank - 1], t->shape[0] };
     char name[NAME];
     ts_gguf_out *out;
     name_of(row, layer, end, name);
     if (!strcmp(end, ".bias") && !layer && !ts_gguf_has_bias(p->model, row))
         ts_log(TS_LOG_WARN, "%s: llama.cpp does not load files of the architecture %s with tensors like %s", p->m->path,
                p->model->arch, name);
-    TS_TRY(add_out(p, name, t->rank, t->shape, 1, &out));
-    if (p->model->pairs && heads) {
-        out->pair_rows = t->shape[0] / heads;
-        if (t->rank == 1) { /* a bias: its rows are numbers */
-            out->rows = out->width;
-            out->width = 1;
-        }
+    TS_TRY(add_out(p, name, t->rank, turned ? back : t->shape, 1, &out));
+    out->turned = turned;
+    TS_ASSERT(ts_gguf_order_of(p->model, row->part, p->a->n_heads, p->a->n_kv_heads, out->shape[0], &out->order),
+              "%s: its rows are none of heads", name);
+    if (ts_gguf_is_ordered(&out->order) && t->rank == 1) { /* a bias: its rows are numbers */
+        out->rows = out->width;
+        out->width = 1;
     }
     out->added = row->part == TS_GGUF_PART_NORM && !strcmp(end, ".weight") ? p->model->norm_offset : 0;
     set_part(p, out, 0, t, 0, out->rows);

@@ -53,6 +53,12 @@ const ts_option ts_convert_rows[] = {
     ROW(LIST, lora.targets, "lora-target-modules", NULL, 0, 0, NULL, "--lora-load: its target_modules, likewise"),
     ROW(FLAG, adapter_alone, "save-lora-to-hf", NULL, 0, 0, NULL,
         "write the adapter alone, as PEFT has it, instead of the model with it"),
+    ROW(LIST, lora_merge, "lora-merge", NULL, 0, 0, NULL,
+        "folders of adapters (PEFT) that become one, in --save-dir; without --load-dir"),
+    ROW(LIST, lora_weights, "lora-weights", NULL, 0, 0, NULL, "--lora-merge: a number for each, which it is multiplied with (1)"),
+    ROW(CHOICE, lora_combination, "lora-combination", "cat", 0, 0, TS_CHOICES(TS_LORA_COMBINATIONS),
+        "--lora-merge: cat is the sum exactly, of all ranks together; linear sums A and B each; svd is the nearest of the "
+        "largest rank"),
     ROW(LIST, text.add_tokens, "add-tokens", NULL, 0, 0, NULL,
         "tokens that the tokenizer of a Hugging Face folder gets beside its own, and the model rows for"),
     ROW(LIST, text.add_special_tokens, "add-special-tokens", NULL, 0, 0, NULL, "likewise, special ones"),
@@ -148,6 +154,8 @@ void ts_convert_warn(const ts_convert_options *o, const ts_option_set *set)
     const bool is_cut = o->save_type == TS_CONVERT_SAVE_MG && !o->outfile;
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
         ts_option_warn_alone(set, cuts[i], is_cut, "--save-model-type mg (other files are whole)");
+    ts_option_warn_alone(set, "lora-weights", o->lora_merge.n, "--lora-merge");
+    ts_option_warn_alone(set, "lora-combination", o->lora_merge.n, "--lora-merge");
 }
 
 ts_status ts_convert_shard_bytes(const ts_convert_options *o, size_t *out)

@@ -18,6 +18,8 @@ static void on_tensor(void *ctx, size_t done, size_t all)
     ts_convert_progress(done, all);
 }
 
+static void on_done(void *ctx, const ts_st_tensor *t) { ts_mg_checkpoint_is_done(ctx, t); }
+
 static ts_status open_mg(const ts_convert_options *o, ts_convert_model *m)
 {
     own *x;
@@ -31,10 +33,10 @@ static ts_status open_mg(const ts_convert_options *o, ts_convert_model *m)
     m->path = o->load_dir;
     m->iteration = ts_mg_checkpoint_iteration(x->ck);
     m->dtype = ts_mg_checkpoint_dtype(&x->values);
-    m->values = &x->values;
     m->source = (ts_weights_source){ .arch = &x->arch, .family = x->family, .config = x->config, .files = &x->files,
                                      .read = ts_param_values_read, .ctx = &x->values,
-                                     .dtype = ts_param_values_dtype_of, .dtype_ctx = &x->values, .progress = on_tensor };
+                                     .dtype = ts_param_values_dtype_of, .dtype_ctx = &x->values, .values = &x->values, .is_done = on_done, .done_ctx = x->ck,
+                                     .progress = on_tensor };
     return TS_OK;
 }
 

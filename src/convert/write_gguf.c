@@ -39,8 +39,8 @@ static ts_status add_pieces(job *j, size_t i)
 {
     const ts_gguf_out *out = &j->plan->v[i];
     int64_t step = PIECE / out->width;
-    if (out->pair_rows && step > out->pair_rows) /* whole heads */
-        step -= step % out->pair_rows;
+    if (out->order.pair_rows && step > out->order.pair_rows) /* whole heads */
+        step -= step % out->order.pair_rows;
     step = step < 1 ? 1 : step;
     for (int64_t r = 0; r < out->rows; r += step) {
         const int64_t end = out->rows - r < step ? out->rows : r + step;

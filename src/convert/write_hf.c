@@ -260,6 +260,7 @@ static ts_status copy_tensors(copy *c, const char *folder)
         const way *as = way_of(c, t);
         if (as->parts)
             TS_TRY(as->put(c, t));
+        ts_st_dir_is_done(c->m->tensors, t);
         c->next += as->parts;
         ts_convert_progress((size_t)i + 1, (size_t)n);
     }
@@ -368,6 +369,7 @@ static ts_status write_source(const ts_convert_options *o, const ts_convert_mode
     TS_TRY(ts_convert_merge_init(&merge, o, &m->source, m->adapters));
     source.read = ts_merger_read;
     source.ctx = &merge.merger;
+    source.values = NULL;
     const ts_status st = ts_weights_write(&source, o->save_dir, "--save-dir", w);
     ts_convert_merge_deinit(&merge);
     return st;

@@ -169,35 +169,85 @@ static ts_status put_piece(writer *w, const ts_mg_piece *p, const ts_param_targe
     return put_read(w, p, merged, to);
 }
 
-/* What was read of a folder's mapping need not be this process's memory any more. */
+/* What was read of a mapping need not be this process's memory any more. */
 static void give_back(const writer *w, const ts_mg_layout *l, const ts_mg_tensor *t)
 {
+    const ts_weights_source *s = &w->m->source;
     size_t last = SIZE_MAX;
-    for (size_t i = t->first_piece; w->m->tensors && i < t->first_piece + t->n_pieces; i++) {
+    for (size_t i = t->first_piece; w->from && i < t->first_piece + t->n_pieces; i++) {
         const size_t param = l->piece[i].param;
-        for (size_t k = w->from->first[param]; param != last && k < w->from->first[param + 1]; k++)
-            ts_st_dir_is_done(w->m->tensors, w->from->block[k].t);
+        for (size_t k = w->from->first[param]; param != last && k < w->from->first[param + 1]; k++) {
+            const ts_st_tensor *x = w->from->block[k].t;
+            if (w->m->tensors)
+                ts_st_dir_is_done(w->m->tensors, x);
+            else if (s->is_done)
+                s->is_done(s->done_ctx, x);
+        }
         last = param;
     }
+}
+
+static ts_status need_room(writer *w, size_t bytes)
+{
+    if (bytes <= w->room)
+        return TS_OK;
+    ts_free(&w->buffer);
+    TS_TRY(ts_alloc(&w->buffer, bytes, 1));
+    w->room = bytes;
+    return TS_OK;
+}
+
+/* Whether the tensor is whole rows of parameters, as files have them, one behind the other. */
+static bool is_straight(const writer *w, const ts_mg_layout *l, const ts_mg_tensor *t)
+{
+    int64_t at = 0;
+    for (size_t i = t->first_piece; i < t->first_piece + t->n_pieces; i++) {
+        const ts_mg_piece *p = &l->piece[i];
+        const ts_listed_param *param = &w->params.param[p->param];
+        if (p->at != at || p->row_step != p->cols || p->col_step != 1 || p->cols != (param->dim[1] ? param->dim[1] : 1))
+            return false;
+        at += p->rows * p->cols;
+    }
+    return w->from && !w->m->adapters;
+}
+
+/* Such a tensor's bytes, from where they stand. */
+static ts_status write_runs(writer *w, ts_torch_writer *file, const ts_mg_piece *p, ts_st_dtype dtype)
+{
+    const size_t row = (size_t)(p->cols * ts_st_dtype_bits(dtype) / 8);
+    const int64_t some = (1 << 20) / (int64_t)row + 1;
+    for (int64_t r = 0, n; r < p->rows; r += n) {
+        const char *bytes = ts_param_values_run(w->from, p->param, p->row + r, p->rows - r, dtype, &n);
+        if (!bytes) {
+            n = p->rows - r < some ? p->rows - r : some;
+            TS_TRY(need_room(w, (size_t)n * row));
+            TS_TRY(ts_param_values_put(w->from, p->param, p->row + r, n, 0, p->cols, &(ts_param_target){ dtype, w->buffer, p->cols, 1 }));
+            bytes = w->buffer;
+        }
+        TS_TRY(ts_torch_writer_put(file, bytes, (size_t)n * row));
+    }
+    return TS_OK;
 }
 
 static ts_status write_tensor(writer *w, ts_torch_writer *file, const ts_mg_layout *l, const ts_mg_tensor *t)
 {
     const ts_st_dtype dtype = dtype_of(w, l, t);
     const size_t size = (size_t)ts_st_dtype_bits(dtype) / 8, bytes = (size_t)elements(t) * size;
-    if (bytes > w->room) {
-        ts_free(&w->buffer);
-        TS_TRY(ts_alloc(&w->buffer, bytes, 1));
-        w->room = bytes;
+    w->bytes += bytes;
+    ts_convert_progress(++w->done, w->all);
+    if (is_straight(w, l, t)) {
+        for (size_t i = t->first_piece; i < t->first_piece + t->n_pieces; i++)
+            TS_TRY(write_runs(w, file, &l->piece[i], dtype));
+        give_back(w, l, t);
+        return TS_OK;
     }
+    TS_TRY(need_room(w, bytes));
     for (size_t i = t->first_piece; i < t->first_piece + t->n_pieces; i++) {
         const ts_mg_piece *p = &l->piece[i];
         const ts_param_target to = { dtype, w->buffer + (size_t)p->at * size, p->row_step, p->col_step };
         TS_TRY(put_piece(w, p, &to));
     }
     give_back(w, l, t);
-    w->bytes += bytes;
-    ts_convert_progress(++w->done, w->all);
     return ts_torch_writer_put(file, w->buffer, bytes);
 }
 
@@ -316,7 +366,7 @@ static ts_status write_mg(const ts_convert_options *o, ts_convert_model *m, ts_c
 {
     if (ts_convert_is_packed(m))
         return write_values(o, m, r);
-    writer w = { .o = o, .m = m, .from = m->values };
+    writer w = { .o = o, .m = m, .from = m->source.values };
     ts_status st = open_writer(&w);
     if (st == TS_OK)
         st = ts_weights_publish(o->save_dir, "--save-dir", write_folder, &w);

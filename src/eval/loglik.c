@@ -82,7 +82,7 @@ ts_status ts_loglik_begin(ts_loglik *l, const ts_loglik_request *r, int64_t n)
     }
     l->base = base;
     ts_engine_clear(l->e, l->batch);
-    const ts_prompt p = { r[0].ids, base };
+    const ts_prompt p = { .ids = r[0].ids, .n = base };
     return base ? ts_engine_extend(l->e, l->batch, 1, &p, NULL, 0, NULL) : TS_OK;
 }
 
@@ -177,7 +177,7 @@ static ts_status run_shared(ts_loglik *l, const group *g, size_t n)
             ts_engine_copy(l->e, (int64_t)k, l->batch);
         else
             ts_engine_clear(l->e, (int64_t)k);
-        l->more[k] = (ts_prompt){ g[k].r[0].ids + l->base, g[k].shared - l->base };
+        l->more[k] = (ts_prompt){ .ids = g[k].r[0].ids + l->base, .n = g[k].shared - l->base };
         for (int64_t i = 0; i < g[k].n; i++)
             TS_TRY(ask(l, &g[k].r[i], (int64_t)k, l->base, g[k].shared));
     }
@@ -194,7 +194,7 @@ static ts_status run_rests(ts_loglik *l, const group *g, size_t n)
             if (r->n - 1 == g[k].shared)
                 continue;
             l->from[rows] = (int64_t)k;
-            l->more[rows] = (ts_prompt){ r->ids + g[k].shared, r->n - 1 - g[k].shared };
+            l->more[rows] = (ts_prompt){ .ids = r->ids + g[k].shared, .n = r->n - 1 - g[k].shared };
             TS_TRY(ask(l, r, rows++, g[k].shared, r->n - 1));
         }
     if (!rows)
@@ -211,7 +211,7 @@ static ts_status run_alone(ts_loglik *l, ts_loglik_request *r)
     if (st == TS_OK)
         st = ts_alloc(&greedy, (size_t)r->n, sizeof *greedy);
     if (st == TS_OK)
-        st = ts_score_ids(l->d, l->tape, r->ids, r->n, NULL, logprobs, greedy);
+        st = ts_score_ids(l->d, l->tape, r->ids, r->n, NULL, NULL, logprobs, greedy);
     for (int64_t t = r->from; t < r->n && st == TS_OK; t++)
         r->sum += logprobs[t];
     ts_free(&logprobs);

@@ -240,7 +240,7 @@ static ts_status refill(beams *s, ts_logits *z)
         memcpy(all + b * n, s->line->prompt.ids, (size_t)s->line->prompt.n * sizeof *all);
         memcpy(all + b * n + s->line->prompt.n, s->ids[0] + b * s->line->max_new,
                (size_t)s->at * sizeof *all);
-        p[b] = (ts_prompt){ all + b * n, n };
+        p[b] = (ts_prompt){ .ids = all + b * n, .n = n };
     }
     const ts_status st = ts_engine_prefill(s->e, 0, s->n, p, z);
     ts_free(&all);

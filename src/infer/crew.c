@@ -58,7 +58,7 @@ static ts_status check_world(const ts_crew_options *o, int64_t world)
     return world % o->tensor == 0 && world / o->tensor % o->pipeline == 0
                ? TS_OK
                : ts_error(TS_ERR_USER, "%lld process%s: --tensor-model-parallel-size %lld times --pipeline-model-parallel-size %lld "
-                                       "does not divide them (mpirun -n says how many there are)",
+                                       "does not divide them (mpirun -n says how many there are, of a plan --world-size)",
                           (long long)world, world == 1 ? "" : "es", (long long)o->tensor, (long long)o->pipeline);
 }
 
@@ -87,9 +87,18 @@ static ts_status meet(ts_crew *c)
 {
     const int within = of_stage(&c->o), each = within * (int)c->o.pipeline;
     c->crews = c->world->size / each;
-    const int crew = c->world->rank / within % c->crews;
-    TS_TRY(ts_comm_split(c->world, "model", crew, c->world->rank, &c->comm));
-    return ts_comm_split(c->world, "leaders", c->comm->rank ? -1 : 0, c->world->rank, &c->leaders);
+    const int crew = c->world->rank / within % c->crews, n = c->crews > each ? c->crews : each;
+    int *ranks;
+    TS_TRY(ts_alloc(&ranks, (size_t)n, sizeof *ranks));
+    for (int i = 0; i < each; i++)
+        ranks[i] = (i / within * c->crews + crew) * within + i % within;
+    ts_status st = ts_comm_group(c->world, "model", ranks, each, &c->comm);
+    for (int i = 0; i < c->crews; i++)
+        ranks[i] = i * within;
+    if (st == TS_OK)
+        st = ts_comm_group(c->world, "leaders", ranks, c->comm->rank ? 0 : c->crews, &c->leaders);
+    ts_free(&ranks);
+    return st;
 }
 
 static ts_status create(ts_crew *c)

@@ -17,7 +17,7 @@ struct ts_engine {
     int64_t slots, capacity;
     ts_layer_state **state;      /* [states]: as in ts_run; NULL of what keeps nothing */
     int64_t states;
-    int32_t *length;             /* [slots] */
+    int32_t *length, *shift;     /* [slots]; shift as in ts_prompt */
     int32_t *q_start, *q_len;    /* [slots] of the pass at hand */
     int32_t *ids, *pos;          /* [rows] of the pass at hand */
     size_t cap_ids, cap_pos;
@@ -62,6 +62,7 @@ static ts_status create(ts_engine *e, int64_t slots)
             TS_TRY(mixer->make_state(mixer->module, e->dev, e->d->compute, e->is_paged ? 1 : slots, &e->state[l]));
     }
     TS_TRY(ts_alloc(&e->length, (size_t)slots, sizeof *e->length));
+    TS_TRY(ts_alloc(&e->shift, (size_t)slots, sizeof *e->shift));
     TS_TRY(ts_alloc(&e->q_start, (size_t)slots, sizeof *e->q_start));
     return ts_alloc(&e->q_len, (size_t)slots, sizeof *e->q_len);
 }
@@ -77,6 +78,7 @@ static void destroy_here(ts_engine **engine)
     ts_tape_destroy(&e->tape);
     ts_free(&e->state);
     ts_free(&e->length);
+    ts_free(&e->shift);
     ts_free(&e->q_start);
     ts_free(&e->q_len);
     ts_free(&e->ids);
@@ -207,6 +209,7 @@ void ts_engine_copy(ts_engine *e, int64_t to, int64_t from)
     for (int64_t l = 0; l < e->states; l++)
         copy_slot(e->state[l], to, from, e->length[from]);
     e->length[to] = e->length[from];
+    e->shift[to] = e->shift[from];
 }
 
 /* The cycles of a permutation need one spare slot; a slot that nobody reads any more is overwritten
@@ -259,7 +262,7 @@ static ts_status make_spare(ts_engine *e)
 
 ts_status ts_engine_reorder(ts_engine *e, const int64_t *from, int64_t n)
 {
-    int32_t length[TS_ENGINE_MOST_SLOTS];
+    int32_t length[TS_ENGINE_MOST_SLOTS], shift[TS_ENGINE_MOST_SLOTS];
     const ts_told t = { .what = TS_TOLD_REORDER, .engine = e->number, .b = n, .bytes = n * (int64_t)sizeof *from };
     TS_TRY(ts_tell(crew_of(e), &t, from));
     TS_TRY(ts_tell_failed(crew_of(e), make_spare(e)));
@@ -267,9 +270,9 @@ ts_status ts_engine_reorder(ts_engine *e, const int64_t *from, int64_t n)
         if (e->state[l])
             reorder_layer(e, e->state[l], from, n);
     for (int64_t i = 0; i < n; i++)
-        length[i] = e->length[from[i]];
+        length[i] = e->length[from[i]], shift[i] = e->shift[from[i]];
     for (int64_t i = 0; i < n; i++)
-        e->length[i] = length[i];
+        e->length[i] = length[i], e->shift[i] = shift[i];
     return TS_OK;
 }
 
@@ -282,6 +285,7 @@ bool ts_engine_must_refill(const ts_engine *e, int64_t n) { return ts_angles_cha
 typedef struct pass_slots {
     int64_t first, n;
     bool is_prompt;
+    const ts_pictures *pictures; /* of a prompt alone; NULL: none */
 } pass_slots;
 
 /* The last row of each sequence of B x S, as [B, hidden]. */
@@ -312,18 +316,20 @@ static ts_status forward(ts_engine *e, const pass_slots *of, int64_t S, ts_tenso
 {
     const int64_t first = of->first, B = of->n;
     ts_tensor *ids, *pos;
-    int64_t longest = 0;
-    for (int64_t b = 0; b < B; b++)
+    int64_t longest = 0, ahead = 0;
+    for (int64_t b = 0; b < B; b++) {
         longest = e->q_start[b] + e->q_len[b] > longest ? e->q_start[b] + e->q_len[b] : longest;
+        ahead = !e->is_paged && e->shift[first + b] > ahead ? e->shift[first + b] : ahead;
+    }
     const int64_t length = ts_angles_length(&e->d->arch, longest);
-    TS_TRY(ts_decoder_prepare(e->d, length > 1 ? longest : e->capacity, length));
+    TS_TRY(ts_decoder_prepare(e->d, (length > 1 ? longest : e->capacity) + ahead, length));
     TS_TRY(ts_tape_upload(e->tape, TS_DTYPE_I32, e->ids, B * S, &ids));
     TS_TRY(ts_tape_upload(e->tape, TS_DTYPE_I32, e->pos, B * S, &pos));
     if (e->is_paged)
         TS_TRY(put_table(e, B));
     const ts_run run = { .B = B, .S = S, .pos = pos, .state = e->state, .slot0 = first,
                          .q_start = e->q_start, .q_len = e->q_len, .any_cut = of->is_prompt,
-                         .pages = e->is_paged ? &e->pages : NULL };
+                         .pages = e->is_paged ? &e->pages : NULL, .pictures = of->pictures };
     TS_TRY(ts_crew_forward(e->d, e->tape, &run, ids, hidden));
     for (int64_t b = 0; !e->is_paged && b < B; b++)
         e->length[first + b] = e->q_start[b] + e->q_len[b];
@@ -394,8 +400,8 @@ static void put_row(ts_engine *e, int64_t b, int64_t S, const int32_t *ids, int6
 /* One prompt in chunks; the angles are those of its whole length. */
 static ts_status prefill_one(ts_engine *e, int64_t slot, const ts_prompt *p, ts_logits *out)
 {
-    const int64_t chunk = p->n < CHUNK || ts_engine_alone_above(e) < p->n ? p->n : CHUNK;
-    const pass_slots of = { slot, 1, true };
+    const int64_t chunk = p->n < CHUNK || p->pictures || ts_engine_alone_above(e) < p->n ? p->n : CHUNK;
+    const pass_slots of = { slot, 1, true, p->pictures };
     TS_TRY(rows(e, chunk));
     for (int64_t at = 0; at < p->n; at += chunk) {
         const int64_t n = p->n - at < chunk ? p->n - at : chunk;
@@ -408,7 +414,7 @@ static ts_status prefill_one(ts_engine *e, int64_t slot, const ts_prompt *p, ts_
 int64_t ts_engine_prefill_group(const ts_prompt *prompts, int64_t n)
 {
     int64_t longest = prompts[0].n, sum = prompts[0].n, k = 1;
-    for (; k < n; k++) {
+    for (; k < n && !prompts[0].pictures && !prompts[k].pictures; k++) {
         const int64_t most = prompts[k].n > longest ? prompts[k].n : longest;
         sum += prompts[k].n;
         if (most * (k + 1) > GROUP_ROWS || most * (k + 1) * 3 > sum * 4)
@@ -423,6 +429,7 @@ static ts_status prefill_here(ts_engine *e, int64_t first, int64_t n, const ts_p
     int64_t S = 0;
     for (int64_t b = 0; b < n; b++) {
         e->length[first + b] = 0;
+        e->shift[first + b] = (int32_t)prompts[b].shift;
         S = prompts[b].n > S ? prompts[b].n : S;
     }
     TS_TRY(need(e, S));
@@ -431,7 +438,7 @@ static ts_status prefill_here(ts_engine *e, int64_t first, int64_t n, const ts_p
     TS_TRY(rows(e, n * S));
     for (int64_t b = 0; b < n; b++)
         put_row(e, b, S, prompts[b].ids, 0, prompts[b].n);
-    return clean_pass(e, &(pass_slots){ first, n, true }, S, out);
+    return clean_pass(e, &(pass_slots){ first, n, true, NULL }, S, out);
 }
 
 ts_status ts_engine_prefill(ts_engine *e, int64_t first, int64_t n, const ts_prompt *prompts,
@@ -452,10 +459,10 @@ static ts_status decode_here(ts_engine *e, int64_t n, const int32_t *ids, ts_log
     TS_TRY(rows(e, n));
     for (int64_t b = 0; b < n; b++) {
         e->ids[b] = ids[b];
-        e->pos[b] = e->q_start[b] = e->length[b];
-        e->q_len[b] = 1;
+        e->q_start[b] = e->length[b], e->q_len[b] = 1;
+        e->pos[b] = e->length[b] + e->shift[b];
     }
-    return clean_pass(e, &(pass_slots){ 0, n, false }, 1, out);
+    return clean_pass(e, &(pass_slots){ 0, n, false, NULL }, 1, out);
 }
 
 ts_status ts_engine_decode(ts_engine *e, int64_t n, const int32_t *ids, ts_logits *out)
@@ -493,7 +500,7 @@ static ts_status run_here(ts_engine *e, const ts_engine_stretch *s, int64_t n, b
     TS_TRY(ts_grow(&e->table, &e->cap_table, (size_t)(n * e->pages.each), sizeof *e->table));
     for (int64_t b = 0; b < n; b++)
         put_stretch(e, b, S, &s[b]);
-    return clean_pass(e, &(pass_slots){ 0, n, is_prompt }, S, out);
+    return clean_pass(e, &(pass_slots){ 0, n, is_prompt, NULL }, S, out);
 }
 
 ts_status ts_engine_run(ts_engine *e, const ts_engine_stretch *s, int64_t n, bool is_prompt, ts_logits *out)
@@ -561,7 +568,7 @@ static ts_status answer(ts_engine *e, const pass_slots *of, int64_t S, int64_t b
 static ts_status extend_here(ts_engine *e, int64_t first, int64_t n, const ts_prompt *more, const ts_ask *asks,
                              int64_t n_asks, float *logprobs)
 {
-    const pass_slots of = { first, n, true };
+    const pass_slots of = { first, n, true, NULL };
     int64_t S = 0, longest = 0;
     for (int64_t b = 0; b < n; b++) {
         S = more[b].n > S ? more[b].n : S;

@@ -53,7 +53,7 @@ static ts_status with_prompts(follower *f, ts_engine *e)
     TS_TRY_TO(done, st, take(&at, all, sizeof *ids, &ids));
     TS_TRY_TO(done, st, ts_alloc(&p, (size_t)t->b, sizeof *p));
     for (int64_t i = 0, from = 0; i < t->b; from += n[i++])
-        p[i] = (ts_prompt){ ids + from, n[i] };
+        p[i] = (ts_prompt){ .ids = ids + from, .n = n[i] };
     if (t->what == TS_TOLD_PREFILL) {
         st = ts_engine_prefill(e, t->a, t->b, p, &z);
         goto done;
@@ -134,11 +134,11 @@ static ts_status score(follower *f)
     TS_TRY(take(&at, t->b, sizeof *ids, &ids));
     ts_status st = TS_OK;
     if (t->what == TS_TOLD_SCORE)
-        st = ts_score_ids(f->d, f->tape, ids, t->b, NULL, NULL, NULL);
+        st = ts_score_ids(f->d, f->tape, ids, t->b, NULL, NULL, NULL, NULL);
     else if (t->what == TS_TOLD_CHOICES)
         st = ts_score_choices(f->d, f->tape, ids, t->b, (int)t->a, NULL);
     else if (t->what == TS_TOLD_LOGITS)
-        st = ts_score_logits(f->d, f->tape, ids, t->b, NULL);
+        st = ts_score_logits(f->d, f->tape, ids, t->b, NULL, NULL);
     else if (t->what == TS_TOLD_NUMBERS)
         st = ts_score_numbers(f->d, f->tape, ids, t->b, NULL, NULL);
     else if (t->what == TS_TOLD_NEXT)

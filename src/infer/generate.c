@@ -180,7 +180,7 @@ static ts_status refill(generator *g, ts_logits *z)
     TS_TRY(ts_alloc(&ids, (size_t)n, sizeof *ids));
     memcpy(ids, a->line->prompt.ids, (size_t)a->line->prompt.n * sizeof *ids);
     memcpy(ids + a->line->prompt.n, a->text.ids, a->text.n * sizeof *ids);
-    const ts_prompt p = { ids, n };
+    const ts_prompt p = { .ids = ids, .n = n };
     const ts_status st = ts_engine_prefill(g->e, 0, 1, &p, z);
     ts_free(&ids);
     return st;

@@ -5,8 +5,8 @@
  * What becomes of a text depends on it and its settings alone, to the bit: not on who is beside it, when it
  * came, in how many steps its prompt went in, whether the beginning of it was there already, or whether it
  * had to make room in between. Where layers keep keys and values alone they lie in pages (infer/pages.h),
- * and prompts that begin alike are computed once. Else each text has a slot of the engine, and its prompt
- * goes in at once.
+ * and prompts that begin alike are computed once, also where they come together: the younger waits for the
+ * older's pages. Else each text has a slot of the engine, and its prompt goes in at once.
  *
  * When pages run out the text that came last gives its pages back. It waits at the head of the queue, and
  * then its prompt goes in again, and the tokens that it has, one by one, as they did the first time. */
@@ -29,6 +29,8 @@ typedef struct ts_scheduler_options {
     int64_t step_tokens; /* of prompts in a step, at most */
     int64_t tokens;      /* that all texts together may have in pages; rounded up to whole pages */
     bool reuse;          /* beginnings of prompts */
+    bool remembers;      /* with reuse: when there is nothing else to do, what was written goes in as a prompt would, so
+                          * that a talk that goes on finds it; ts_scheduler_is_idle is false until that is done */
     int64_t drafts;      /* guesses for a text in a step, at most; 0: none. Of texts in pages alone */
     ts_drafter_fn *drafter;
     void *drafter_ctx;
@@ -55,6 +57,7 @@ typedef struct ts_scheduler_figures {
     int64_t tokens_held, tokens_room; /* of texts in pages; in all */
     int64_t prompt_tokens, reused_tokens, new_tokens, preempted, steps;
     int64_t drafted, accepted; /* guesses; of them taken */
+    int64_t remembered_tokens; /* of answers, that went in as prompts do */
 } ts_scheduler_figures;
 
 /* The decoder is borrowed. */

@@ -48,7 +48,7 @@ static ts_status run_layers(ts_decoder *d, ts_tape *tape, sequence *s, ts_routes
     return routes ? ts_routes_end(routes) : TS_OK;
 }
 
-static ts_status score(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes,
+static ts_status score(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_pictures *pictures, ts_routes *routes,
                        double *logprobs, bool *greedy, float *loss, int32_t *argmax)
 {
     sequence s;
@@ -58,6 +58,7 @@ static ts_status score(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t
     for (int64_t i = 0; i + 1 < n; i++)
         argmax[i] = ids[i + 1];
     TS_TRY(ts_tape_upload(tape, TS_DTYPE_I32, argmax, n, &labels));
+    s.run.pictures = pictures;
     TS_TRY(run_layers(d, tape, &s, routes, &hidden));
     if (hidden) {
         ts_xent_op o = ts_decoder_head(d);
@@ -79,7 +80,7 @@ static ts_status score(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t
     return TS_OK;
 }
 
-ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes,
+ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_pictures *pictures, ts_routes *routes,
                        double *logprobs, bool *greedy)
 {
     float *loss = NULL;
@@ -91,7 +92,7 @@ ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t
     ts_tape_reset(tape);
     tape->recording = false;
     if (st == TS_OK)
-        st = score(d, tape, ids, n, routes, logprobs, greedy, loss, argmax);
+        st = score(d, tape, ids, n, pictures, routes, logprobs, greedy, loss, argmax);
     ts_tape_reset(tape);
     ts_free(&loss);
     ts_free(&argmax);
@@ -156,11 +157,12 @@ ts_status ts_score_choices(ts_decoder *d, ts_tape *tape, const int32_t *ids, int
     return ts_tell_failed(d->crew, st);
 }
 
-static ts_status logits_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, float *out)
+static ts_status logits_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_pictures *pictures, float *out)
 {
     sequence s;
     ts_tensor *hidden, *z;
     TS_TRY(put_sequence(d, tape, ids, n, &s));
+    s.run.pictures = pictures;
     TS_TRY(run_layers(d, tape, &s, NULL, &hidden));
     TS_TRY(ts_crew_logits(d, tape, hidden, n, &z));
     if (ts_crew_follows(d->crew))
@@ -168,12 +170,12 @@ static ts_status logits_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int
     return ts_device_read(d->dev, out, ts_tensor_data(z), ts_tensor_bytes(z));
 }
 
-ts_status ts_score_logits(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, float *out)
+ts_status ts_score_logits(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_pictures *pictures, float *out)
 {
     TS_TRY(begin(d, TS_TOLD_LOGITS, ids, n, 0, 0));
     ts_tape_reset(tape);
     tape->recording = false;
-    const ts_status st = logits_of(d, tape, ids, n, out);
+    const ts_status st = logits_of(d, tape, ids, n, pictures, out);
     ts_tape_reset(tape);
     return ts_tell_failed(d->crew, st);
 }

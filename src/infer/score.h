@@ -7,9 +7,9 @@
 
 /* Scores one sequence: logprobs[i] is the natural logarithm of ids[i]'s probability after
  * ids[0..i), for i >= 1 (logprobs[0] is 0 and means nothing); greedy[i] whether it was the arg-max.
- * n >= 1. routes, of sequences of any length: where this one's choices of experts go, or come from;
+ * n >= 1. pictures: what stands at its placeholders; NULL: none. routes, of sequences of any length: where this one's choices of experts go, or come from;
  * NULL: neither. */
-ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, ts_routes *routes,
+ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_pictures *pictures, ts_routes *routes,
                        double *logprobs, bool *greedy) TS_NODISCARD;
 /* Of each token after the first its log-probability and those of the `top` most probable ones in its place
  * (TS_CHOICE_MOST_TOP at most); out [n], of which the first is its id alone. Logits are held of some rows at a time. */
@@ -27,6 +27,6 @@ double ts_score_word(const float *z, int64_t vocab, const int32_t *words, int64_
 ts_status ts_score_vector(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_sentence *how,
                           float *out) TS_NODISCARD;
 /* The logits after each token, fp32 [n, vocab], into out. */
-ts_status ts_score_logits(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n,
+ts_status ts_score_logits(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_pictures *pictures,
                           float *out) TS_NODISCARD;
 #endif

@@ -6,6 +6,8 @@
 typedef struct ts_prompt {
     const int32_t *ids;
     int64_t n;          /* 1 or more */
+    const struct ts_pictures *pictures; /* what stands at its placeholders (model/tower.h); NULL: none. Whole prompts alone have some */
+    int64_t shift;      /* of positions behind it: by how much they are further on than tokens are (M-RoPE) */
 } ts_prompt;
 
 /* What is asked of tokens as they go through: the natural logarithm of the probability of `id` behind token `at`, from

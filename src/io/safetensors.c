@@ -304,8 +304,5 @@ void ts_st_will_need(const ts_st_tensor *t)
 
 void ts_st_file_is_done(const ts_st_file *f, const ts_st_tensor *t)
 {
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)t->data, map = (uintptr_t)f->map.data;
-    const uintptr_t from = (at + page - 1) / page * page, to = (at + t->size) / page * page;
-    if (!f->map.is_read && at >= map && at < map + f->map.size && to > from)
-        (void)madvise((void *)from, to - from, MADV_DONTNEED);
+    ts_map_release(&f->map, t->data, t->size);
 }

@@ -90,7 +90,9 @@ bool ts_side_file_of_tokenizer(const char *name)
 bool ts_side_file_known(const char *name)
 {
     const bool code = !strncmp(name, "modeling_", 9) || !strncmp(name, "configuration_", 14);
-    return ts_side_file_of_tokenizer(name) || !strcmp(name, "generation_config.json") ||
+    const bool media = !strcmp(name, "processor_config.json") || !strcmp(name, "preprocessor_config.json") ||
+                       !strcmp(name, "video_preprocessor_config.json");
+    return ts_side_file_of_tokenizer(name) || media || !strcmp(name, "generation_config.json") ||
            (code && ts_path_ends(name, ".py"));
 }
 

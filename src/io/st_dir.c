@@ -296,6 +296,8 @@ int64_t ts_st_dir_count(const ts_st_dir *d) { return (int64_t)d->n; }
 size_t ts_st_dir_bytes(const ts_st_dir *d) { return d->bytes; }
 void ts_st_dir_is_done(const ts_st_dir *dir, const ts_st_tensor *t)
 {
+    if (dir->gguf)
+        ts_gguf_tensors_is_done(dir->gguf, t);
     for (size_t i = 0; i < dir->n_shards; i++)
         if (dir->shards[i].file)
             ts_st_file_is_done(dir->shards[i].file, t);

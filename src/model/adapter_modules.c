@@ -313,7 +313,7 @@ static ts_status list_names(const resolving *r, ts_str *out)
 /* Who asks for the output layer of a model where that is the embedding. */
 static bool is_tied_output(const resolving *r, const char *target)
 {
-    return r->arch->tied && r->family && !strcmp(target, leaf_of(ts_family_module(r->family, "output_layer")));
+    return r->arch->tied && r->family && !strcmp(target, leaf_of(ts_family_module(r->family, r->arch, "output_layer")));
 }
 
 static ts_status fits_nothing(const resolving *r, const char *what)

@@ -19,7 +19,7 @@ ts_status ts_adapter_save_tokens(const ts_family *f, const ts_arch *arch, json_t
     bool failed = !save || json_object_set_new(config, "modules_to_save", save) ||
                   json_object_set_new(config, "ensure_weight_tying", json_boolean(arch->tied));
     for (int i = 0; !failed && i < (arch->tied || arch->labels ? 1 : 2); i++) {
-        const char *module = f ? ts_family_module(f, names[i]) : NULL;
+        const char *module = f ? ts_family_module(f, arch, names[i]) : NULL;
         const char *dot = module ? strrchr(module, '.') : NULL;
         failed = module && !has_text(save, dot ? dot + 1 : module) && json_array_append_new(save, json_string(dot ? dot + 1 : module));
     }
@@ -29,7 +29,7 @@ ts_status ts_adapter_save_tokens(const ts_family *f, const ts_arch *arch, json_t
 ts_status ts_adapter_settle_tie(const json_t *config, const char *file, const ts_family *f, const ts_arch *arch,
                                 const ts_names *saved, char **head)
 {
-    const char *module = f ? ts_family_module(f, output) : NULL;
+    const char *module = f ? ts_family_module(f, arch, output) : NULL;
     ts_str name = { 0 };
     if (!arch->tied || !module || ts_names_find(saved, "embedding.word_embeddings.weight") < 0)
         return TS_OK;

@@ -190,7 +190,10 @@ typedef struct ts_delta_arch {
     int64_t key_heads, heads, key_dim, value_dim, conv;
 } ts_delta_arch;
 
-/* Each field is a row of model/arch_rows.h too. */
+/* What it sees pictures with (model/vision.h). */
+typedef struct ts_vision_arch ts_vision_arch;
+
+/* Each field but `vision` is a row of model/arch_rows.h too. */
 typedef struct ts_arch {
     char family[32];  /* model_type of the family that read it */
     int64_t n_layers, hidden, n_heads, n_kv_heads, head_dim, ffn, vocab, max_positions;
@@ -290,6 +293,7 @@ typedef struct ts_arch {
      * activation, what comes out. 1: none. */
     double attn_in_scale, attn_out_scale, mlp_gate_scale, mlp_out_scale;
     bool unit_head;            /* rows of the output layer count as of length one (Baichuan 2) */
+    bool branch_scale;         /* each sublayer's output times a vector of its own (LayerScale) */
     double residual_scale;     /* each sublayer's output times this; 1: none */
     double logit_scale;        /* 1: none */
     double init_std;           /* for random weights */
@@ -297,6 +301,7 @@ typedef struct ts_arch {
     /* the pad token's embedding is not trained (transformers' padding_idx) */
     bool pad_frozen;
     int n_eos;
+    ts_vision_arch *vision; /* owned; NULL: it reads words alone */
 } ts_arch;
 
 /* Neutral values: pre-norm RMS Llama-like features, sizes 0, scales 1, ids -1. */

@@ -4,6 +4,7 @@
 #include "device/kernels/hyper.h"
 #include "device/kernels/ngram.h"
 #include "model/arch_rows.h"
+#include "model/vision.h"
 
 #include <math.h>
 
@@ -513,5 +514,6 @@ ts_status ts_arch_check(const ts_arch *a, const char *file)
     TS_TRY(check_mamba3(a, file));
     TS_TRY(check_selective(a, file));
     TS_TRY(check_short_conv(a, file));
-    return check_delta(a, file);
+    TS_TRY(check_delta(a, file));
+    return a->vision ? ts_vision_check(a, file) : TS_OK;
 }

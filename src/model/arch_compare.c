@@ -1,5 +1,6 @@
 /* What two descriptions differ in, by their rows. */
 #include "model/arch_rows.h"
+#include "model/vision.h"
 
 #include <string.h>
 
@@ -111,6 +112,8 @@ ts_status ts_arch_differences(const ts_arch *a, const ts_arch *b, ts_str *out, i
         if (r->type == TS_FIELD_LAYERS)
             TS_TRY(tell_layers(&t, a, b));
     }
+    if (!ts_vision_equal(a->vision, b->vision))
+        TS_TRY(tell(&t, &(ts_field_row){ .words = "vision tower" }));
     *n = t.n;
     return TS_OK;
 }

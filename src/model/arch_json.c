@@ -1,5 +1,6 @@
 /* The description in JSON, by its rows. */
 #include "model/arch_rows.h"
+#include "model/vision.h"
 
 #include <string.h>
 
@@ -109,12 +110,25 @@ static ts_status write_row(const ts_arch *a, const ts_field_row *r, json_t *o)
     }
 }
 
+static ts_status write_vision(const ts_vision_arch *v, json_t *o)
+{
+    json_t *to = json_object(), *tower = NULL;
+    TS_TRY(put(o, "vision", to));
+    TS_TRY(put(to, "text", json_string(v->text)));
+    for (size_t i = 0; i < ts_vision_row_count; i++)
+        TS_TRY(put(to, ts_vision_rows[i].key, field_value(v, &ts_vision_rows[i])));
+    TS_TRY(ts_arch_write(&v->tower, &tower));
+    return put(to, "tower", tower);
+}
+
 ts_status ts_arch_write(const ts_arch *a, json_t **out)
 {
     json_t *o = json_object();
     ts_status st = o ? TS_OK : no_memory();
     for (size_t i = 0; st == TS_OK && i < ts_arch_row_count; i++)
         st = write_row(a, &ts_arch_rows[i], o);
+    if (st == TS_OK && a->vision)
+        st = write_vision(a->vision, o);
     if (st == TS_OK)
         *out = o;
     else
@@ -271,9 +285,24 @@ static ts_status read_row(const json_t *o, const char *file, const ts_field_row 
     }
 }
 
+static ts_status read_vision(const json_t *o, const char *file, ts_arch *a)
+{
+    const char *text = json_string_value(json_object_get(o, "text"));
+    TS_TRY(ts_vision_create(a));
+    if (!text || strlen(text) >= sizeof a->vision->text)
+        return ts_error(TS_ERR_USER, "%s: the vision tower's decoder is of no family", file);
+    memcpy(a->vision->text, text, strlen(text) + 1);
+    for (size_t i = 0; i < ts_vision_row_count; i++)
+        TS_TRY(read_field(o, file, &ts_vision_rows[i], a->vision));
+    return ts_arch_read(json_object_get(o, "tower"), file, &a->vision->tower);
+}
+
 ts_status ts_arch_read(const json_t *o, const char *file, ts_arch *a)
 {
+    const json_t *vision = json_object_get(o, "vision");
     for (size_t i = 0; i < ts_arch_row_count; i++)
         TS_TRY(read_row(o, file, &ts_arch_rows[i], a));
+    if (vision)
+        TS_TRY(read_vision(vision, file, a));
     return ts_arch_check(a, file);
 }

@@ -1,5 +1,6 @@
 /* A description, its copies and its layers. */
 #include "model/arch_rows.h"
+#include "model/vision.h"
 
 #include <string.h>
 
@@ -16,6 +17,7 @@ void ts_arch_init(ts_arch *a)
 void ts_arch_deinit(ts_arch *a)
 {
     ts_free(&a->layer);
+    ts_vision_destroy(&a->vision);
     a->n_layers = 0;
 }
 
@@ -27,8 +29,15 @@ static ts_status copy(const ts_arch *a, int64_t more, ts_arch *out)
         TS_TRY(ts_alloc(&layer, (size_t)(a->n_layers + more), sizeof *layer));
         memcpy(layer, a->layer, (size_t)a->n_layers * sizeof *layer);
     }
+    ts_vision_arch *vision;
+    const ts_status st = ts_vision_copy(a->vision, &vision);
+    if (st != TS_OK) {
+        ts_free(&layer);
+        return st;
+    }
     *out = *a;
     out->layer = layer;
+    out->vision = vision;
     out->has_ahead = more > 0;
     return TS_OK;
 }

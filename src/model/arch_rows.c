@@ -16,14 +16,6 @@
     W(TS_POSITION_NONE, "none") W(TS_POSITION_ROPE, "rope") W(TS_POSITION_LEARNED, "learned")  \
     W(TS_POSITION_ALIBI, "alibi")
 #define NORMS(W) W(TS_NORM_RMS, "rms") W(TS_NORM_LAYER, "layer")
-#define ACTS(W)                                                                                    \
-    W(TS_ACT_SILU, "silu")                                                                         \
-    W(TS_ACT_GELU, "gelu")                                                                         \
-    W(TS_ACT_GELU_TANH, "gelu_tanh")                                                               \
-    W(TS_ACT_GELU_QUICK, "gelu_quick")                                                             \
-    W(TS_ACT_RELU, "relu")                                                                         \
-    W(TS_ACT_RELU2, "relu2")                                                                       \
-    W(TS_ACT_TANH, "tanh")
 #define QK_NORMS(W)                                                                                \
     W(TS_QK_NORM_NONE, "none") W(TS_QK_NORM_HEAD, "head") W(TS_QK_NORM_FULL, "full") \
     W(TS_QK_NORM_UNIT, "unit")           \
@@ -58,8 +50,8 @@ enum { POSITIONS(TS_CHOICE_ORDER) };
 POSITIONS(TS_CHOICE_CHECK)
 enum { NORMS(TS_CHOICE_ORDER) };
 NORMS(TS_CHOICE_CHECK)
-enum { ACTS(TS_CHOICE_ORDER) };
-ACTS(TS_CHOICE_CHECK)
+enum { TS_ACTS(TS_CHOICE_ORDER) };
+TS_ACTS(TS_CHOICE_CHECK)
 enum { QK_NORMS(TS_CHOICE_ORDER) };
 QK_NORMS(TS_CHOICE_CHECK)
 enum { ATTENTIONS(TS_CHOICE_ORDER) };
@@ -114,7 +106,7 @@ const ts_field_row ts_arch_rows[] = {
     F(REAL, norm_offset, .hi = 1, .name = "norm offset", .words = "norm weights as 1 + w",
       .option = "apply-layernorm-1p"),
     F(BOOL, gated, .def = true, .shapes = true, .words = "gated MLP", .option = "swiglu"),
-    F(CHOICE, act, .def = TS_ACT_SILU, .choices = TS_CHOICES(ACTS),
+    F(CHOICE, act, .def = TS_ACT_SILU, .choices = TS_CHOICES(TS_ACTS),
       .words = "activation of the MLP"),
     F(REAL, act_clamp, .hi = 1e9, .later = true, .name = "swiglu_limit", .words = "clamp of the gated MLP",
       .option = "activation-func-clamp-value", .says = TS_SAYS_VALUE),
@@ -258,6 +250,7 @@ const ts_field_row ts_arch_rows[] = {
     SCALE(mlp_out_scale, "scale of outputs of MLPs", .def = 1, .above = true, .later = true,
           .words = "scale of outputs of MLPs"),
     F(BOOL, unit_head, .later = true, .words = "output layer with rows of length one"),
+    F(BOOL, branch_scale, .later = true, .shapes = true, .words = "scales of sublayers' outputs"),
     SCALE(residual_scale, "residual scale", .def = 1, .above = true,
           .words = "scale of residuals"),
     SCALE(logit_scale, "logit scale", .def = 1, .above = true, .words = "scale of logits"),

@@ -5,6 +5,16 @@
 #define TS_MODEL_ARCH_ROWS_H
 #include "model/arch.h"
 
+/* Activations, in the words of JSON. */
+#define TS_ACTS(W)                                                                                    \
+    W(TS_ACT_SILU, "silu")                                                                         \
+    W(TS_ACT_GELU, "gelu")                                                                         \
+    W(TS_ACT_GELU_TANH, "gelu_tanh")                                                               \
+    W(TS_ACT_GELU_QUICK, "gelu_quick")                                                             \
+    W(TS_ACT_RELU, "relu")                                                                         \
+    W(TS_ACT_RELU2, "relu2")                                                                       \
+    W(TS_ACT_TANH, "tanh")
+
 typedef enum ts_field_type {
     TS_FIELD_INT,    /* int64_t or int: the row's size tells */
     TS_FIELD_REAL,   /* double */
@@ -49,6 +59,9 @@ typedef struct ts_field_row {
 
 extern const ts_field_row ts_arch_rows[], ts_layer_rows[], ts_rope_rows[];
 extern const size_t ts_arch_row_count, ts_layer_row_count, ts_rope_row_count;
+/* Of ts_vision_arch, but for its blocks (vision.c). */
+extern const ts_field_row ts_vision_rows[];
+extern const size_t ts_vision_row_count;
 
 static inline bool ts_field_is_number(const ts_field_row *r)
 {

@@ -63,7 +63,7 @@ static ts_status declare_embedding(ts_decoder *d, const ts_declarer *all, int64_
 }
 
 /* All parameters, in the order in which they are used. */
-static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
+static ts_status declare_words(ts_decoder *d, const ts_declarer *all, int64_t rows)
 {
     const ts_arch *a = &d->arch;
     const ts_declarer last = ts_decoder_where(all, d->ends);
@@ -86,6 +86,12 @@ static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
     ts_linear_share(&by_rows, &d->head, TS_CUT_COLUMN, 1, 1);
     TS_TRY(ts_linear_declare(&by_rows, "output_layer", &d->head));
     return ts_mtp_declare(d, &last);
+}
+
+static ts_status declare(ts_decoder *d, const ts_declarer *all, int64_t rows)
+{
+    TS_TRY(declare_words(d, all, rows));
+    return ts_decoder_declare_tower(d, all);
 }
 
 /* Of heads that are a power of two: 2^(-8 (i + 1) / heads). Others take those of the next lower power, and
@@ -136,6 +142,7 @@ static ts_status list_with(const ts_arch *a, const ts_declarer *all)
         st = declare(&d, all, a->vocab);
     ts_free(&d.ngram.table);
     ts_free(&d.mtp);
+    ts_free(&d.tower_block);
     ts_free(&d.block);
     ts_arch_deinit(&d.arch);
     return st;
@@ -282,6 +289,7 @@ void ts_decoder_destroy(ts_decoder **decoder)
     ts_free(&d->weights);
     ts_free(&d->ngram.table);
     ts_free(&d->mtp);
+    ts_free(&d->tower_block);
     ts_free(&d->block);
     ts_arch_deinit(&d->arch);
     ts_free(decoder);
@@ -536,6 +544,7 @@ static ts_status forward(ts_decoder *d, ts_tape *tape, const ts_run *run,
         TS_TRY(ts_decoder_embed(d, tape, run, span->ids, 0, &x));
         TS_TRY(ts_show(tape, run, TS_SHOWN_BEFORE, "embedding", "word_embeddings", &columns, x));
     }
+    TS_TRY(ts_decoder_see(d, tape, !span->stream, &x, &run));
     TS_TRY(ts_decoder_pass(d, tape, span, x, &run));
     if (d->altup.inputs && x->dim[1] == d->altup.width) /* from another stage they come as they are */
         TS_TRY(ts_altup_widen(tape, &d->altup, x, &x));

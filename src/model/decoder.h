@@ -4,6 +4,7 @@
 #include "model/arch.h"
 #include "model/mtp.h"
 #include "model/network.h"
+#include "model/tower.h"
 #include "nn/block.h"
 #include "nn/ngram.h"
 
@@ -51,6 +52,8 @@ typedef struct ts_decoder {
     ts_block *block;       /* [blocks]: ts_arch_blocks(&arch), those that predict further tokens last */
     ts_mtp_layer *mtp;     /* [arch.mtp_layers] what stands around the latter */
     ts_norm_layer embed_norm, final_norm;
+    ts_tower tower;        /* v NULL: none */
+    ts_block *tower_block;
     ts_per_layer_inputs per_layer; /* width 0: none */
     ts_ngram_layer ngram;          /* order 0: none; it owns its tables */
     ts_altup_ends altup;           /* inputs 0: the stream is one */
@@ -91,6 +94,14 @@ ts_declarer ts_decoder_where(const ts_declarer *all, bool is_here);
 /* Who declares the weights of the shared block that layer `first`, called `name`, is the first to use. They are wherever
  * one of the block's layers is; the stage of that one counts them in norms. */
 ts_declarer ts_decoder_where_block(const ts_decoder *d, const ts_declarer *all, const char *name, int64_t first);
+
+/* ---- for decoder.c (decoder_pictures.c) ---- */
+
+/* Behind all else, where the embedding is. Nothing without a tower. */
+ts_status ts_decoder_declare_tower(ts_decoder *d, const ts_declarer *all) TS_NODISCARD;
+/* Where the run has pictures: x with their rows in it (of a pass that `embeds`), and the run with what joins later and with
+ * rotations by positions of three parts. */
+ts_status ts_decoder_see(const ts_decoder *d, ts_tape *tape, bool embeds, ts_tensor **x, const ts_run **run) TS_NODISCARD;
 
 /* ---- for decoder.c (decoder_pass.c): what a pass has beside the stream ---- */
 

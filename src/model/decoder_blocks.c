@@ -300,7 +300,7 @@ ts_block ts_decoder_block(const ts_arch *a, int64_t layer)
     const bool mixes = l->attention != TS_ATTENTION_NONE && !l->shared, feeds = l->mlp != TS_MLP_NONE && !l->shared;
     return (ts_block){
         .number = layer, .parallel = a->parallel_residual,
-        .residual_scale = (float)a->residual_scale,
+        .residual_scale = (float)a->residual_scale, .has_scales = a->branch_scale, .width = a->hidden,
         .input_norm = ts_decoder_norm(a, mixes && a->pre_norm), .post_attn_norm = ts_decoder_norm(a, mixes && a->post_norm),
         .pre_mlp_norm = ts_decoder_norm(a, feeds && a->pre_norm && !a->shared_norm),
         .post_mlp_norm = ts_decoder_norm(a, feeds && a->post_norm),

@@ -67,6 +67,7 @@ static ts_status make_run(ts_decoder *d, ts_tape *tape, const ts_network_call *c
                      .last_key = ts_fields_get(c->fields, "last_key"),
                      .first_whole = ts_fields_get(c->fields, "first_whole"),
                      .ids_whole = ts_fields_get(c->fields, "tokens_whole"),
+                     .pictures = c->pictures,
                      .context = c->context,
                      .joins = c->joins,
                      .n_joins = c->n_joins,

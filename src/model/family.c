@@ -350,6 +350,8 @@ static ts_status rename_tensor(ts_name_map *m, ts_name_tensor *t, const char *to
 ts_status ts_family_names(const ts_family *f, const ts_arch *a, ts_name_map *m)
 {
     char other[TS_FAMILY_NAME];
+    if (f->vision)
+        return ts_vision_names(f, a, m);
     TS_TRY(ts_name_table(m, a, f->names_of ? f->names_of(a) : ts_family_name_rows(f)));
     for (size_t i = 0; a->other_names && i < m->n_tensors; i++)
         if (ts_family_other_name(f, m->tensor[i].hf_name, other))
@@ -357,8 +359,10 @@ ts_status ts_family_names(const ts_family *f, const ts_arch *a, ts_name_map *m)
     return TS_OK;
 }
 
-const char *ts_family_module(const ts_family *f, const char *name)
+const char *ts_family_module(const ts_family *f, const ts_arch *a, const char *name)
 {
+    if (f->vision)
+        return a && a->vision ? ts_vision_module(f, a, name) : NULL;
     for (const ts_name_row *row = ts_family_name_rows(f); row->name; row++)
         if (!strcmp(row->name, name))
             return row->hf_name;
@@ -373,7 +377,7 @@ static bool ends_with(const char *s, const char *end)
 
 bool ts_family_may_predict(const ts_family *f, const ts_arch *a)
 {
-    if (a->layer[a->n_layers - 1].attention != TS_ATTENTION_SOFTMAX)
+    if (f->vision || a->layer[a->n_layers - 1].attention != TS_ATTENTION_SOFTMAX)
         return false;
     for (const ts_name_row *row = ts_family_name_rows(f); row->name; row++)
         if (!strncmp(row->hf_name, TS_NAMES_FURTHER, strlen(TS_NAMES_FURTHER)))
@@ -404,7 +408,7 @@ bool ts_family_ignores(const ts_family *f, const ts_arch *a, const char *hf_name
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         if (ends_with(hf_name, buffers[i]))
             return true;
-    const char *head = ts_family_module(f, "output_layer");
+    const char *head = ts_family_module(f, a, "output_layer");
     const size_t n = head ? strlen(head) : 0;
     return a->tied && head && !strncmp(head, hf_name, n) && !strcmp(hf_name + n, ".weight");
 }

@@ -60,7 +60,9 @@ typedef struct ts_name_piece {
 typedef struct ts_name_tensor {
     char *hf_name;                /* owned by the map */
     int rank;
-    int64_t dim[4];               /* in the file's orientation */
+    int64_t dim[5];               /* in the file's orientation */
+    int64_t cols;                 /* values of a row that is more than the last dimension; 0: it is that */
+    int64_t groups;               /* our columns are so many groups side by side, whose values take turns in the file; 0: no */
     bool is_copy;                 /* of another tensor: not read */
     bool is_choice;               /* numbers of experts, in I64 */
     bool is_line;                 /* of rank 2, a vector in rows: its pieces count elements, as those of one do */
@@ -116,6 +118,13 @@ typedef enum ts_name_part {
     TS_PART_EACH, /* whole; of parameters that no layer has and whose names have a number, which '*' stands for in both names,
                      from 0 on as many as there are */
     TS_PART_RATE, /* a vector, in the file [1, 1, n, 1] */
+    /* Of vision towers (model/vision.h): whole, in the file a convolution's weight, [out, channels, (frames,) patch, patch] or
+     * [out, in, merge, merge] of which ours has the merged rows side by side; a vector or a matrix in a stack of one, of rank 3 */
+    TS_PART_PATCH,
+    TS_PART_MERGE,
+    TS_PART_ONE,
+    TS_PART_UPPER, /* of what is in no layer: the upper half of its rows, the lower */
+    TS_PART_LOWER,
 } ts_name_part;
 
 typedef struct ts_name_row {
@@ -123,7 +132,7 @@ typedef struct ts_name_row {
     /* likewise; with '*' for the layer's number in the names of a layer (where two of our layers are one in files
      * "*%" for half of it and '+' for the rest; "*@" for the first layer that uses the same shared block, and '#' for which of
      * all uses of such blocks it is), and a second one for the expert's
-     * where each expert has tensors of its own. Where files have them in one (arch's experts_stacked) these
+     * where each expert has tensors of its own. A '%' at the end: it has no ".weight" in files. Where files have them in one (arch's experts_stacked) these
      * are gate_up_proj and down_proj beside them. */
     const char *hf_name;
     ts_name_part part;
@@ -138,6 +147,9 @@ typedef struct ts_name_row {
  * description has; rows of others are passed over. Rows of layers stand together and are gone
  * through layer by layer. A parameter that no row covers is a programmer's mistake. */
 ts_status ts_name_table(ts_name_map *m, const ts_arch *a, const ts_name_row *rows) TS_NODISCARD;
+/* The same of its vision tower alone, or (TS_NAMES_WORDS) of all but the tower. */
+typedef enum ts_names_of { TS_NAMES_WORDS, TS_NAMES_TOWER } ts_names_of;
+ts_status ts_name_table_of(ts_name_map *m, const ts_arch *a, ts_names_of of, const ts_name_row *rows) TS_NODISCARD;
 
 /* A part of a tensor's name, and what stands there in other files. */
 typedef struct ts_name_other {
@@ -163,7 +175,16 @@ struct ts_family {
     /* files may have layers that predict further tokens and that are not read: mtp.*, model.mtp_*, model.mtp.*, or
      * numbered behind the others */
     bool has_further;
+    /* It sees pictures (model/families/vision.h): what it has beside the family of its words, whose rows and names are read;
+     * rows and names here are none. NULL: it does not. */
+    const struct ts_vision_family *vision;
 };
+
+/* ---- for family.c and families/config.c: the same of families that see pictures (families/vision.c) ---- */
+ts_status ts_vision_read(const ts_family *f, const json_t *config, const char *file, ts_arch *a) TS_NODISCARD;
+ts_status ts_vision_names(const ts_family *f, const ts_arch *a, ts_name_map *m) TS_NODISCARD;
+/* Lasts as long as the description. */
+const char *ts_vision_module(const ts_family *f, const ts_arch *a, const char *name);
 
 /* Reads a config.json (of transformers 4 or 5) into *a, which ts_arch_init has prepared. Sizes are
  * checked for range here, the whole by ts_arch_check afterwards; messages name file and key. */
@@ -190,8 +211,8 @@ bool ts_family_alias(const ts_family *f, const char *hf_name, int i, char out[TS
 /* The other name of this tensor that stays. False: it has none. */
 bool ts_family_other_name(const ts_family *f, const char *hf_name, char out[TS_FAMILY_NAME]);
 /* The family's name of one of our parameters that no layer has (of "output_layer": "lm_head"),
- * without ".weight". */
-const char *ts_family_module(const ts_family *f, const char *name);
+ * without ".weight"; a: of which description, where the names hang on it (NULL: they do not). */
+const char *ts_family_module(const ts_family *f, const ts_arch *a, const char *name);
 /* A tensor that files of the family may hold and that no parameter needs: buffers of masks and
  * frequencies, the output layer of a tied model. Tensors that are neither mapped nor ignored are a
  * mistake. */

@@ -4,6 +4,7 @@
 #include "base/pattern.h"
 #include "device/kernels/delta.h"
 #include "device/kernels/ssd.h"
+#include "model/family.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -68,14 +69,24 @@ typedef struct freezing {
     const char *pattern;
     size_t at; /* the weight that is listed next */
     bool found;
+    ts_name_map map;
 } freezing;
+
+/* Of models that see pictures names in files count too. */
+static bool is_called(const freezing *f, const char *name)
+{
+    for (size_t i = 0; i < f->map.n_pieces; i++)
+        if (!strcmp(f->map.piece[i].name, name) && ts_name_has(f->map.piece[i].hf_name, f->pattern))
+            return true;
+    return false;
+}
 
 static ts_status freeze_one(void *ctx, const char *name, const ts_param_spec *spec)
 {
     freezing *f = ctx;
     ts_decoder_weight *w = &f->d->weights[f->at++];
     (void)spec;
-    if (!ts_name_has(name, f->pattern))
+    if (!ts_name_has(name, f->pattern) && !is_called(f, name))
         return TS_OK;
     f->found = true;
     w->trained = false;
@@ -89,7 +100,12 @@ ts_status ts_decoder_freeze(ts_decoder *d, const char *const *patterns, int64_t 
 {
     for (int64_t k = 0; k < n; k++) {
         freezing f = { .d = d, .pattern = patterns[k] };
-        TS_TRY(ts_decoder_list(&d->arch, freeze_one, &f));
+        const ts_family *family = d->arch.vision ? ts_family_named(d->arch.family) : NULL;
+        ts_status st = family ? ts_family_names(family, &d->arch, &f.map) : TS_OK;
+        if (st == TS_OK)
+            st = ts_decoder_list(&d->arch, freeze_one, &f);
+        ts_name_map_deinit(&f.map);
+        TS_TRY(st);
         if (!f.found)
             return fits_nothing(d, patterns[k]);
     }
@@ -140,6 +156,7 @@ static ts_status list_weight(void *ctx, const char *name, const ts_param_spec *s
         .share = spec->is_table && strstr(name, ".ngram.") ? 1 / (double)spec->place.dim[0].whole
                  : (spec->place.rank > 2 && spec->is_expert) || (spec->is_vectors && spec->is_expert)
                      ? (double)d->arch.experts_per_token / (double)(d->arch.n_experts + d->arch.zero_experts)
+                 : ts_tower_has(name) ? 0 /* patches go through it, whose number no token tells */
                      : 1 }; /* of a table of n-grams one row */
     return TS_OK;
 }

@@ -1,5 +1,6 @@
 #include "model/family.h"
 #include "model/param_list.h"
+#include "model/vision.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +18,8 @@ void ts_name_map_deinit(ts_name_map *m)
 
 /* The parameter of one row, and of which layer. */
 typedef struct target {
-    const ts_arch *a;
+    const ts_arch *a;            /* whose blocks the names are of: the decoder's or the tower's */
+    const ts_vision_arch *vision; /* of the latter */
     const ts_name_row *row;
     const char *suffix; /* ".weight", ".bias" or nothing */
     const char *name;
@@ -74,6 +76,27 @@ static bool is_filter(const target *t)
     return t->row->part == TS_PART_FILTER || (is_rule(t->row->part) && strstr(t->row->name, "conv1d"));
 }
 
+/* Shapes that only towers have. */
+static void shape_of_tower(const target *t, int64_t rows, ts_name_tensor *x)
+{
+    const ts_vision_arch *v = t->vision;
+    if (t->row->part == TS_PART_PATCH && x->rank > 1) {
+        x->cols = x->dim[1];
+        x->dim[x->rank - 1] = v->channels;
+        if (v->frames > 1)
+            x->dim[x->rank++] = v->frames;
+        x->dim[x->rank++] = v->patch, x->dim[x->rank++] = v->patch;
+    } else if (t->row->part == TS_PART_MERGE && x->rank > 1) {
+        x->cols = x->dim[1], x->groups = v->merge * v->merge;
+        x->dim[1] /= x->groups;
+        x->dim[2] = x->dim[3] = v->merge, x->rank = 4;
+    } else if (t->row->part == TS_PART_ONE) {
+        x->is_line = x->rank == 1;
+        x->dim[2] = x->rank == 1 ? rows : x->dim[1], x->dim[1] = x->rank == 1 ? 1 : x->dim[0], x->dim[0] = 1;
+        x->rank = 3;
+    }
+}
+
 static ts_status add_tensor(ts_name_map *m, const target *t, int64_t rows)
 {
     TS_TRY(ts_grow(&m->tensor, &m->cap_tensors, m->n_tensors + 1, sizeof *m->tensor));
@@ -105,12 +128,14 @@ static ts_status add_tensor(ts_name_map *m, const target *t, int64_t rows)
     }
     if (is_filter(t) && !flat)
         x->rank = 3, x->dim[2] = x->dim[1], x->dim[1] = 1;
+    shape_of_tower(t, rows, x);
     x->is_copy = t->row->part == TS_PART_COPY;
     x->is_choice = t->row->part == TS_PART_CHOICES;
     if (t->row->part == TS_PART_RATE) {
         x->rank = 4;
         x->dim[0] = x->dim[1] = x->dim[3] = 1, x->dim[2] = rows;
     }
+    name[strcspn(name, "%")] = 0; /* with this sign behind it a name ends so */
     TS_TRY(ts_strdup(name, &x->hf_name));
     m->n_tensors++;
     return TS_OK;
@@ -295,15 +320,7 @@ static ts_status add_row(ts_name_map *m, const target *t)
     const int64_t heads = ts_layer_heads(a, t->layer), r = heads / groups, all = t->param.dim[0], n_q = heads * D,
                   n_k = groups * D, key = (a->attn_gate ? 2 : 1) * r * D;
     switch (t->row->part) {
-    case TS_PART_ALL:
-    case TS_PART_LINE:
-    case TS_PART_FLAT:
-    case TS_PART_HEADS:
-    case TS_PART_FILTER:
-    case TS_PART_RATE:
-    case TS_PART_COPY:
-    case TS_PART_STACK:
-    case TS_PART_CHOICES:
+    default: /* whole, whatever the file's shape */
         return add_whole(m, t);
     case TS_PART_PAIRS:
         return add_pairs(m, t);
@@ -326,14 +343,15 @@ static ts_status add_row(ts_name_map *m, const target *t)
     case TS_PART_GATE:
     case TS_PART_UP:
         return add_half(m, t);
+    case TS_PART_UPPER:
+    case TS_PART_LOWER:
+        TS_TRY(add_tensor(m, t, all / 2));
+        return add_piece(m, t, 0, t->row->part == TS_PART_LOWER ? all / 2 : 0, all / 2);
     case TS_PART_DELTA_QKV:
     case TS_PART_DELTA_Z:
     case TS_PART_DELTA_B:
     case TS_PART_DELTA_A:
         return add_delta_part(m, t);
-    case TS_PART_EACH: /* seen to above */
-    case TS_PART_EACH_HEAD:
-        break;
     case TS_PART_RULE_Q:
     case TS_PART_RULE_K:
     case TS_PART_RULE_V:
@@ -352,6 +370,8 @@ enum { SUFFIXES = sizeof suffixes / sizeof *suffixes };
 typedef struct naming {
     ts_name_map *map;
     const ts_arch *a;
+    const ts_vision_arch *vision; /* whose tower a is; NULL: it is the decoder */
+    const char *prefix;           /* of the names of its layers */
     ts_param_list list;
     bool *named;
 } naming;
@@ -375,7 +395,7 @@ static int64_t find(const naming *n, const ts_name_row *row, int64_t layer, cons
     else if (is_copy)
         return -1;
     else if (further < 0)
-        snprintf(name, 256, "decoder.layers.%lld.%s%s", (long long)layer, row->name, suffix);
+        snprintf(name, 256, "%sdecoder.layers.%lld.%s%s", n->prefix, (long long)layer, row->name, suffix);
     else
         snprintf(name, 256, "mtp.layers.%lld.transformer_layer.%s%s", (long long)further, row->name, suffix);
     const int64_t i = ts_names_find(n->list.names, name);
@@ -395,7 +415,7 @@ static ts_status add_one(naming *n, const ts_name_row *row, int64_t layer, const
     ts_name_row own = *row;
     if (n->a->labels && !strcmp(row->name, "output_layer"))
         own.hf_name = "score"; /* in every family */
-    return add_row(n->map, &(target){ n->a, &own, suffix, name, n->list.param[i], layer, -1 });
+    return add_row(n->map, &(target){ n->a, n->vision, &own, suffix, name, n->list.param[i], layer, -1 });
 }
 
 /* Whether it stands in the tensor of the row before it. */
@@ -424,7 +444,7 @@ static int64_t times(const naming *n, const ts_name_row *rows, const ts_name_row
     for (const ts_name_row *x = rows; x->name; x++)
         apart = apart || is_further(x);
     if (!of_layer(row))
-        return row->part == TS_PART_EACH ? ts_arch_ngram_tables(n->a) : 1;
+        return row->part != TS_PART_EACH ? 1 : n->vision ? ts_vision_taps(n->vision) : ts_arch_ngram_tables(n->a);
     return apart && !is_further(row) ? n->a->n_layers : ts_arch_blocks(n->a);
 }
 
@@ -449,16 +469,23 @@ static const ts_name_row reward_rows[] = { { .name = "rm_head", .hf_name = "rm_h
 
 ts_status ts_name_table(ts_name_map *m, const ts_arch *a, const ts_name_row *rows)
 {
-    naming n = { .map = m, .a = a };
+    return ts_name_table_of(m, a, TS_NAMES_WORDS, rows);
+}
+
+ts_status ts_name_table_of(ts_name_map *m, const ts_arch *a, ts_names_of of, const ts_name_row *rows)
+{
+    const bool tower = of == TS_NAMES_TOWER;
+    naming n = { .map = m, .a = tower ? &a->vision->tower : a, .vision = tower ? a->vision : NULL,
+                 .prefix = tower ? TS_TOWER_NAMES : "" };
     TS_TRY(ts_param_list_make(a, &n.list));
     const size_t count = ts_names_count(n.list.names);
     ts_status st = ts_alloc(&n.named, count, sizeof *n.named);
     if (st == TS_OK)
         st = add_rows(&n, rows);
-    if (st == TS_OK && a->reward)
+    if (st == TS_OK && a->reward && !tower)
         st = add_rows(&n, reward_rows);
     for (size_t i = 0; st == TS_OK && i < count; i++)
-        TS_ASSERT(n.named[i], "the family %s has no name for %s", a->family,
+        TS_ASSERT(n.named[i] || ts_tower_has(ts_names_text(n.list.names, i)) != tower, "the family %s has no name for %s", a->family,
                   ts_names_text(n.list.names, i));
     ts_free(&n.named);
     ts_param_list_deinit(&n.list);

@@ -73,6 +73,7 @@ typedef struct ts_network_call {
     const ts_passed *beside; /* of a stream that a pass gave which ended at `first`: what that handed on; else NULL */
     ts_passed *hands_on;     /* receives what later layers read beside the stream, where this pass goes on; or NULL */
     ts_tensor **behind; /* receives what predictions further ahead begin with; NULL: not wanted */
+    const struct ts_pictures *pictures; /* of networks with a tower (model/tower.h); NULL: there are none */
     ts_context context; /* a second sequence, for networks that attend to one */
     const ts_join
         *joins; /* [n_joins] what joins the stream behind layers; stays as the fields do */

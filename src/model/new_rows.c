@@ -299,7 +299,7 @@ static ts_status grow_all(growing *x, const ts_family *f, const ts_arch *a, cons
         if (base)
             TS_TRY(grow_tensor(x, base, is_output(param)));
     }
-    snprintf(head, sizeof head, "%s.weight", ts_family_module(f, "output_layer")); /* of a tied model, which may have it too */
+    snprintf(head, sizeof head, "%s.weight", ts_family_module(f, a, "output_layer")); /* of a tied model, which may have it too */
     const ts_st_tensor *copy = ts_weights_find(f, a, x->dir, head);
     return copy && a->tied ? grow_tensor(x, copy, false) : TS_OK;
 }
@@ -378,7 +378,7 @@ ts_status ts_new_rows_of_adapter(const char *folder, const ts_family *f, int64_t
 {
     ts_st_dir *dir = NULL;
     char name[2 * TS_FAMILY_NAME];
-    const char *module = ts_family_module(f, "embedding.word_embeddings");
+    const char *module = ts_family_module(f, NULL, "embedding.word_embeddings");
     ts_str config = { 0 };
     TS_TRY(ts_path_join(&config, folder, "adapter_config.json"));
     const bool is_one = ts_path_exists(config.s);

@@ -139,7 +139,7 @@ static ts_status load_base(ts_model *m, const ts_checkpoint *ck)
 static bool trains_tokens(const json_t *told, const ts_family *f)
 {
     const json_t *save = json_object_get(json_object_get(told, "config"), "modules_to_save");
-    const char *module = f ? ts_family_module(f, "embedding.word_embeddings") : NULL, *dot = module ? strrchr(module, '.') : NULL;
+    const char *module = f ? ts_family_module(f, NULL, "embedding.word_embeddings") : NULL, *dot = module ? strrchr(module, '.') : NULL;
     bool is = false;
     for (size_t i = 0; module && i < json_array_size(save); i++) {
         const char *name = json_string_value(json_array_get(save, i));

@@ -12,6 +12,8 @@ static ts_status add(void *ctx, const char *name, const ts_param_spec *spec)
     const bool is_stack = p->rank > 2;
     l->param[n] = (ts_listed_param){ .dim = { p->dim[0].whole, p->rank > 1 ? p->dim[1].whole : 0 },
                                      .matrices = is_stack ? p->dim[0].whole : 1 };
+    if (spec->is_matrix)
+        l->param[n] = (ts_listed_param){ .dim = { ts_place_whole_count(p) }, .matrices = 1 };
     if (spec->is_vectors)
         l->param[n] = (ts_listed_param){ .dim = { ts_place_whole_count(p) }, .matrices = 1, .vectors = p->dim[0].whole };
     if (is_stack)

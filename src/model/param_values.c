@@ -192,6 +192,18 @@ ts_status ts_param_values_put(const ts_param_values *v, size_t param, int64_t ro
     return TS_OK;
 }
 
+const char *ts_param_values_run(const ts_param_values *v, size_t param, int64_t row, int64_t rows, ts_st_dtype dtype, int64_t *n)
+{
+    const int64_t cols = columns(&v->params.param[param]);
+    const size_t i = first_below(v, param, row), size = (size_t)ts_st_dtype_bits(dtype) / 8;
+    const ts_param_block *b = i < v->first[param + 1] ? &v->block[i] : NULL;
+    if (!b || b->cols != cols || (cols > 1 && b->col_step != 1) || b->row_step != cols || b->t->make || b->t->dtype != dtype)
+        return NULL;
+    const int64_t left = b->row + b->rows - row;
+    *n = left < rows ? left : rows;
+    return (const char *)b->t->data + (size_t)(b->at + (row - b->row) * cols) * size;
+}
+
 ts_status ts_param_values_read(void *ctx, const char *param, int64_t at, int64_t n, float *to)
 {
     const ts_param_values *v = ctx;

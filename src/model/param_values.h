@@ -38,6 +38,9 @@ typedef struct ts_param_target {
 } ts_param_target;
 ts_status ts_param_values_put(const ts_param_values *v, size_t param, int64_t row, int64_t rows, int64_t col, int64_t cols,
                               const ts_param_target *to) TS_NODISCARD;
+/* Where rows from `row` on stand in a file as they are, one behind the other and in this type: the first of them, and in *n how many,
+ * at most `rows`. NULL: the first does not stand so. */
+const char *ts_param_values_run(const ts_param_values *v, size_t param, int64_t row, int64_t rows, ts_st_dtype dtype, int64_t *n);
 /* As ts_weights_source has it; ctx: a ts_param_values. */
 ts_status ts_param_values_read(void *ctx, const char *param, int64_t at, int64_t n, float *to) TS_NODISCARD;
 

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "model/adapters.h"
+#include "model/families/vision.h"
 #include "model/param_read.h"
 #include "model/weights_nf4.h"
 #include "model/weights_packed.h"
@@ -92,9 +93,9 @@ static const ts_st_tensor *find_named(const ts_family *f, const ts_st_dir *dir, 
 enum { NAME = 128 };
 
 /* The tensor's name of the embedding or the output layer. */
-static const char *weight_of(const ts_family *f, const char *ours, char name[NAME])
+static const char *weight_of(const ts_family *f, const ts_arch *a, const char *ours, char name[NAME])
 {
-    const char *module = ts_family_module(f, ours);
+    const char *module = ts_family_module(f, a, ours);
     snprintf(name, NAME, "%s.weight", module ? module : "");
     return name;
 }
@@ -104,15 +105,15 @@ const ts_st_tensor *ts_weights_find(const ts_family *f, const ts_arch *a, const 
 {
     char own[NAME];
     const ts_st_tensor *t = find_named(f, dir, name);
-    if (!t && a->tied && !strcmp(name, weight_of(f, "embedding.word_embeddings", own)))
-        t = find_named(f, dir, weight_of(f, "output_layer", own));
+    if (!t && a->tied && !strcmp(name, weight_of(f, a, "embedding.word_embeddings", own)))
+        t = find_named(f, dir, weight_of(f, a, "output_layer", own));
     return t;
 }
 
 const ts_st_tensor *ts_weights_table(const ts_family *f, const ts_arch *a, const ts_st_dir *dir)
 {
     char own[NAME];
-    const ts_st_tensor *t = ts_weights_find(f, a, dir, weight_of(f, "embedding.word_embeddings", own));
+    const ts_st_tensor *t = ts_weights_find(f, a, dir, weight_of(f, a, "embedding.word_embeddings", own));
     const bool real = t && (t->dtype == TS_ST_F32 || t->dtype == TS_ST_BF16 || t->dtype == TS_ST_F16);
     return real && !t->make && t->rank == 2 && t->shape[0] == a->vocab && t->shape[1] == a->hidden &&
                    (uintptr_t)t->data % 4 == 0 ? t : NULL;
@@ -158,7 +159,7 @@ static ts_status check_tensor(const ts_family *f, const ts_arch *a, const ts_st_
     if (!t)
         return ts_error(TS_ERR_USER, "%s: tensor %s is in none of the files%s", folder,
                         want->hf_name,
-                        strcmp(want->hf_name, weight_of(f, "output_layer", head))
+                        strcmp(want->hf_name, weight_of(f, a, "output_layer", head))
                             ? ""
                             : " (if the output layer is the embedding, config.json must say "
                               "tie_word_embeddings: true)");
@@ -208,10 +209,12 @@ ts_status ts_weights_settle_tie(const ts_family *f, const ts_st_dir *dir, const 
                                 ts_arch *a, json_t *config)
 {
     char e[NAME], h[NAME];
+    if (f->vision)
+        TS_TRY(ts_vision_settle_form(f, dir, a));
     if (!a->tied)
         return TS_OK;
-    const ts_st_tensor *embed = find_named(f, dir, weight_of(f, "embedding.word_embeddings", e));
-    const ts_st_tensor *head = find_named(f, dir, weight_of(f, "output_layer", h));
+    const ts_st_tensor *embed = find_named(f, dir, weight_of(f, a, "embedding.word_embeddings", e));
+    const ts_st_tensor *head = find_named(f, dir, weight_of(f, a, "output_layer", h));
     if (!embed || !head)
         return TS_OK;
     const ts_name_tensor shape = { .rank = 2, .dim = { a->vocab, a->hidden } };
@@ -245,6 +248,8 @@ ts_status ts_weights_settle_names(const ts_family *f, const ts_st_dir *dir, ts_a
     ts_name_map map = { 0 };
     char other[TS_FAMILY_NAME];
     a->other_names = false;
+    if (f->vision)
+        TS_TRY(ts_vision_settle_form(f, dir, a));
     const ts_status st = ts_family_names(f, a, &map);
     for (size_t i = 0; st == TS_OK && !a->other_names && i < map.n_tensors; i++)
         a->other_names = ts_family_other_name(f, map.tensor[i].hf_name, other) && ts_st_dir_find(dir, other);
@@ -326,8 +331,23 @@ ts_status ts_weights_put_rows(ts_param *p, int64_t first, int64_t n, float *valu
     return TS_OK;
 }
 
+ts_status ts_weights_regroup(float *rows, int64_t n, int64_t cols, int64_t groups)
+{
+    const int64_t each = cols / groups;
+    float *row;
+    TS_TRY(ts_alloc(&row, (size_t)cols, sizeof *row));
+    for (int64_t r = 0; r < n; r++) {
+        memcpy(row, rows + r * cols, (size_t)cols * sizeof *row);
+        for (int64_t g = 0; g < groups; g++)
+            for (int64_t c = 0; c < each; c++)
+                rows[r * cols + g * each + c] = row[c * groups + g];
+    }
+    ts_free(&row);
+    return TS_OK;
+}
+
 /* Rows one after another, as many at a time as the buffer holds. */
-static ts_status load_rows(const ts_name_piece *piece, const ts_st_tensor *t, ts_param *p,
+static ts_status load_rows(const ts_name_tensor *tensor, const ts_name_piece *piece, const ts_st_tensor *t, ts_param *p,
                            float *buffer)
 {
     const int64_t cols = row_width(p);
@@ -335,6 +355,8 @@ static ts_status load_rows(const ts_name_piece *piece, const ts_st_tensor *t, ts
     for (int64_t r = 0; r < piece->rows; r += step) {
         const int64_t n = piece->rows - r < step ? piece->rows - r : step;
         TS_TRY(ts_st_read_whole(t, (piece->hf_row + r) * cols, n * cols, buffer));
+        if (tensor->groups)
+            TS_TRY(ts_weights_regroup(buffer, n, cols, tensor->groups));
         TS_TRY(ts_weights_put_rows(p, piece->row + r, n, buffer));
     }
     return TS_OK;
@@ -434,9 +456,9 @@ static ts_status load_tensor(ts_decoder *d, const ts_name_map *map, const ts_nam
         if (!p || p->held == TS_HELD_NF4 || p->held == TS_HELD_FILE) /* on another stage, read by load_nf4, or not read */
             continue;
         TS_TRY(!t || h->scaled.codes ? load_codes(piece, h, p, buffer)
-                  : (piece->transposed  ? load_transposed
-                     : piece->step != 1 ? load_spread
-                                        : load_rows)(piece, t, p, buffer));
+               : piece->transposed   ? load_transposed(piece, t, p, buffer)
+               : piece->step != 1    ? load_spread(piece, t, p, buffer)
+                                     : load_rows(tensor, piece, t, p, buffer));
     }
     return in_nf4 ? load_nf4(d, map, tensor, h) : TS_OK;
 }
@@ -487,7 +509,7 @@ static void report_unused(const ts_family *f, const ts_arch *a, const ts_name_ma
     for (int64_t i = 0; i < ts_st_dir_count(dir); i++) {
         const char *name = ts_st_dir_at(dir, i)->name;
         if (is_mapped(f, map, name) || ts_family_ignores(f, a, name) ||
-            (a->labels && !strcmp(name, weight_of(f, "output_layer", head)))) /* whose place the classes have */
+            (a->labels && !strcmp(name, weight_of(f, a, "output_layer", head)))) /* whose place the classes have */
             continue;
         if (ts_family_further(f, a, name)) {
             further++;

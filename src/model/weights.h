@@ -68,6 +68,9 @@ ts_status ts_weights_not_finite(const ts_st_tensor *t, int64_t *at) TS_NODISCARD
 
 /* n rows of a parameter's whole, from its row `first` on (of a stack of all matrices): those that are here, and what is
  * here of them; values are overwritten. */
+/* Rows whose groups of columns the file has in turns, for the groups side by side (ts_name_tensor); with cols / groups in the
+ * place of groups the other way. */
+ts_status ts_weights_regroup(float *rows, int64_t n, int64_t cols, int64_t groups) TS_NODISCARD;
 ts_status ts_weights_put_rows(ts_param *p, int64_t first, int64_t n, float *values) TS_NODISCARD;
 /* A tensor of the family's map (t: as it is in files) to the parameters that it is rows of, where they are here. */
 ts_status ts_weights_put_tensor(ts_decoder *d, const ts_name_map *map, const ts_name_tensor *tensor,
@@ -104,6 +107,11 @@ typedef struct ts_weights_source {
     /* may be NULL: the type that a parameter has in its files, which tensors keep where the type of all is not asked for */
     ts_st_dtype (*dtype)(const void *dtype_ctx, const char *param);
     const void *dtype_ctx;
+    /* may be NULL: what `read` reads of, where it stands in tensors of files, whose bytes are taken as they are where that gives
+     * the same (model/param_values.h); and told that one of these is not needed any more */
+    const struct ts_param_values *values;
+    void (*is_done)(void *done_ctx, const ts_st_tensor *t);
+    void *done_ctx;
     /* may be NULL: told of each tensor that is written */
     void (*progress)(void *ctx, size_t done, size_t all);
 } ts_weights_source;

@@ -3,7 +3,7 @@
 #include "base/output.h"
 #include "io/st_write.h"
 #include "model/families/config.h"
-#include "model/param_list.h"
+#include "model/param_values.h"
 #include "model/weights.h"
 
 #include <errno.h>
@@ -99,10 +99,12 @@ static ts_status put(const saver *s, int64_t tensor, int64_t at, int64_t n)
 static ts_status save_rows(const saver *s, int64_t tensor, const ts_name_piece *piece)
 {
     const ts_name_tensor *t = &s->plan->map.tensor[tensor];
-    const int64_t cols = t->rank > 1 && !t->is_line ? t->dim[t->rank - 1] : 1, step = s->capacity / cols;
+    const int64_t cols = t->cols ? t->cols : t->rank > 1 && !t->is_line ? t->dim[t->rank - 1] : 1, step = s->capacity / cols;
     for (int64_t r = 0; r < piece->rows; r += step) {
         const int64_t n = piece->rows - r < step ? piece->rows - r : step;
         TS_TRY(get_values(s, piece, (piece->row + r) * cols, n * cols, s->values));
+        if (t->groups)
+            TS_TRY(ts_weights_regroup(s->values, n, cols, cols / t->groups));
         TS_TRY(put(s, tensor, (piece->hf_row + r) * cols, n * cols));
     }
     return TS_OK;
@@ -134,15 +136,21 @@ static ts_status turn(const saver *s, const ts_name_piece *p, int64_t in, int64_
     return st;
 }
 
+/* Columns and rows that pieces of a tensor which is turned are of; of a vector there is one column. */
+static int64_t columns_of(const ts_name_tensor *t, bool transposed) { return transposed ? t->dim[t->rank - 2] : 1; }
+
+static int64_t rows_of(const ts_name_tensor *t)
+{
+    return t->is_line ? t->dim[0] * t->dim[1] * (t->rank > 2 ? t->dim[2] : 1) : t->dim[t->rank - 1];
+}
+
 /* The pieces from number *i on that are of one matrix of the file's, or of all of its vector, which are written
  * together; *i: behind them. */
 static ts_status save_turned(const saver *s, int64_t tensor, size_t *i, size_t end)
 {
     const ts_name_tensor *t = &s->plan->map.tensor[tensor];
     const ts_name_piece *piece = s->plan->map.piece;
-    const bool flat = !piece[*i].transposed;
-    const int64_t matrix = piece[*i].matrix, last = t->rank - 1, in = flat ? 1 : t->dim[last - 1];
-    const int64_t out = t->is_line ? t->dim[0] * t->dim[1] * (t->rank > 2 ? t->dim[2] : 1) : t->dim[last];
+    const int64_t matrix = piece[*i].matrix, in = columns_of(t, piece[*i].transposed), out = rows_of(t);
     float *whole;
     TS_TRY(ts_alloc(&whole, (size_t)(in * out), sizeof *whole));
     ts_status st = TS_OK;
@@ -154,17 +162,101 @@ static ts_status save_turned(const saver *s, int64_t tensor, size_t *i, size_t e
     return st;
 }
 
+/* ---- of values that stand in files ---- */
+
+/* Whether the tensor's values are those of the files, in this type or another. */
+static bool stands_in_files(const saver *s, const ts_name_tensor *t)
+{
+    const plan *p = s->plan;
+    if (!p->source->values || t->is_choice || p->source->arch->norm_offset != p->arch->norm_offset)
+        return false;
+    for (size_t i = t->first_piece; i < t->first_piece + t->n_pieces; i++)
+        if (ts_names_find(p->has.names, p->map.piece[i].name) < 0)
+            return false;
+    return true;
+}
+
+static size_t number_of(const ts_param_values *v, const char *name)
+{
+    const int64_t n = ts_names_find(v->params.names, name);
+    TS_ASSERT(n >= 0, "no parameter is called %s", name);
+    return (size_t)n;
+}
+
+static ts_status copy_rows(const saver *s, int64_t tensor, const ts_name_piece *piece)
+{
+    const ts_name_tensor *t = &s->plan->map.tensor[tensor];
+    const ts_param_values *v = s->plan->source->values;
+    const ts_st_dtype dtype = dtype_of(s, tensor);
+    const int64_t cols = t->rank > 1 && !t->is_line ? t->dim[t->rank - 1] : 1, step = s->capacity / cols;
+    const size_t size = (size_t)ts_st_dtype_bits(dtype) / 8, number = number_of(v, piece->name);
+    for (int64_t r = 0, n; r < piece->rows; r += n) {
+        const char *bytes = ts_param_values_run(v, number, piece->row + r, piece->rows - r, dtype, &n);
+        if (!bytes) {
+            n = piece->rows - r < step ? piece->rows - r : step;
+            TS_TRY(ts_param_values_put(v, number, piece->row + r, n, 0, cols, &(ts_param_target){ dtype, s->bytes, cols, 1 }));
+            bytes = s->bytes;
+        }
+        TS_TRY(ts_st_dir_writer_put(s->w, tensor, (size_t)((piece->hf_row + r) * cols) * size, bytes, (size_t)(n * cols) * size));
+    }
+    return TS_OK;
+}
+
+/* As save_turned. */
+static ts_status copy_turned(const saver *s, int64_t tensor, size_t *i, size_t end)
+{
+    const ts_name_tensor *t = &s->plan->map.tensor[tensor];
+    const ts_name_piece *piece = s->plan->map.piece;
+    const ts_param_values *v = s->plan->source->values;
+    const ts_st_dtype dtype = dtype_of(s, tensor);
+    const int64_t matrix = piece[*i].matrix, in = columns_of(t, piece[*i].transposed), out = rows_of(t);
+    const size_t size = (size_t)ts_st_dtype_bits(dtype) / 8, bytes = (size_t)(in * out) * size;
+    char *whole;
+    TS_TRY(ts_alloc(&whole, bytes, 1));
+    ts_status st = TS_OK;
+    for (; st == TS_OK && *i < end && piece[*i].matrix == matrix; (*i)++) {
+        const ts_name_piece *p = &piece[*i];
+        const ts_param_target to = { dtype, whole + (size_t)p->hf_row * size, p->step, out };
+        st = ts_param_values_put(v, number_of(v, p->name), p->row, p->rows, 0, in, &to);
+    }
+    if (st == TS_OK)
+        st = ts_st_dir_writer_put(s->w, tensor, (size_t)matrix * bytes, whole, bytes);
+    ts_free(&whole);
+    return st;
+}
+
+/* Tells which of the files' tensors are not needed any more: those that the tensor's pieces stand in, whose memory comes back if
+ * another tensor has a part of them. */
+static void tell_done(const saver *s, const ts_name_tensor *t)
+{
+    const ts_weights_source *source = s->plan->source;
+    const ts_param_values *v = source->values;
+    for (size_t i = t->first_piece; source->is_done && i < t->first_piece + t->n_pieces; i++) {
+        const size_t number = number_of(v, s->plan->map.piece[i].name);
+        for (size_t k = v->first[number]; k < v->first[number + 1]; k++)
+            source->is_done(source->done_ctx, v->block[k].t);
+    }
+}
+
 static ts_status save_tensor(const saver *s, int64_t tensor)
 {
     const ts_name_map *map = &s->plan->map;
     const ts_name_tensor *t = &map->tensor[tensor];
     const size_t end = t->first_piece + t->n_pieces;
+    const bool copies = stands_in_files(s, t);
     for (size_t i = t->first_piece; i < end;) {
-        if (map->piece[i].transposed || map->piece[i].step != 1)
+        const bool turns = map->piece[i].transposed || map->piece[i].step != 1;
+        if (copies && turns)
+            TS_TRY(copy_turned(s, tensor, &i, end));
+        else if (copies)
+            TS_TRY(copy_rows(s, tensor, &map->piece[i++]));
+        else if (turns)
             TS_TRY(save_turned(s, tensor, &i, end));
         else
             TS_TRY(save_rows(s, tensor, &map->piece[i++]));
     }
+    if (copies)
+        tell_done(s, t);
     if (s->plan->source->progress)
         s->plan->source->progress(s->plan->source->ctx, (size_t)tensor + 1, map->n_tensors);
     return TS_OK;
@@ -179,6 +271,7 @@ static ts_status save_tensors(saver *s)
         TS_TRY(ts_st_dir_writer_add(s->w, t->hf_name, dtype_of(s, (int64_t)i), t->rank, t->dim));
         for (int k = 0; k < t->rank; k++)
             widest = t->dim[k] > widest ? t->dim[k] : widest;
+        widest = t->cols > widest ? t->cols : widest;
     }
     TS_TRY(ts_st_dir_writer_begin(s->w));
     TS_TRY(ts_alloc(&s->values, (size_t)widest, sizeof *s->values));

@@ -164,6 +164,17 @@ static ts_status rotate(ts_tape *tape, const ts_attention_layer *l, ts_rope_op o
     return l->norm_last && norms && o.rot_dim ? rotate_and_norm(tape, o, x, y) : ts_op_rope(tape, &o, x, y);
 }
 
+/* The rotation of a pass: by tables of its own, if it has some. */
+static ts_rope_op rope_of(const ts_attention_layer *l, const ts_run *run)
+{
+    ts_rope_op o = l->rope;
+    if (run->cos && o.rot_dim) {
+        o.cos = run->cos->storage, o.sin = run->sin->storage;
+        o.q_cos = o.q_sin = NULL;
+    }
+    return o;
+}
+
 /* Queries grow with their positions where the layer has it so. */
 static ts_status temper(ts_tape *tape, const ts_attention_layer *l, const ts_run *run, ts_tensor **q)
 {
@@ -176,7 +187,7 @@ static ts_status temper(ts_tape *tape, const ts_attention_layer *l, const ts_run
 static ts_status project_queries(ts_tape *tape, const ts_attention_layer *l, const ts_run *run, ts_tensor *x,
                                  ts_tensor **q)
 {
-    ts_rope_op queries = l->rope;
+    ts_rope_op queries = rope_of(l, run);
     queries.n_kv = 0, queries.wk = NULL, queries.norm_values = false;
     TS_TRY(ts_linear_forward(tape, &l->q, x, q));
     return rotate(tape, l, queries, run->pos, *q, q);
@@ -199,9 +210,10 @@ static ts_status prepare(ts_tape *tape, const ts_attention_layer *l, ts_rope_op 
 }
 
 /* Of keys and values alone. */
-static ts_status rotate_keys(ts_tape *tape, const ts_attention_layer *l, const ts_tensor *pos, ts_tensor *x, ts_tensor **kv)
+static ts_status rotate_keys(ts_tape *tape, const ts_attention_layer *l, const ts_run *run, const ts_tensor *pos,
+                             ts_tensor *x, ts_tensor **kv)
 {
-    ts_rope_op keys = l->rope;
+    ts_rope_op keys = rope_of(l, run);
     keys.n_q = 0, keys.wq = NULL;
     return rotate(tape, l, keys, pos, x, kv);
 }
@@ -212,7 +224,7 @@ static ts_status project_apart(ts_tape *tape, const ts_attention_layer *l, const
 {
     TS_TRY(project_queries(tape, l, run, x, q));
     TS_TRY(ts_linear_forward(tape, &l->kv, from->x, kv));
-    return rotate_keys(tape, l, from->pos, *kv, kv);
+    return rotate_keys(tape, l, run, from->pos, *kv, kv);
 }
 
 /* Keys and values of fused rows, for later layers. */
@@ -247,10 +259,10 @@ static ts_status project(ts_tape *tape, const ts_attention_layer *l, const ts_ru
         if (!l->keys_raw)
             return TS_OK;
         TS_TRY(ts_op_add(tape, *kv, 1, NULL, 0, kv)); /* a rotation may be in its place, and others read it */
-        return rotate_keys(tape, l, run->pos, *kv, kv);
+        return rotate_keys(tape, l, run, run->pos, *kv, kv);
     }
     const ts_shown_columns columns = ts_columns_of(&l->qkv, TS_CUT_COLUMN);
-    ts_rope_op rope = l->rope;
+    ts_rope_op rope = rope_of(l, run);
     ts_tensor *fused, *ready;
     TS_TRY(ts_linear_forward(tape, &l->qkv, x, &fused));
     TS_TRY(ts_show(tape, run, layer, from->module, "linear_qkv", &columns, fused));

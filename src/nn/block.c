@@ -23,6 +23,11 @@ static ts_status declare_behind(const ts_declarer *d, ts_block *b)
     if (b->feed.forward)
         TS_TRY(ts_hyper_declare(d, "mlp_hyper", &b->feed_hyper));
     b->scale = 1;
+    const ts_param_spec vector = { .place = ts_place_whole(b->width, 0), .start = TS_START_CONSTANT, .value = 1 };
+    if (b->has_scales) {
+        TS_TRY(ts_declare(d, "attention_scale", &vector, &b->mixer_scale));
+        TS_TRY(ts_declare(d, "mlp_scale", &vector, &b->feed_scale));
+    }
     return b->has_scalar ? ts_declare(d, "layer_scalar", &one, &b->scalar) : TS_OK;
 }
 
@@ -121,6 +126,7 @@ typedef struct part {
     ts_rng_purpose dropout;
     int64_t stream;
     ts_layer_part enters, runs; /* what is kept counts as theirs */
+    ts_param *scale; /* NULL: none */
 } part;
 
 static const ts_norm_layer no_norm = { 0 };
@@ -128,26 +134,26 @@ static const ts_norm_layer no_norm = { 0 };
 static part mixer_of(const ts_block *b)
 {
     return (part){ &b->input_norm, &b->post_attn_norm, "input_layernorm", "post_attn_norm", &b->mixer, &b->mixer_hyper,
-                   TS_RNG_HIDDEN_DROPOUT, 2 * b->number + 1, TS_PART_INPUT_NORM, TS_PART_ATTENTION };
+                   TS_RNG_HIDDEN_DROPOUT, 2 * b->number + 1, TS_PART_INPUT_NORM, TS_PART_ATTENTION, b->mixer_scale };
 }
 
 static part cross_of(const ts_block *b)
 {
     return (part){ &b->pre_cross_norm, &b->post_cross_norm, "pre_cross_attn_layernorm",
                    "post_cross_attn_norm", &b->cross, NULL, TS_RNG_CROSS_HIDDEN_DROPOUT, b->number, TS_LAYER_PARTS,
-                   TS_LAYER_PARTS };
+                   TS_LAYER_PARTS, NULL };
 }
 
 static part feed_of(const ts_block *b)
 {
     return (part){ b->joined.present ? &no_norm : &b->pre_mlp_norm, &b->post_mlp_norm, "pre_mlp_layernorm", "post_mlp_layernorm",
-                   &b->feed, &b->feed_hyper, TS_RNG_HIDDEN_DROPOUT, 2 * b->number + 2, TS_PART_MLP_NORM, TS_PART_MLP };
+                   &b->feed, &b->feed_hyper, TS_RNG_HIDDEN_DROPOUT, 2 * b->number + 2, TS_PART_MLP_NORM, TS_PART_MLP, b->feed_scale };
 }
 
 static part inject_of(const ts_block *b)
 {
     return (part){ &no_norm, &b->per_layer_norm, "", "post_per_layer_norm", &b->inject, NULL,
-                   TS_RNG_CROSS_HIDDEN_DROPOUT, b->number, TS_LAYER_PARTS, TS_LAYER_PARTS };
+                   TS_RNG_CROSS_HIDDEN_DROPOUT, b->number, TS_LAYER_PARTS, TS_LAYER_PARTS, NULL };
 }
 
 static ts_status show_norm(ts_tape *tape, const ts_block *b, const ts_run *run, const ts_norm_layer *n,
@@ -166,6 +172,8 @@ static ts_status finish_sublayer(ts_tape *tape, const ts_block *b, const part *p
         TS_TRY(ts_op_norm(tape, &p->after->op, *y, NULL, NULL, y));
         TS_TRY(show_norm(tape, b, run, p->after, p->after_name, *y));
     }
+    if (p->scale)
+        TS_TRY(ts_op_weigh_cols(tape, *y, p->scale, y));
     if (run->hidden_dropout > 0) {
         const ts_rng rng = ts_run_rng(run, p->dropout, p->stream);
         const ts_row_places rows = ts_run_numbers(run, run->row0);

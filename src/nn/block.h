@@ -166,6 +166,9 @@ typedef struct ts_block {
      * per-layer embeddings, unless others were put there. Where forward is NULL nothing stands. */
     ts_sublayer mixer, cross, feed, inject;
     bool parallel;        /* both sublayers read the same residual stream; then both are there, and no cross */
+    bool has_scales;      /* each sublayer's output, behind its norm, is multiplied with a vector (LayerScale): */
+    int64_t width;        /* of these */
+    ts_param *mixer_scale, *feed_scale;
     float residual_scale; /* of each sublayer's output */
     bool has_scalar;      /* the stream behind the block is multiplied with one number, which is not trained: */
     ts_param *scalar;

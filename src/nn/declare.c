@@ -35,7 +35,7 @@ ts_status ts_declare(const ts_declarer *d, const char *name, const ts_param_spec
     if (!d->set)
         return d->list(d->ctx, full, spec);
     TS_TRY(ts_param_declare(d->set, full, &spec->place, spec->place.rank > 1 && !spec->is_vectors, out));
-    if (spec->is_vectors)
+    if (spec->is_vectors || spec->is_matrix)
         (*out)->rank = 1, (*out)->dim[0] = ts_param_count(*out), (*out)->dim[1] = 1;
     (*out)->start = spec->start;
     (*out)->start_value = spec->value;

@@ -62,6 +62,7 @@ typedef struct ts_param_spec {
     bool decoupled, is_table, is_filter, is_qk_norm, is_router, is_expert, at_both_ends; /* see ts_param, as the next */
     bool is_vectors; /* a place of two dimensions that is one vector after another: held, stepped and rounded as
                         vectors are */
+    bool is_matrix; /* of one row, which files have as a matrix: it decays; held as is_vectors is */
     bool is_linear; /* the weight of a linear layer (nn/linear.h) */
     bool is_fixed; /* never trained by gradients: held frozen, in fp32 */
     ts_param_bands bands;

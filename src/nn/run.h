@@ -39,6 +39,7 @@ typedef struct ts_layer_memory {
 
 typedef struct ts_run ts_run;
 struct ts_run {
+    const struct ts_pictures *pictures; /* of models with a tower (model/tower.h); NULL: there are none */
     int64_t B, S; /* S: rows of a sequence that are here */
     const ts_spread *spread; /* processes that share out each sequence; NULL: its rows are all here */
     /* more than 1: of each sequence the slice-th of so many parts of S rows is here, in what follows attention */
@@ -46,6 +47,9 @@ struct ts_run {
     ts_balance_slices *together; /* how they are balanced; NULL: there is one */
     int64_t row0; /* of the B * S rows of the stream, the first that is here (sequence parallelism) */
     const ts_tensor *pos;        /* int32 [B * S]: position in its document */
+    /* Rotations of this pass alone, in the place of those by position: fp32 [B * S, pairs of a head], of each row its own, and
+     * pos says which row's; NULL: by position */
+    const ts_tensor *cos, *sin;
     const ts_tensor *pos_whole;  /* int32 [B * length]: of all rows of sequences that are shared out, for layers that read them */
     /* int32 [B * S]: first and last key that may be seen (packed documents, padding), or NULL; the
      * last one matters where a mask lets queries see what comes after them. Where sequences are shared out

@@ -114,6 +114,8 @@ ts_status ts_metrics_write(ts_metrics *m, const ts_worker_figures *f, const char
                "Tokens of prompts that were computed."));
     TS_TRY(one(out, "prompt_tokens_reused_total", "counter", (double)b->reused_tokens,
                "Tokens of prompts that were there."));
+    TS_TRY(one(out, "answer_tokens_remembered_total", "counter", (double)b->remembered_tokens,
+               "Tokens of ended answers that were computed as prompts are."));
     TS_TRY(
         one(out, "generation_tokens_total", "counter", (double)b->new_tokens, "Tokens that were written."));
     TS_TRY(one(out, "preemptions_total", "counter", (double)b->preempted,

@@ -20,6 +20,8 @@ const ts_option ts_serve_option_rows[] = {
         "tokens that all texts together may have in the cache; 0: chosen by the memory that is free"),
     ROW(FLAG, no_prefix, "no-enable-prefix-caching", NULL, 0, 0,
         "compute the beginnings of prompts that are alike each time"),
+    ROW(FLAG, no_memory, "no-remember-answers", NULL, 0, 0,
+        "do not make answers parts of beginnings to be found, which is done when there is nothing else to do"),
     ROW(FLAG, embeddings, "embeddings", NULL, 0, 0,
         "answer /v1/embeddings with vectors of texts, of length one"),
     TS_ROW(CHOICE, ts_serve_options, pooling, "pooling-mode", "last", 0, 0, TS_CHOICES(TS_POOLINGS), "server",

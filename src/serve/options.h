@@ -12,7 +12,7 @@ typedef struct ts_serve_options {
     int64_t texts, step_tokens, cache_tokens; /* cache_tokens 0: chosen by memory */
     int64_t queue, body_mib;
     int64_t timeout, drain; /* seconds: of a request; of those that run when the server goes down */
-    bool no_prefix, embeddings;
+    bool no_prefix, no_memory, embeddings;
     int pooling; /* TS_POOL_* */
 } ts_serve_options;
 extern const ts_option ts_serve_option_rows[];

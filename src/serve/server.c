@@ -74,6 +74,7 @@ static ts_status start(ts_server *s, ts_lm *lm, const ts_gen_config *gen, bool i
                         "--draft-model: a server guesses from text that repeats alone (--prompt-lookup-num-tokens)");
     const ts_worker_options w = { .batch = { .texts = s->o.texts, .step_tokens = s->o.step_tokens,
                                              .tokens = s->o.cache_tokens, .reuse = !s->o.no_prefix,
+                                             .remembers = !s->o.no_prefix && !s->o.no_memory,
                                              .drafts = gen->drafts, .drafter = ts_lookup_guess,
                                              .drafter_ctx = &s->ngram },
                                   .queue = s->o.queue };

@@ -336,6 +336,20 @@ ts_status ts_param_put(ts_param *p, int64_t at, int64_t n, float *v)
     return p->own && p->filled == ts_param_count(p) ? seal(p) : TS_OK;
 }
 
+ts_status ts_param_set_book(ts_param_set *s)
+{
+    TS_ASSERT(!s->dev->computes, "values are to be put");
+    for (size_t i = 0; i < s->n; i++) {
+        ts_param *p = s->p[i];
+        if (p->held != TS_HELD_ONE || p->value || p->sealed)
+            continue;
+        TS_TRY(ts_storage_create(s->dev, TS_MEM_WEIGHT, (size_t)ts_param_count(p) * ts_dtype_size(p->dtype), &p->own));
+        p->value = p->own->data;
+        TS_TRY(seal(p));
+    }
+    return TS_OK;
+}
+
 enum { PIECE = 1 << 16 }; /* elements that are made on the host at a time */
 
 static uint64_t common_factor(uint64_t a, uint64_t b)

@@ -250,6 +250,8 @@ void ts_param_nf4_put(ts_param *p, int64_t row, int64_t at, const uint8_t *code,
  * masters; v is overwritten. With the last of them the one form of a parameter that is held in it is
  * made. */
 ts_status ts_param_put(ts_param *p, int64_t at, int64_t n, float *v) TS_NODISCARD;
+/* On a device that computes nothing: the memory of those that have one form is as if all had been put. */
+ts_status ts_param_set_book(ts_param_set *s) TS_NODISCARD;
 /* Whether its masters are in halves. */
 static inline bool ts_param_is_parted(const ts_param *p)
 {

@@ -98,8 +98,9 @@ ts_status ts_job_describe(const ts_job *j)
         if (!ts_job_data(j, (ts_data_part)p))
             continue;
         ts_str_reset(&text);
-        st = j->samples ? ts_tuning_source_describe(j->samples, (ts_data_part)p, &text)
-                        : ts_data_source_describe(j->source, (ts_data_part)p, &text);
+        st = j->media     ? ts_mm_source_describe(j->media, &text)
+             : j->samples ? ts_tuning_source_describe(j->samples, (ts_data_part)p, &text)
+                          : ts_data_source_describe(j->source, (ts_data_part)p, &text);
         if (st == TS_OK)
             ts_log(TS_LOG_INFO, "%s", text.s);
     }

@@ -18,7 +18,7 @@ double ts_flight_divisor(const ts_trainer *t, double counts);
  * `weight`, or of a loss beside the first times t->side_weight. records: for a backward pass. */
 ts_status ts_flight_forward(ts_trainer *t, ts_flight *f, double weight, bool records) TS_NODISCARD;
 /* Adds the sums of its losses, as they are weighed, when they are there: behind the backward pass, or behind the
- * forward pass that evaluates, which has the first alone. Loss k's goes to sum[k * stride]. */
+ * forward pass that evaluates, which may have fewer. Loss k's goes to sum[k * stride]. */
 ts_status ts_flight_sum(ts_trainer *t, const ts_flight *f, double *sum, int64_t stride) TS_NODISCARD;
 
 /* What a look has found, into the batch. */
@@ -26,8 +26,8 @@ ts_status ts_flight_keep(ts_trainer *t, const ts_flight *f) TS_NODISCARD;
 
 /* All micro-batches there and back. sums [1 + n_side, n_micro]: of those whose losses are here. */
 ts_status ts_pipeline_train(ts_trainer *t, double weight, double *sums) TS_NODISCARD;
-/* Forward alone; adds to *sum. */
-ts_status ts_pipeline_evaluate(ts_trainer *t, double *sum) TS_NODISCARD;
+/* Forward alone; adds to sums [1 + n_side] those of the losses that are here and that an evaluation tells: *told of them. */
+ts_status ts_pipeline_evaluate(ts_trainer *t, double *sums, int *told) TS_NODISCARD;
 /* The objective's looks at the batch that was read. */
 ts_status ts_trainer_look(ts_trainer *t) TS_NODISCARD;
 #endif

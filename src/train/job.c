@@ -266,6 +266,8 @@ static ts_status open_data(ts_job *j, const ts_job_tokens *k)
     TS_TRY(ts_job_count_samples(j, &need));
     if (o->skip_train) /* of training nothing is read */
         need.n_train = 0;
+    if (j->o->media.data)
+        return ts_job_open_media(j, &need);
     if (!ts_tuning_on(&j->o->tuning))
         return ts_data_source_create(&j->o->data, &need, &j->source);
     return ts_job_open_samples(j->o, &j->text, &j->model, j->ramp.full, ts_job_steps(j), &need, &j->samples);
@@ -273,7 +275,7 @@ static ts_status open_data(ts_job *j, const ts_job_tokens *k)
 
 const ts_dataset *ts_job_data(const ts_job *j, ts_data_part part)
 {
-    return j->samples ? ts_tuning_source_part(j->samples, part) : j->source ? ts_data_source_part(j->source, part) : NULL;
+    return j->media ? ts_mm_source_part(j->media, part) : j->samples ? ts_tuning_source_part(j->samples, part) : j->source ? ts_data_source_part(j->source, part) : NULL;
 }
 
 /* ---- all of it ---- */
@@ -375,11 +377,12 @@ static ts_objective *make_objective(ts_job *j)
     ts_lm_objective_init(&j->objective, &network, &j->o->train,
                          j->o->data.reset_attention_mask || (tunes && j->o->tuning.padding_side == TS_PADDING_LEFT),
                          j->spread.comm ? &j->spread : NULL);
-    j->objective.has_labels = tunes;
+    j->objective.has_labels = tunes || j->o->media.data;
+    j->objective.pictures = (ts_picture_feed){ j->media, &d->arch };
     if (j->model.adapters)
         j->objective.adapter_dropout = j->model.adapters->plan.dropout;
     j->objective.embedding_noise = (float)j->o->tuning.noise_alpha;
-    j->objective.base.by_micro = tunes && !j->o->tuning.per_token_loss;
+    j->objective.base.by_micro = tunes && !j->o->media.data && !j->o->tuning.per_token_loss;
     const ts_lm_teacher teacher = ts_job_teacher(j);
     ts_lm_objective_teach(&j->objective, &teacher);
     ts_lm_objective_cut(&j->objective, j->stages.part, j->stages.n_stages * j->stages.n_chunks,
@@ -417,7 +420,7 @@ static ts_status make_trainer(ts_job *j)
     enum { PATIENCE = 30 };
     const bool is_told = ts_option_given(j->set, "distributed-timeout-minutes");
     const double patience = is_told ? 0 : PATIENCE;
-    ts_field field[(int)TS_TUNING_FIELDS + (int)TS_PREFER_FIELDS + (int)TS_DATA_FIELDS];
+    ts_field field[(int)TS_MM_FIELDS + (int)TS_TUNING_FIELDS + (int)TS_PREFER_FIELDS + (int)TS_DATA_FIELDS];
     const ts_tuning_data t = ts_job_tuning_data(j->o, j->ramp.full);
     const bool tunes = ts_tuning_on(&j->o->tuning);
     ts_trainer_args a = { .o = &j->o->train, .dev = j->dev, .mesh = j->mesh, .sharers = &j->sharers,
@@ -433,7 +436,8 @@ static ts_status make_trainer(ts_job *j)
                           .second_rate = ts_lora_on(&j->o->lora) ? j->o->lora.plus : 0,
                           .patience = patience };
     a.feed = (ts_feed_args){ .field = field,
-                             .n_fields = tunes ? ts_tuning_fields(&t, &j->o->data, a.o->seq_length, field)
+                             .n_fields = j->o->media.data ? ts_mm_fields(a.o->seq_length, field)
+                                         : tunes ? ts_tuning_fields(&t, &j->o->data, a.o->seq_length, field)
                                                : ts_data_fields(&j->o->data, a.o->seq_length, field),
                              .each = tunes ? ts_tuning_each(&t) : 1,
                              .multiple = multiple_of(j),
@@ -478,7 +482,7 @@ static ts_status prepare(ts_job *j, const ts_checkpoint *ck, bool with_data)
     TS_TRY(ts_comm_agree(j->comm, made));
     if (with_data && j->comm->size > 1)
         TS_TRY(ts_comm_agree(j->comm, first ? open_data(j, &k) : TS_OK));
-    ts_status st = with_data && !j->source && !j->samples ? open_data(j, &k) : TS_OK;
+    ts_status st = with_data && !j->source && !j->samples && !j->media ? open_data(j, &k) : TS_OK;
     if (st == TS_OK)
         st = prepare_trainer(j, ck);
     return ts_comm_agree(j->comm, st);
@@ -559,6 +563,7 @@ void ts_job_close(ts_job *j)
     ts_trainer_destroy(&j->trainer);
     ts_data_source_destroy(&j->source);
     ts_tuning_source_destroy(&j->samples);
+    ts_mm_source_destroy(&j->media);
     ts_model_deinit(&j->model);
     ts_new_rows_want_deinit(&j->rows);
     ts_routes_close(&j->routes);

@@ -28,6 +28,7 @@ typedef struct ts_job {
     ts_layer_range *layers; /* [stages.n_chunks] of these */
     ts_model model, teacher; /* teacher: where one is learned from */
     ts_data_source *source; /* of text; NULL when planning, or tuning */
+    ts_mm_source *media;       /* with pictures; NULL: of words alone */
     ts_tuning_source *samples; /* to tune on; NULL when planning, or pretraining */
     ts_parallel_parts parts; /* of exchanges beside products */
     ts_placement placement; /* of experts on processes */
@@ -57,6 +58,8 @@ typedef struct ts_job {
 
 /* What it trains or is judged on; NULL: nothing, or it plans. Borrowed. */
 const ts_dataset *ts_job_data(const ts_job *j, ts_data_part part);
+/* For job.c: opens --mm-data (job_media.c). */
+ts_status ts_job_open_media(ts_job *j, const ts_data_need *need) TS_NODISCARD;
 
 /* with_data false: no data file is looked at (planning). Collective: all ranks get the same status.
  * The job stays where it is (its trainer points into it). */

@@ -118,7 +118,7 @@ ts_status ts_job_check_options(ts_job *j, bool with_data)
 {
     const ts_job_options *o = j->o;
     const int replicas = j->mesh->size[TS_MESH_DP];
-    if (!ts_option_given(j->set, "lr") && !o->train.skip_train)
+    if (!ts_option_given(j->set, "lr") && !o->train.skip_train && with_data) /* a plan asks for no rate */
         return ts_error(TS_ERR_USER, "--lr is missing");
     TS_TRY(ts_train_options_check(&o->train, replicas));
     TS_TRY(ts_job_check_together(o, j->set));

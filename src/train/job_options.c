@@ -10,6 +10,7 @@ void ts_job_tables(ts_job_options *o, ts_option_table out[TS_JOB_TABLES])
         { ts_text_option_rows, ts_text_option_count, &o->text },
         { ts_new_rows_option_rows, ts_new_rows_option_count, &o->rows },
         { ts_data_option_rows, ts_data_option_count, &o->data },
+        { ts_mm_option_rows, ts_mm_option_count, &o->media },
         { ts_dist_option_rows, ts_dist_option_count, &o->dist },
         { ts_train_option_rows, ts_train_option_count, &o->train },
         { ts_matrix_option_rows, ts_matrix_option_count, &o->train.matrix },

@@ -2,6 +2,7 @@
 #ifndef TS_TRAIN_JOB_OPTIONS_H
 #define TS_TRAIN_JOB_OPTIONS_H
 #include "data/instruct/writer.h"
+#include "data/media/mm_data.h"
 #include "data/source.h"
 #include "device/runtime.h"
 #include "dist/dist_options.h"
@@ -38,8 +39,9 @@ typedef struct ts_job_options {
     ts_prefer_options prefer;
     ts_head_options head;
     ts_chat_options chat;
+    ts_mm_options media;
 } ts_job_options;
-enum { TS_JOB_TABLES = 21 };
+enum { TS_JOB_TABLES = 22 };
 /* Samples to tune on: how they become rows; `global` are a global batch. */
 ts_tuning_data ts_job_tuning_data(const ts_job_options *o, int64_t global);
 /* Of a command that trains on text alone. */

@@ -4,11 +4,12 @@
 static ts_status look_once(ts_trainer *t, int k)
 {
     ts_objective *o = t->objective;
-    double none = 0;
+    double none[TS_PASSED] = { 0 };
+    int told;
     if (o->begin_look)
         o->begin_look(o, k, false);
     t->look = k + 1;
-    const ts_status st = ts_pipeline_evaluate(t, &none);
+    const ts_status st = ts_pipeline_evaluate(t, none, &told);
     t->look = 0;
     if (o->begin_look)
         o->begin_look(o, k, true);

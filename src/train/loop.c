@@ -172,13 +172,13 @@ static ts_status evaluate(loop *l, ts_data_part part, const char *name, ts_evalu
                (long long)t->iteration);
     if (!e->is_whole || !l->recorder)
         return TS_OK;
-    return forgive(l, ts_recorder_evaluation(l->recorder, t, name, e->loss), "writing a record");
+    return forgive(l, ts_recorder_evaluation(l->recorder, t, name, e), "writing a record");
 }
 
 /* ---- the loop ---- */
 
 /* Tells the caller of the step and does what it asks for. */
-static ts_status ask(loop *l, const ts_step_result *r, const double *valid)
+static ts_status ask(loop *l, const ts_step_result *r, const ts_evaluation *valid)
 {
     const ts_trainer *t = l->j->trainer;
     const ts_train_step s = { .iteration = t->iteration,
@@ -186,7 +186,7 @@ static ts_status ask(loop *l, const ts_step_result *r, const double *valid)
                               .consumed_samples = t->consumed,
                               .tokens = r->tokens,
                               .loss = r->loss,
-                              .valid_loss = valid ? *valid : (double)NAN,
+                              .valid_loss = valid ? valid->loss : (double)NAN,
                               .lr = r->lr,
                               .grad_norm = r->grad_norm,
                               .loss_scale = r->loss_scale,
@@ -256,7 +256,7 @@ static ts_status one_iteration(loop *l, bool *stop)
     warn_of_overflow(l);
     if (t->iteration % o->eval_interval == 0)
         TS_TRY(evaluate(l, TS_DATA_VALID, "validation", &e));
-    const double *valid = e.is_whole ? &e.loss : NULL;
+    const ts_evaluation *valid = e.is_whole ? &e : NULL;
     if (l->recorder)
         TS_TRY(forgive(l, ts_recorder_step(l->recorder, t, &r, valid), "writing a record"));
     if (l->checkpointer)

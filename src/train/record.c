@@ -120,8 +120,26 @@ static bool is_told(const ts_trainer *t, const ts_step_result *s, int side)
     return !t->objective->side[side].counts || s->side_weights[side] > 0;
 }
 
+static ts_status side_member(ts_str *l, const ts_trainer *t, const char *of, int side, double v)
+{
+    char name[48];
+    snprintf(name, sizeof name, "%s%s", of, t->objective->side[side].name);
+    for (char *space; (space = strchr(name, ' '));)
+        *space = '_';
+    return number(l, name, v);
+}
+
+static ts_status valid_members(ts_str *l, const ts_trainer *t, const ts_evaluation *e)
+{
+    TS_TRY(number(l, "valid_lm_loss", e->loss));
+    for (int k = 0; k < t->objective->n_side; k++)
+        if (e->side_weights[k] > 0)
+            TS_TRY(side_member(l, t, "valid_", k, e->side[k]));
+    return TS_OK;
+}
+
 static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *s,
-                              const double *valid_loss)
+                              const ts_evaluation *valid)
 {
     ts_str *l = &r->line;
     const double tflops = tflops_of(t, s->seconds);
@@ -132,11 +150,7 @@ static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step
     for (int k = 0; k < t->objective->n_side; k++) {
         if (!is_told(t, s, k))
             continue;
-        char name[32];
-        snprintf(name, sizeof name, "%s", t->objective->side[k].name);
-        for (char *space; (space = strchr(name, ' '));)
-            *space = '_';
-        TS_TRY(number(l, name, s->side[k]));
+        TS_TRY(side_member(l, t, "", k, s->side[k]));
     }
     TS_TRY(number(l, "grad_norm", s->grad_norm));
     TS_TRY(number(l, "learning_rate", s->lr));
@@ -157,8 +171,8 @@ static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step
     TS_TRY(number(l, "tflops", tflops));
     if (r->o->peak_tflops > 0)
         TS_TRY(number(l, "mfu", tflops / r->o->peak_tflops));
-    if (valid_loss)
-        TS_TRY(number(l, "valid_lm_loss", *valid_loss));
+    if (valid)
+        TS_TRY(valid_members(l, t, valid));
     TS_TRY(number(l, "iteration_seconds", s->seconds));
     TS_TRY(ts_str_printf(
         l, ", \"memory_peak_bytes\": %lld, \"rss_peak_bytes\": %lld, \"skipped\": %s",
@@ -171,9 +185,9 @@ static ts_status metrics_line(ts_recorder *r, const ts_trainer *t, const ts_step
 }
 
 static ts_status write_metrics(ts_recorder *r, const ts_trainer *t, const ts_step_result *s,
-                               const double *valid_loss)
+                               const ts_evaluation *valid)
 {
-    TS_TRY(metrics_line(r, t, s, valid_loss));
+    TS_TRY(metrics_line(r, t, s, valid));
     ts_trail_add(&r->metrics, r->line.s, r->line.len);
     return TS_OK;
 }
@@ -273,7 +287,7 @@ static void log_line(ts_recorder *r, const ts_trainer *t, const ts_step_result *
 }
 
 ts_status ts_recorder_step(ts_recorder *r, const ts_trainer *t, const ts_step_result *s,
-                           const double *valid_loss)
+                           const ts_evaluation *valid)
 {
     if (r->began_at < 0)
         r->began_at = t->iteration - 1;
@@ -288,7 +302,7 @@ ts_status ts_recorder_step(ts_recorder *r, const ts_trainer *t, const ts_step_re
         r->nan++;
     }
     if (ts_trail_is_open(&r->metrics))
-        TS_TRY(write_metrics(r, t, s, valid_loss));
+        TS_TRY(write_metrics(r, t, s, valid));
     if (r->events && t->iteration % r->o->events_interval == 0)
         TS_TRY(write_events(r, t, s));
     if (t->iteration % r->o->log_interval == 0) {
@@ -299,26 +313,34 @@ ts_status ts_recorder_step(ts_recorder *r, const ts_trainer *t, const ts_step_re
     return TS_OK;
 }
 
-/* Megatron's names: "lm loss validation", "... ppl", and each with " vs samples". */
-static ts_status evaluation_events(ts_recorder *r, const ts_trainer *t, const char *part,
-                                   double loss, double ppl)
+/* Megatron's names: "lm loss validation", "... ppl", and each with " vs samples"; what is told beside it likewise. */
+static ts_status evaluation_events(ts_recorder *r, const ts_trainer *t, const char *part, const ts_evaluation *e, double ppl)
 {
     char tag[4][64];
     snprintf(tag[0], sizeof tag[0], "lm loss %s", part);
     snprintf(tag[1], sizeof tag[1], "lm loss %s ppl", part);
     snprintf(tag[2], sizeof tag[2], "lm loss %s vs samples", part);
     snprintf(tag[3], sizeof tag[3], "lm loss %s ppl vs samples", part);
-    const ts_event_scalar v[] = { { tag[0], loss }, { tag[1], ppl } },
-                          by_samples[] = { { tag[2], loss }, { tag[3], ppl } };
+    const ts_event_scalar v[] = { { tag[0], e->loss }, { tag[1], ppl } },
+                          by_samples[] = { { tag[2], e->loss }, { tag[3], ppl } };
     const size_t n = r->o->events_ppl ? 2 : 1;
     TS_TRY(ts_events_scalars(r->events, t->iteration, v, n));
+    for (int k = 0; k < t->objective->n_side; k++) {
+        snprintf(tag[0], sizeof tag[0], "%s %s", t->objective->side[k].name, part);
+        if (e->side_weights[k] > 0)
+            TS_TRY(ts_events_scalars(r->events, t->iteration, &(ts_event_scalar){ tag[0], e->side[k] }, 1));
+    }
     return ts_events_scalars(r->by_samples, t->consumed, by_samples, n);
 }
 
-ts_status ts_recorder_evaluation(ts_recorder *r, const ts_trainer *t, const char *part, double loss)
+ts_status ts_recorder_evaluation(ts_recorder *r, const ts_trainer *t, const char *part, const ts_evaluation *e)
 {
-    const double ppl = exp(loss < 20 ? loss : 20);
-    ts_log_raw(" %s loss at iteration %lld | lm loss value: %.6E | lm loss PPL: %.6E |\n", part,
-               (long long)t->iteration, loss, ppl);
-    return r->events ? evaluation_events(r, t, part, loss, ppl) : TS_OK;
+    const double ppl = exp(e->loss < 20 ? e->loss : 20);
+    char side[56 * TS_SIDE_LOSSES] = "";
+    for (int k = 0; k < t->objective->n_side; k++)
+        if (e->side_weights[k] > 0)
+            snprintf(side + strlen(side), sizeof side - strlen(side), " %s: %.6E |", t->objective->side[k].name, e->side[k]);
+    ts_log_raw(" %s loss at iteration %lld | lm loss value: %.6E | lm loss PPL: %.6E |%s\n", part,
+               (long long)t->iteration, e->loss, ppl, side);
+    return r->events ? evaluation_events(r, t, part, e, ppl) : TS_OK;
 }

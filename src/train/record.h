@@ -14,9 +14,9 @@ ts_status ts_recorder_create(const ts_trainer *t, int64_t train_iters, bool is_a
 /* TS_ERR_IO: records that could not be written until now are missing; training itself is well. */
 ts_status ts_recorder_close(ts_recorder **r) TS_NODISCARD;
 void ts_recorder_destroy(ts_recorder **r); /* the same for who has failed already */
-/* After a step; valid_loss: of an evaluation in this iteration, NULL when there was none. */
+/* After a step; valid: an evaluation in this iteration, NULL when there was none. */
 ts_status ts_recorder_step(ts_recorder *r, const ts_trainer *t, const ts_step_result *s,
-                           const double *valid_loss) TS_NODISCARD;
+                           const ts_evaluation *valid) TS_NODISCARD;
 ts_status ts_recorder_evaluation(ts_recorder *r, const ts_trainer *t, const char *part,
-                                 double loss) TS_NODISCARD;
+                                 const ts_evaluation *e) TS_NODISCARD;
 #endif

@@ -130,6 +130,8 @@ ts_status ts_trainer_step(ts_trainer *t, bool stop, ts_step_result *r) TS_NODISC
  * Whether a rank was asked to stop is looked at before each batch and behind the last. */
 typedef struct ts_evaluation {
     double loss;
+    /* Means of the objective's losses beside it, and the sums of the weights of theirs; 0: an evaluation does not tell it. */
+    double side[TS_SIDE_LOSSES], side_weights[TS_SIDE_LOSSES];
     bool is_whole; /* no batch is missing */
     bool stop;     /* some rank was asked to stop */
 } ts_evaluation;

@@ -404,24 +404,28 @@ ts_status ts_pipeline_train(ts_trainer *t, double weight, double *sums)
 }
 
 /* What it gives to this stage itself stays until it is taken. */
-static ts_status evaluate_unit(const walk *w, const ts_unit *u, double *total)
+static ts_status evaluate_unit(const walk *w, const ts_unit *u, double *sums, int *told)
 {
     ts_flight *f;
     ts_spot to;
     ts_passed_shapes s;
-    double sum = 0;
+    double own[TS_PASSED] = { 0 };
     TS_TRY(forward(w, u, &f));
-    TS_TRY(w->t->look ? ts_flight_keep(w->t, f) : ts_flight_sum(w->t, f, &sum, 1));
-    *total += sum;
+    TS_TRY(w->t->look ? ts_flight_keep(w->t, f) : ts_flight_sum(w->t, f, own, 1));
+    if (ts_objective_ends(w->t->objective, ts_schedule_part(w->p->schedule, (ts_spot){ w->p->stage, u->chunk })))
+        *told = f->out.n;
+    for (int k = 0; !w->t->look && k <= w->t->objective->n_side; k++)
+        sums[k] += own[k];
     return neighbour(w, u, false, &to, &s) && to.stage == w->p->stage ? TS_OK : leave(w, f);
 }
 
-ts_status ts_pipeline_evaluate(ts_trainer *t, double *sum)
+ts_status ts_pipeline_evaluate(ts_trainer *t, double *sums, int *told)
 {
     walk w;
+    *told = 0;
     TS_TRY(begin(t, 0, &w));
     for (int64_t i = 0; i < w.units->n; i++)
         if (w.units->v[i].kind == TS_UNIT_FORWARD)
-            TS_TRY(evaluate_unit(&w, &w.units->v[i], sum));
+            TS_TRY(evaluate_unit(&w, &w.units->v[i], sums, told));
     return TS_OK;
 }

@@ -140,4 +140,26 @@ expect 2 "there is no adapter" "$T" convert --load-dir $base --save-lora-to-hf -
 absent "$D/no"
 expect 0 "" "$T" convert --load-dir $base --lora-load $adapter --save-lora-to-hf --save-dir "$D/again"
 same $adapter/adapter_model.safetensors "$D/again/adapter_model.safetensors"
+# several are one
+merge=tests/golden/adapters_merge
+blend() {
+    text=$1
+    shift
+    expect 2 "$text" "$T" convert --save-dir "$D/no" "$@"
+    absent "$D/no"
+}
+blend "give cat or svd" --lora-merge $merge/a $merge/b --lora-combination linear
+blend "has 1 numbers" --lora-merge $merge/a $merge/b --lora-weights 2
+blend "expected numbers" --lora-merge $merge/a $merge/b --lora-weights 2 x
+blend "leave --load-dir out" --lora-merge $merge/a $merge/b --load-dir $base
+blend "there is no adapter_config.json" --lora-merge $merge/a $merge
+blend "use_dora is set" --lora-merge $merge/a tests/golden/adapters/dora
+blend "is of another size" --lora-merge $merge/a tests/golden/adapters/patterns tests/golden/adapters/all-linear
+blend "other weights than the model" --lora-merge $merge/a tests/golden/adapters/pissa
+expect 0 "14 tensors" "$T" convert --lora-merge $merge/a $merge/b --lora-weights 0.7 -1.5 --save-dir "$D/blend"
+scores blend --load $base --lora-load "$D/blend"
+checks=$((checks + 1))
+"$T" convert --load-dir $base --lora-load "$D/blend" --save-dir "$D/blended" >"$D/out" 2>"$D/err" || wrong "convert: $(cat "$D/err")"
+scores blended --load "$D/blended"
+near blend blended
 finish

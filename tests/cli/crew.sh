@@ -1,6 +1,5 @@
 #!/bin/bash
-# A model on several processes as its users see it: texts as they come, talks, forms, benchmarks, a server; what cannot be
-# is refused, signals end all, and who dies takes the others along.
+# A model on several processes as its users see it: texts as they come, talks, forms, benchmarks; what cannot be is refused.
 . "$(dirname "$0")/lib.sh"
 needs_mpi
 G=$(dirname "$0")/../golden
@@ -26,7 +25,6 @@ greedy="--greedy --max-new-tokens 24"
     alike 2 "$two" infer $greedy --prompt "The quick"
     alike 2 "$stages" infer $greedy --prompt "The quick" --stop orchard
     alike 4 "$two $stages" infer $greedy --prompt "A word" --regex '[a-z ]{5,12}\.'
-    alike 2 "$two" infer $greedy --prompt "A word" --json-schema '{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}'
     alike 2 "$two" infer $greedy --prompt "Which word" --draft-model "$M" --num-speculative-tokens 2
     alike 4 "$two" infer $greedy --input "$D/in.jsonl" --json
     # a talk from a pipe, which the first process alone has
@@ -62,45 +60,4 @@ cut_judge() { on 4 "$T" "$@" $two; }
 judge four cut_judge
 same "$D/one.words" "$D/four.words"
 same "$D/one.table" "$D/four.table"
-
-# a server: an answer, a signal to whoever leads, all end with 0
-command -v curl >/dev/null 2>&1 || { echo "skipped: serve (no curl)"; finish; }
-# up OPTIONS...: a server of two processes at $U, whose first is $leader
-up() {
-    : >"$D/log" # of the one before, whose address may else be read
-    on 2 "$T" serve --load "$M" --port 0 --threads 1 "$@" >"$D/log" 2>&1 &
-    job=$!
-    U=
-    for _ in $(seq 200); do
-        U=$(sed -n 's/.* at \(http:.*\)/\1/p' "$D/log")
-        [ -z "$U" ] || break
-        sleep 0.05
-    done
-    [ -n "$U" ] || wrong "the server does not come up: $(cat "$D/log")"
-    pids=$(pgrep -P "$(pgrep -P "$job" mpirun || echo "$job")" tessera | sort -n)
-    leader=$(echo "$pids" | head -n 1) other=$(echo "$pids" | tail -n 1)
-}
-ask() { curl -sS -m 20 "$U/v1/completions" -d "$1"; }
-for cut in "$two" "$stages"; do
-    # shellcheck disable=SC2086
-    up $cut
-    "$T" infer --load "$M" --greedy --max-new-tokens 20 --prompt "The quick" --json >"$D/line" 2>"$D/err"
-    for _ in 1 2 3; do ask '{"prompt": "The quick", "max_tokens": 20, "temperature": 0}' >"$D/answer$_" & asks="${asks-} $!"; done
-    # shellcheck disable=SC2086
-    wait $asks
-    asks=
-    for i in "$D"/answer*; do
-        is "serve $cut" "$(sed 's/.*"text": \("[^"]*"\).*/\1/' "$D/line")" "$(sed 's/.*"text": \("[^"]*"\).*/\1/' "$i")"
-    done
-    kill -TERM "$leader"
-    wait "$job"
-    is "serve $cut ends" 0 $?
-done
-# shellcheck disable=SC2086
-up $two
-kill -KILL "$other"
-wait "$job"
-is "a server that lost a process goes on" no "$([ $? = 0 ] && echo yes || echo no)"
-checks=$((checks + 1))
-grep -q "signal 9" "$D/log" || wrong "nobody tells who died: $(cat "$D/log")"
 finish

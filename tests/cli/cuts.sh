@@ -5,6 +5,7 @@
 needs_mpi
 make_data
 . "$(dirname "$0")/layouts/models.sh"
+# shellcheck disable=SC2034 # of models.sh
 documents=
 awk 'BEGIN { srand(5); for (r = 0; r < 5; r++) { s = ""; n = 3 + 6 * r
     for (i = 0; i < n; i++) s = s (i ? ", " : "") 3 + int(rand() * 90); printf "{\"ids\": [%s]}\n", s } }' >"$D/in.jsonl"

@@ -55,6 +55,18 @@ done
 for ahead in "" --precompute-ref-log-probs; do
     job "judged$ahead" 1 --train-iters 4 --finetune --split 70,30,0 --eval-iters 1 --eval-interval 2 $ahead
 done
+# the same samples that a step of no rate saw are judged like it, in every figure
+whole=$common
+for stage in dpo kto; do
+    data="$D/pairs"
+    [ $stage = dpo ] || data="$D/verdicts"
+    common=$(printf %s "$whole" | tr '\n' ' ' | sed "s|--split 100,0,0||; s|--data-path [^ ]*|--train-data-path $data --valid-data-path $data|")
+    job "told-$stage" 1 --train-iters 1 --finetune --stage $stage --no-shuffle --lr 0 --ref-model "$D/other" --eval-iters 1 --eval-interval 1
+    checks=$((checks + 1))
+    tr ',' '\n' <"$D/told-$stage.jsonl" | tr -d ' "{}' | awk -F: '{ v[$1] = $2 } END { for (k in v) if (k ~ /^valid_/) { n++
+        bad = bad || v[k] != v[substr(k, 7)] }; exit bad || n < 4 }' || wrong "$stage judged: $(cat "$D/told-$stage.jsonl")"
+done
+common=$whole
 checks=$((checks + 1))
 grep -q '"valid_lm_loss": 0' "$D/judged.jsonl" || wrong "no evaluation: $(head -n 2 "$D/judged.jsonl")"
 for name in judged judged--precompute-ref-log-probs; do

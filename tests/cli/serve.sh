@@ -33,6 +33,14 @@ is() { # is WHAT WANT GOT
 code() { # code WANT PATH CURL'S OPTIONS...
     is "$2 ${*:3}" "$1" "$(curl -sS -m 20 -o "$D/body" -w '%{http_code}' "$U$2" "${@:3}")"
 }
+figure() { curl -sS -m 20 "$U/metrics" | sed -n "s/^tessera_$1 //p"; }
+comes() { # comes FIGURE VALUE
+    for _ in $(seq 60); do
+        [ "$(figure "$1")" != "$2" ] || break
+        sleep 0.05
+    done
+    is "$1" "$2" "$(figure "$1")"
+}
 text_of() { sed 's/.*"\(content\|text\)": \("\([^"\\]\|\\.\)*"\).*/\2/'; }
 
 expect 2 "--load is missing" "$T" serve
@@ -71,6 +79,17 @@ cat "$D"/beside[1-6] >"$D/beside"
 same "$D/alone" "$D/beside"
 is "different seeds, different texts" 6 "$(sort -u "$D/alone" | wc -l)"
 
+# n answers share their prompt; what was written is remembered when there is nothing else to do
+reused=$(figure prompt_tokens_reused_total) computed=$(figure prompt_tokens_total)
+ask /v1/completions "{\"prompt\": [$(seq -s , 5 54)], \"n\": 3, \"seed\": 5, \"max_tokens\": 46, \"ignore_eos\": true}" >"$D/three"
+is "tokens of a prompt for three, from the cache" 96 $(($(figure prompt_tokens_reused_total) - reused))
+is "and computed" 54 $(($(figure prompt_tokens_total) - computed))
+for _ in $(seq 60); do
+    [ "$(figure answer_tokens_remembered_total)" -lt 100 ] || break
+    sleep 0.05
+done
+is "remembered tokens of answers" 1 $(($(figure answer_tokens_remembered_total) >= 100))
+
 # log-probabilities of a prompt are score's
 echo '{"text": "The quick brown fox"}' >"$D/text.jsonl"
 "$T" score --load "$D/model" --input "$D/text.jsonl" 2>"$D/err" | sed 's/.*"logprobs": \[[^,]*, \([^]]*\)\].*/\1/' | tr ',' '\n' >"$D/score"
@@ -95,6 +114,13 @@ is "a schema" "$want" \
 tool="{\"type\": \"function\", \"function\": {\"name\": \"look\", \"parameters\": $schema}}"
 ask /v1/chat/completions "$form, \"tools\": [$tool], \"tool_choice\": \"required\"}" >"$D/call"
 is "a call" look "$(sed 's/.*"function": {"name": "\([^"]*\)", "arguments": "{\\"a\\": *\\"[xy]\\", *\\"b\\": *\(true\|false\)}"}.*/\1/' "$D/call")"
+long="{$talk, \"temperature\": 0, \"max_tokens\": 600, \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"look\", \"parameters\": {\"type\": \"object\", \"properties\": {\"a\": {\"type\": \"string\", \"pattern\": \"^[a-z]{150,160}$\"}}, \"required\": [\"a\"], \"additionalProperties\": false}}}], \"tool_choice\": \"required\""
+arguments() { sed -n 's/.*"arguments": "\(\([^"\]\|\\.\)*\)"}.*/\1/p' "$1" | tr -d '\n' | sed 's/\\n\| //g'; }
+ask /v1/chat/completions "$long}" >"$D/whole_call"
+ask /v1/chat/completions "$long, \"stream\": true}" >"$D/pieces"
+is "a call in pieces" "$(arguments "$D/whole_call")" "$(arguments "$D/pieces")"
+is "its name, once" 1 "$(grep -c '"name": "look"' "$D/pieces")"
+is "more than one piece" 1 $(($(grep -c '"function": {"arguments"' "$D/pieces") > 1))
 is "why it ends" tool_calls "$(sed 's/.*"finish_reason": "\([^"]*\)".*/\1/' "$D/call")"
 checks=$((checks + 1))
 ask /v1/embeddings '{"input": "The fox", "encoding_format": "float"}' | sed 's/.*"embedding": \[\([^]]*\)\].*/\1/' | tr ',' '\n' |
@@ -121,14 +147,6 @@ head -c 1100000 /dev/zero | tr '\0' ' ' >"$D/large"
 code 413 /v1/completions --data-binary "@$D/large" -H "Expect:"
 
 # who hangs up leaves
-figure() { curl -sS -m 20 "$U/metrics" | sed -n "s/^tessera_$1 //p"; }
-comes() { # comes FIGURE VALUE
-    for _ in $(seq 60); do
-        [ "$(figure "$1")" != "$2" ] || break
-        sleep 0.05
-    done
-    is "$1" "$2" "$(figure "$1")"
-}
 waits=
 for i in 1 2 3 4 5 6; do
     curl -sSN -m 20 "$U/v1/completions" -d '{"prompt": "x", "max_tokens": 4000, "ignore_eos": true, "stream": '"$([ $((i % 2)) = 0 ] && echo true || echo false)"'}' \
@@ -165,6 +183,23 @@ code 401 /v1/models
 code 401 /v1/models -H "Authorization: Bearer secre"
 code 200 /v1/models/fox -H "Authorization: Bearer secret"
 code 200 /health
+
+# connections that idle keep nobody out: from half of them on none is kept for a next request
+is "kept" 0 "$(curl -sS -i "$U/health" | grep -ci '^connection: close')"
+idle=()
+for _ in $(seq 34); do
+    exec {fd}<>"/dev/tcp/127.0.0.1/${U##*:}"
+    idle+=("$fd")
+done
+for _ in $(seq 60); do
+    closes=$(curl -sS -i "$U/health" | grep -ci '^connection: close')
+    [ "$closes" != 1 ] || break
+    sleep 0.05
+done
+is "closed beside 34 that idle" 1 "$closes"
+for fd in "${idle[@]}"; do
+    exec {fd}>&-
+done
 
 # a full queue, and an end that waits
 long() { curl -sS -m 20 "$U/v1/completions" -H "Authorization: Bearer secret" -d '{"prompt": "x", "max_tokens": 3000, "ignore_eos": true}'; }

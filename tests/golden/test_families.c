@@ -126,7 +126,7 @@ static void check_logits(golden *g)
     OK(ts_alloc(&got, (size_t)(2 * g->S * V), sizeof *got));
     want = got + g->S * V;
     OK(ts_st_read_f32(t, 0, g->S * V, want));
-    OK(ts_score_logits(g->model.decoder, g->tape, g->ids, g->S, got));
+    OK(ts_score_logits(g->model.decoder, g->tape, g->ids, g->S, NULL, got));
     for (int64_t i = 0; i < g->S * V; i++)
         if (!(fabsf(got[i] - want[i]) <= logit_bound(g)))
             fail_msg("%s: logit %lld of token %lld is %.8g, expected %.8g within %.2g", g->name,
@@ -144,7 +144,7 @@ static void check_logprobs(golden *g)
     OK(ts_alloc(&greedy, (size_t)g->S, sizeof *greedy));
     for (int64_t b = 0; b < g->B; b++) {
         const json_t *want = json_array_get(json_object_get(g->json, "logprobs"), (size_t)b);
-        OK(ts_score_ids(g->model.decoder, g->tape, g->ids + b * g->S, g->S, NULL, got, greedy));
+        OK(ts_score_ids(g->model.decoder, g->tape, g->ids + b * g->S, g->S, NULL, NULL, got, greedy));
         for (int64_t s = 1; s < g->S; s++)
             if (!(fabs(got[s] - real_at(want, (size_t)s - 1)) <= 2 * logit_bound(g)))
                 fail_msg("%s: log-probability %lld of row %lld is %.8g, expected %.8g", g->name,

@@ -130,7 +130,7 @@ static void logits_are_the_models_own(void **state)
             golden g;
             open_with(&g, names[i], k * depths_of(names[i]));
             OK(ts_alloc(&logits[k], (size_t)(LENGTH * g.model.decoder->arch.vocab), sizeof *logits[k]));
-            OK(ts_score_logits(g.model.decoder, g.tape, g.ids, LENGTH, logits[k]));
+            OK(ts_score_logits(g.model.decoder, g.tape, g.ids, LENGTH, NULL, logits[k]));
             if (k)
                 assert_memory_equal(logits[0], logits[1],
                                     (size_t)(LENGTH * g.model.decoder->arch.vocab) * sizeof *logits[k]);

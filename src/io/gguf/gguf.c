@@ -376,6 +376,8 @@ ts_status ts_gguf_open(const char *path, ts_gguf **out)
     return TS_OK;
 }
 
+void ts_gguf_is_done(const ts_gguf *g, const void *data, size_t n) { ts_map_release(&g->map, data, n); }
+
 void ts_gguf_close(ts_gguf **file)
 {
     ts_gguf *g = *file;

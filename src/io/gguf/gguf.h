@@ -12,6 +12,8 @@ typedef struct ts_gguf ts_gguf;
 /* Whether there is a file whose first bytes are GGUF's. */
 bool ts_gguf_is(const char *path);
 ts_status ts_gguf_open(const char *path, ts_gguf **out) TS_NODISCARD;
+/* Gives the memory of n bytes of a tensor up until they are read again. */
+void ts_gguf_is_done(const ts_gguf *g, const void *data, size_t n);
 void ts_gguf_close(ts_gguf **g);
 const char *ts_gguf_path(const ts_gguf *g);
 

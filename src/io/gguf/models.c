@@ -84,6 +84,72 @@ static const ts_gguf_name starcoder2[] = {
     { 0 },
 };
 
+#define GPT_NEOX "gpt_neox.layers.*."
+static const ts_gguf_name gpt_neox[] = {
+    { "token_embd", "gpt_neox.embed_in", TS_GGUF_PART_ALL },
+    { "output_norm", "gpt_neox.final_layer_norm", TS_GGUF_PART_NORM },
+    { "output", "embed_out", TS_GGUF_PART_ALL },
+    { "attn_norm", GPT_NEOX "input_layernorm", TS_GGUF_PART_NORM },
+    { "ffn_norm", GPT_NEOX "post_attention_layernorm", TS_GGUF_PART_NORM },
+    { "attn_qkv", GPT_NEOX "attention.query_key_value", TS_GGUF_PART_QKV },
+    { "attn_output", GPT_NEOX "attention.dense", TS_GGUF_PART_ALL },
+    { "ffn_up", GPT_NEOX "mlp.dense_h_to_4h", TS_GGUF_PART_ALL },
+    { "ffn_down", GPT_NEOX "mlp.dense_4h_to_h", TS_GGUF_PART_ALL },
+    { 0 },
+};
+
+#define BLOCK "transformer.h.*."
+static const ts_gguf_name bloom[] = {
+    { "token_embd_norm", "transformer.word_embeddings_layernorm", TS_GGUF_PART_NORM },
+    { "token_embd", "transformer.word_embeddings", TS_GGUF_PART_ALL },
+    { "output_norm", "transformer.ln_f", TS_GGUF_PART_NORM },
+    { "attn_norm", BLOCK "input_layernorm", TS_GGUF_PART_NORM },
+    { "ffn_norm", BLOCK "post_attention_layernorm", TS_GGUF_PART_NORM },
+    { "attn_qkv", BLOCK "self_attention.query_key_value", TS_GGUF_PART_QKV },
+    { "attn_output", BLOCK "self_attention.dense", TS_GGUF_PART_ALL },
+    { "ffn_up", BLOCK "mlp.dense_h_to_4h", TS_GGUF_PART_ALL },
+    { "ffn_down", BLOCK "mlp.dense_4h_to_h", TS_GGUF_PART_ALL },
+    { 0 },
+};
+
+#define FALCON_REST                                                                                                                \
+    { "token_embd", "transformer.word_embeddings", TS_GGUF_PART_ALL }, { "output_norm", "transformer.ln_f", TS_GGUF_PART_NORM },   \
+        { "attn_norm_2", BLOCK "ln_attn", TS_GGUF_PART_NORM },                                                                     \
+        { "attn_qkv", BLOCK "self_attention.query_key_value", TS_GGUF_PART_QKV },                                                  \
+        { "attn_output", BLOCK "self_attention.dense", TS_GGUF_PART_ALL },                                                         \
+        { "ffn_up", BLOCK "mlp.dense_h_to_4h", TS_GGUF_PART_ALL }, { "ffn_down", BLOCK "mlp.dense_4h_to_h", TS_GGUF_PART_ALL }, { 0 }
+/* With a norm for attention and MLP each, and with one for both. */
+static const ts_gguf_name falcon_two[] = { { "attn_norm", BLOCK "ln_mlp", TS_GGUF_PART_NORM },
+                                           { "attn_norm", BLOCK "input_layernorm", TS_GGUF_PART_NORM }, FALCON_REST };
+static const ts_gguf_name falcon_one[] = { { "attn_norm", BLOCK "input_layernorm", TS_GGUF_PART_NORM },
+                                           { "attn_norm", BLOCK "ln_mlp", TS_GGUF_PART_NORM }, FALCON_REST };
+
+static const char falcon_no_bias[] = "attn_qkv attn_output ffn_up ffn_down";
+
+static const ts_gguf_name gpt2[] = {
+    { "token_embd", "transformer.wte", TS_GGUF_PART_ALL },
+    { "position_embd", "transformer.wpe", TS_GGUF_PART_ALL },
+    { "output_norm", "transformer.ln_f", TS_GGUF_PART_NORM },
+    { "attn_norm", BLOCK "ln_1", TS_GGUF_PART_NORM },
+    { "attn_qkv", BLOCK "attn.c_attn", TS_GGUF_PART_TURNED },
+    { "attn_output", BLOCK "attn.c_proj", TS_GGUF_PART_TURNED },
+    { "ffn_norm", BLOCK "ln_2", TS_GGUF_PART_NORM },
+    { "ffn_up", BLOCK "mlp.c_fc", TS_GGUF_PART_TURNED },
+    { "ffn_down", BLOCK "mlp.c_proj", TS_GGUF_PART_TURNED },
+    { 0 },
+};
+
+static const ts_gguf_key cohere2_keys[] = {
+    { "logit_scale", "logit_scale", true, false },
+    { "attention.sliding_window", "sliding_window", false, false },
+    { 0 },
+};
+
+static const ts_gguf_key olmo_keys[] = {
+    { "attention.clamp_kqv", "clip_qkv", true, true },
+    { 0 },
+};
+
 static const ts_gguf_key granite_keys[] = {
     { "attention.scale", "attention_multiplier", true, true },
     { "embedding_scale", "embedding_multiplier", true, true },
@@ -166,6 +232,55 @@ static ts_status cohere_norms(const ts_gguf *g, const ts_gguf_model *m, json_t *
     return ts_gguf_put(o, "use_qk_norm", json_boolean(ts_gguf_tensor_find(g, "blk.0.attn_q_norm.weight")));
 }
 
+static ts_status stablelm_form(const ts_gguf *g, const ts_gguf_model *m, json_t *o)
+{
+    (void)m;
+    TS_TRY(ts_gguf_put(o, "use_qkv_bias", json_boolean(ts_gguf_tensor_find(g, "blk.0.attn_q.bias"))));
+    return ts_gguf_put(o, "use_parallel_residual", json_boolean(!ts_gguf_tensor_find(g, "blk.0.ffn_norm.weight")));
+}
+
+static ts_status neox_form(const ts_gguf *g, const ts_gguf_model *m, json_t *o)
+{
+    char key[TS_GGUF_KEY_TEXT];
+    const json_t *share = json_object_get(o, "partial_rotary_factor"), *base = json_object_get(o, "rope_theta");
+    const ts_gguf_value *parallel = ts_gguf_find(g, ts_gguf_arch_key(m, "use_parallel_residual", key));
+    TS_TRY(ts_gguf_put(o, "rotary_pct", json_real(share ? json_number_value(share) : 1)));
+    if (base)
+        TS_TRY(ts_gguf_put(o, "rotary_emb_base", json_real(json_number_value(base))));
+    TS_TRY(ts_gguf_put(o, "attention_bias", json_boolean(ts_gguf_tensor_find(g, "blk.0.attn_qkv.bias"))));
+    return ts_gguf_put(o, "use_parallel_residual", json_boolean(!parallel || ts_gguf_number(parallel, 0) != 0));
+}
+
+/* Which of the three kinds the numbers of heads and norms tell. */
+static ts_status falcon_form(const ts_gguf *g, const ts_gguf_model *m, json_t *o)
+{
+    const bool one = json_integer_value(json_object_get(o, "num_key_value_heads")) == 1, two_norms = m->with;
+    TS_TRY(ts_gguf_put(o, "bias", json_boolean(ts_gguf_tensor_find(g, "blk.0.attn_qkv.bias"))));
+    TS_TRY(ts_gguf_put(o, "num_kv_heads", json_incref(json_object_get(o, "num_key_value_heads"))));
+    TS_TRY(ts_gguf_put(o, "new_decoder_architecture", json_boolean(two_norms || !one)));
+    TS_TRY(ts_gguf_put(o, "ffn_hidden_size", json_incref(json_object_get(o, "intermediate_size"))));
+    return two_norms || one ? TS_OK : ts_gguf_put(o, "num_ln_in_parallel_attn", json_integer(1));
+}
+
+/* GPT-2's and Bloom's sizes under their classes' own names. */
+static ts_status own_names(const ts_gguf *g, const ts_gguf_model *m, json_t *o)
+{
+    static const char *const names[][3] = {
+        { "gpt2", "hidden_size", "n_embd" }, { "gpt2", "max_position_embeddings", "n_positions" }, { "gpt2", "intermediate_size", "n_inner" },
+        { "gpt2", "num_hidden_layers", "n_layer" }, { "gpt2", "num_attention_heads", "n_head" },
+        { "bloom", "num_hidden_layers", "n_layer" }, { "bloom", "num_attention_heads", "n_head" },
+        { "bloom", "max_position_embeddings", "seq_length" },
+    };
+    (void)g;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(m->arch, names[i][0])) {
+            TS_TRY(ts_gguf_put(o, names[i][2], json_incref(json_object_get(o, names[i][1]))));
+            json_object_del(o, names[i][1]);
+        }
+    json_object_del(o, "num_key_value_heads");
+    return TS_OK;
+}
+
 static const ts_gguf_model models[] = {
     { .arch = "llama", .model_type = "mixtral", .architecture = "MixtralForCausalLM", .names = mixtral,
       .keys = mixtral_keys, .with_experts = true, .pairs = true, .fixed = "{\"sliding_window\": null}" },
@@ -206,6 +321,30 @@ static const ts_gguf_model models[] = {
     { .arch = "starcoder2", .model_type = "starcoder2", .architecture = "Starcoder2ForCausalLM", .names = starcoder2,
       .layer_norm = "norm_epsilon", .more = use_bias,
       .fixed = "{\"hidden_act\": \"gelu_pytorch_tanh\", \"sliding_window\": null}" },
+    { .arch = "cohere2", .model_type = "cohere2", .architecture = "Cohere2ForCausalLM", .keys = cohere2_keys, .says_head_dim = true,
+      .layer_norm = "layer_norm_eps", .more = cohere_norms, .fixed = "{\"sliding_window_pattern\": 4}" },
+    { .arch = "smollm3", .model_type = "smollm3", .architecture = "SmolLM3ForCausalLM", .pairs = true, .more = llama_biases,
+      .fixed = "{\"no_rope_layer_interval\": 4, \"use_sliding_window\": false}" },
+    { .arch = "olmo", .model_type = "olmo", .architecture = "OlmoForCausalLM", .keys = olmo_keys, .pairs = true,
+      .layer_norm = "layer_norm_eps", .more = llama_biases },
+    { .arch = "stablelm", .model_type = "stablelm", .architecture = "StableLmForCausalLM", .layer_norm = "layer_norm_eps",
+      .more = stablelm_form },
+    { .arch = "nemotron", .model_type = "nemotron", .architecture = "NemotronForCausalLM", .layer_norm = "norm_eps", .norm_offset = 1,
+      .says_head_dim = true, .more = llama_biases, .fixed = "{\"hidden_act\": \"relu2\"}" },
+    { .arch = "exaone4", .model_type = "exaone4", .architecture = "Exaone4ForCausalLM", .names = norms_around, .says_head_dim = true,
+      .fixed = "{\"sliding_window\": null}" },
+    { .arch = "gptneox", .model_type = "gpt_neox", .architecture = "GPTNeoXForCausalLM", .names = gpt_neox, .layer_norm = "layer_norm_eps",
+      .more = neox_form },
+    { .arch = "bloom", .model_type = "bloom", .architecture = "BloomForCausalLM", .names = bloom, .layer_norm = "layer_norm_epsilon",
+      .more = own_names },
+    { .arch = "falcon", .model_type = "falcon", .architecture = "FalconForCausalLM", .names = falcon_two,
+      .with = "blk.0.attn_norm_2.weight", .layer_norm = "layer_norm_epsilon", .no_bias = falcon_no_bias, .more = falcon_form,
+      .fixed = "{\"parallel_attn\": true, \"alibi\": false, \"multi_query\": true}" },
+    { .arch = "falcon", .model_type = "falcon", .architecture = "FalconForCausalLM", .names = falcon_one,
+      .layer_norm = "layer_norm_epsilon", .no_bias = falcon_no_bias, .more = falcon_form,
+      .fixed = "{\"parallel_attn\": true, \"alibi\": false, \"multi_query\": true}" },
+    { .arch = "gpt2", .model_type = "gpt2", .architecture = "GPT2LMHeadModel", .names = gpt2, .layer_norm = "layer_norm_epsilon",
+      .more = own_names },
 };
 enum { N_MODELS = sizeof models / sizeof *models };
 
@@ -222,7 +361,7 @@ static ts_status unknown(const ts_gguf *g, const char *arch, size_t n)
     ts_str known = { 0 };
     ts_status st = TS_OK;
     for (int i = 0; i < N_MODELS && st == TS_OK; i++)
-        if (!i || strcmp(models[i].arch, models[i - 1].arch))
+        if (!i || strcmp(models[i].arch, models[i - 1].arch) != 0)
             st = ts_str_printf(&known, "%s%s", i ? ", " : "", models[i].arch);
     if (st == TS_OK)
         st = ts_error(TS_ERR_USER, "%s: general.architecture is %.*s, which is not read from GGUF files; known are %s",
@@ -238,7 +377,8 @@ ts_status ts_gguf_model_of(const ts_gguf *g, const ts_gguf_model **out)
     TS_TRY(ts_gguf_text(g, "general.architecture", &arch, &n));
     for (int i = 0; arch && i < N_MODELS; i++)
         if (strlen(models[i].arch) == n && !memcmp(models[i].arch, arch, n) &&
-            (!models[i].with_experts || has_experts(g, models[i].arch))) {
+            (!models[i].with_experts || has_experts(g, models[i].arch)) &&
+            (!models[i].with || ts_gguf_tensor_find(g, models[i].with))) {
             *out = &models[i];
             return TS_OK;
         }
@@ -312,6 +452,8 @@ const ts_gguf_model *ts_gguf_model_for(const char *model_type)
 ts_status ts_gguf_models_written(ts_str *out)
 {
     for (int i = 0; i < N_MODELS; i++) {
+        if (i && !strcmp(models[i].model_type, models[i - 1].model_type))
+            continue;
         TS_TRY(ts_str_printf(out, "%s%s", i ? ", " : "", models[i].model_type));
         for (const char *at = models[i].also; at && *at; at += strcspn(at, " ") + (at[strcspn(at, " ")] == ' '))
             TS_TRY(ts_str_printf(out, ", %.*s", (int)strcspn(at, " "), at));

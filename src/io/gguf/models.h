@@ -9,6 +9,8 @@ typedef enum ts_gguf_part {
     TS_GGUF_PART_ALL,     /* as it is */
     TS_GGUF_PART_Q,       /* rows of heads: interleaved where the model's are (`pairs`) */
     TS_GGUF_PART_K,
+    TS_GGUF_PART_QKV,     /* of each group of heads its queries, key and value; in GGUF files all queries, then all keys, all values */
+    TS_GGUF_PART_TURNED,  /* a matrix [in, out], in GGUF files [out, in] as all others */
     TS_GGUF_PART_NORM,    /* stored with the model's norm_offset added */
     TS_GGUF_PART_EXPERTS, /* a matrix for each expert; '#' in hf is its number */
     TS_GGUF_PART_LINE,    /* a vector, in Hugging Face's files a matrix of one row */
@@ -36,6 +38,7 @@ struct ts_gguf_model {
     const ts_gguf_key *keys;   /* beside the common ones, likewise */
     const char *fixed;         /* JSON: what is always so, or NULL */
     bool with_experts; /* of files with expert_count above 0 alone */
+    const char *with;  /* of files with this tensor alone; NULL: of all */
     bool pairs;        /* rows of queries and keys: of each head one of the first half and one of the second in turn */
     bool says_head_dim; /* always, not only where it is not hidden_size / heads */
     float norm_offset;
@@ -44,6 +47,17 @@ struct ts_gguf_model {
     /* what else config.json says; NULL: nothing */
     ts_status (*more)(const ts_gguf *g, const ts_gguf_model *m, json_t *config);
 };
+
+/* The order of a tensor's rows in GGUF files: of all it is Hugging Face's but of these. Rows are numbers where it is a bias. */
+typedef struct ts_gguf_order {
+    int64_t pair_rows;             /* of a head whose rows of the first and the second half stand in turn; 0: they do not */
+    int64_t groups, queries, head; /* of TS_GGUF_PART_QKV: groups, queries of each, rows of a head; groups 0: it is none */
+} ts_gguf_order;
+/* Of a part of so many rows, of heads as the model has them. False: they are not rows of such heads. */
+bool ts_gguf_order_of(const ts_gguf_model *m, ts_gguf_part part, int64_t heads, int64_t kv_heads, int64_t rows, ts_gguf_order *out);
+static inline bool ts_gguf_is_ordered(const ts_gguf_order *o) { return o->pair_rows || o->groups; }
+int64_t ts_gguf_row_in_folder(const ts_gguf_order *o, int64_t row); /* of the file's row the folder's */
+int64_t ts_gguf_row_in_file(const ts_gguf_order *o, int64_t row);   /* the other way */
 
 /* By the file's architecture; an unknown one is TS_ERR_USER that lists what is known. */
 ts_status ts_gguf_model_of(const ts_gguf *g, const ts_gguf_model **out) TS_NODISCARD;

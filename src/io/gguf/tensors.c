@@ -11,7 +11,8 @@ enum { NAME = 128, MAX_TENSORS = 1000 * 1000, MAX_EXPERTS = 1 << 16 };
 typedef struct made {
     const ts_block_type *type;
     int64_t width;     /* of a row */
-    int64_t pair_rows; /* of a head whose rows are interleaved; 0: they are not */
+    ts_gguf_order order;
+    int64_t columns;   /* of a matrix that stands turned there; 0: it does not */
     float added;       /* to every value */
 } made;
 
@@ -33,24 +34,21 @@ static void read_run(const made *m, const unsigned char *data, int64_t first, in
         to[i] += m->added;
 }
 
-/* Of a head of 2 h rows, row k of its first half is the file's row 2 k, of its second 2 k + 1. */
-static int64_t row_in_file(const made *m, int64_t row)
-{
-    const int64_t size = m->pair_rows, half = size / 2, at = row % size;
-    return row - at + at % half * 2 + at / half;
-}
-
 static void make(const ts_st_tensor *t, int64_t first, int64_t n, float *out)
 {
     const made *m = t->made_of;
-    if (!m->pair_rows) {
+    for (int64_t i = 0; m->columns && i < n; i++) /* row (first + i) / columns is a column there */
+        read_run(m, t->data, (first + i) % m->columns * m->width + (first + i) / m->columns, 1, out + i);
+    if (m->columns)
+        return;
+    if (!ts_gguf_is_ordered(&m->order)) {
         read_run(m, t->data, first, n, out);
         return;
     }
     while (n > 0) {
         const int64_t row = first / m->width, skip = first % m->width;
         const int64_t now = m->width - skip < n ? m->width - skip : n;
-        read_run(m, t->data, row_in_file(m, row) * m->width + skip, now, out);
+        read_run(m, t->data, ts_gguf_row_in_file(&m->order, row) * m->width + skip, now, out);
         first += now;
         out += now;
         n -= now;
@@ -97,7 +95,6 @@ static ts_status add_tensor(const context *c, const ts_gguf_tensor *t, const ts_
 {
     ts_gguf_tensors *g = c->out;
     const int skip = row->part == TS_GGUF_PART_EXPERTS;
-    const int64_t heads = row->part == TS_GGUF_PART_Q ? c->heads : row->part == TS_GGUF_PART_K ? c->kv_heads : 0;
     const size_t i = g->n++;
     if (!full_name(row, layer, expert, end, g->names[i]))
         return wrong(c, t, "its name is too long");
@@ -111,13 +108,15 @@ static ts_status add_tensor(const context *c, const ts_gguf_tensor *t, const ts_
         v.shape[1] = v.shape[0];
         v.shape[0] = 1;
     }
-    if (c->model->pairs && heads) {
-        if (t->rank < 1 || t->shape[0] % (2 * heads))
-            return wrong(c, t, "its rows are no heads of an even number of rows");
-        m.pair_rows = t->shape[0] / heads;
+    if (!ts_gguf_order_of(c->model, row->part, c->heads, c->kv_heads, t->rank ? t->shape[0] : 1, &m.order))
+        return wrong(c, t, "its rows are no heads, or not of an even number of rows");
+    if (row->part == TS_GGUF_PART_TURNED && t->rank == 2) {
+        m.columns = t->shape[0];
+        v.shape[0] = t->shape[1];
+        v.shape[1] = t->shape[0];
     }
     m.added = row->part == TS_GGUF_PART_NORM && !strcmp(end, ".weight") ? -c->model->norm_offset : 0;
-    if (!m.type->is_plain || m.pair_rows || m.added != 0)
+    if (!m.type->is_plain || ts_gguf_is_ordered(&m.order) || m.columns || m.added != 0)
         v.make = make;
     g->v[i] = v;
     g->how[i] = m;
@@ -211,6 +210,7 @@ void ts_gguf_tensors_close(ts_gguf_tensors **tensors)
     ts_free(tensors);
 }
 
+void ts_gguf_tensors_is_done(const ts_gguf_tensors *g, const ts_st_tensor *t) { ts_gguf_is_done(g->file, t->data, t->size); }
 int64_t ts_gguf_tensors_count(const ts_gguf_tensors *g) { return (int64_t)g->n; }
 
 const ts_st_tensor *ts_gguf_tensors_at(const ts_gguf_tensors *g, int64_t i)

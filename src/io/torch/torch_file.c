@@ -5,7 +5,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 enum { MAX_TENSORS = 1000 * 1000, MAX_EXPANDED = 1 << 20, MAX_COPIED = 1 << 30, MAX_SEEN = 10 * 1000 * 1000 };
@@ -310,10 +309,8 @@ ts_status ts_torch_tensor(ts_torch_file *f, const char *name, const ts_pickle_no
 
 void ts_torch_file_is_done(const ts_torch_file *f, const ts_st_tensor *t)
 {
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)t->data, map = (uintptr_t)f->map.data;
-    const uintptr_t from = (at + page - 1) / page * page, to = (at + t->size) / page * page;
-    if (!t->make && !f->map.is_read && map && at >= map && at < map + f->map.size && to > from)
-        (void)madvise((void *)from, to - from, MADV_DONTNEED);
+    if (!t->make)
+        ts_map_release(&f->map, t->data, t->size);
 }
 
 /* ---- state dicts ---- */

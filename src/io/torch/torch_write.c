@@ -4,10 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libdeflate.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
 
 enum { ALIGN = 64, LOCAL = 30, HEADER = 46, NAME = 64, ZIP64 = 20 };
 
@@ -196,7 +196,7 @@ ts_status ts_torch_writer_begin(ts_torch_writer *w)
         entry *e = &w->e[i];
         if (!e->text)
             continue;
-        e->crc = (uint32_t)crc32_z(0, (const unsigned char *)e->text, e->size);
+        e->crc = libdeflate_crc32(0, e->text, e->size);
         TS_TRY(write_at(w, e->text, e->size, e->data));
     }
     w->now = 2;
@@ -213,7 +213,7 @@ ts_status ts_torch_writer_put(ts_torch_writer *w, const void *data, size_t n)
         TS_TRY(write_at(w, p, k, e->data + w->done));
         /* on its way to the disk while the next is made; where that cannot be, finishing waits for all */
         (void)sync_file_range(w->out.fd, (off_t)(e->data + w->done), (off_t)k, SYNC_FILE_RANGE_WRITE);
-        e->crc = (uint32_t)crc32_z(e->crc, (const unsigned char *)p, k);
+        e->crc = libdeflate_crc32(e->crc, p, k);
         p += k, n -= k, w->done += k;
         if (w->done == e->size)
             w->now++, w->done = 0;

@@ -1,8 +1,8 @@
 #include "io/torch/zip.h"
 
+#include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 enum { END = 22, END64 = 56, LOCATOR = 20, HEADER = 46, LOCAL = 30, MAX_ENTRIES = 1000 * 1000 };
 enum { END_MARK = 0x06054b50, END64_MARK = 0x06064b50, LOCATOR_MARK = 0x07064b50, HEADER_MARK = 0x02014b50,
@@ -233,9 +233,7 @@ ts_status ts_zip_check(const ts_zip *z, const ts_zip_entry *e)
 {
     if (!e->crc)
         return TS_OK;
-    uLong sum = crc32_z(0, NULL, 0);
-    sum = crc32_z(sum, e->data, e->size);
-    return sum == e->crc ? TS_OK
+    return libdeflate_crc32(0, e->data, e->size) == e->crc ? TS_OK
                          : ts_error(TS_ERR_USER, "%s: is damaged: the bytes of %.*s are not those that were written (CRC-32)",
                                     z->path, (int)(e->n_name < 100 ? e->n_name : 100), e->name);
 }

@@ -47,7 +47,7 @@ const char *ts_family_prefix(const ts_family *f)
     for (; f; f = f->base)
         if (f->prefix)
             return f->prefix;
-    return NULL;
+    return NULL; /* of families with towers too: their forms say it */
 }
 
 const ts_name_row *ts_family_name_rows(const ts_family *f)
@@ -310,6 +310,8 @@ ts_status ts_family_write_labels(const ts_family *f, const ts_arch *a, json_t *c
 ts_status ts_family_read(const ts_family *f, const json_t *config, const char *file, ts_arch *a)
 {
     reading d = { config, file, a, false };
+    if (f->vision)
+        return ts_vision_read(f, config, file, a);
     TS_TRY(each_row(f, f, read_row, &d));
     TS_TRY(ts_arch_layers(a, 0));
     d.layers = true;

@@ -89,7 +89,16 @@
     F(hunyuan_large)                                                                               \
     F(longcat_flash)                                                                               \
     F(longcat_flash_ngram)                                                                         \
-    F(step3p5)
+    F(step3p5)                                                                                     \
+    F(qwen2_vl)                                                                                    \
+    F(qwen2_5_vl)                                                                                  \
+    F(qwen3_vl)                                                                                    \
+    F(qwen3_vl_moe)                                                                                \
+    F(llava)                                                                                       \
+    F(internvl)                                                                                    \
+    F(internvl_chat)                                                                               \
+    F(glm4v)                                                                                       \
+    F(glm4v_moe)
 #define TS_FAMILY_DECLARE(name_) extern const ts_family ts_family_##name_;
 TS_FAMILIES(TS_FAMILY_DECLARE)
 

@@ -402,5 +402,12 @@ void ts_mg_checkpoint_close(ts_mg_checkpoint **checkpoint)
     ts_free(checkpoint);
 }
 
+void ts_mg_checkpoint_is_done(const ts_mg_checkpoint *ck, const ts_st_tensor *t)
+{
+    for (int64_t i = 0; ck->file && i < ck->split.tp * ck->split.pp * ck->split.ep; i++)
+        if (ck->file[i].file)
+            ts_torch_file_is_done(ck->file[i].file, t);
+}
+
 int64_t ts_mg_checkpoint_iteration(const ts_mg_checkpoint *ck) { return ck->iteration; }
 const char *ts_mg_checkpoint_path(const ts_mg_checkpoint *ck) { return ck->folder; }

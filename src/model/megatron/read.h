@@ -20,6 +20,8 @@ bool ts_mg_checkpoint_is(const char *path);
 bool ts_mg_checkpoint_is_dist(const char *path);
 /* step -1: the one that the tracker names, else the last. TS_ERR_USER names what is missing or damaged. */
 ts_status ts_mg_checkpoint_open(const char *path, int64_t step, ts_mg_checkpoint **out) TS_NODISCARD;
+/* Gives the memory of a tensor of its files up until it is read again. */
+void ts_mg_checkpoint_is_done(const ts_mg_checkpoint *ck, const ts_st_tensor *t);
 void ts_mg_checkpoint_close(ts_mg_checkpoint **ck);
 const char *ts_mg_checkpoint_path(const ts_mg_checkpoint *ck); /* of the iteration's folder */
 int64_t ts_mg_checkpoint_iteration(const ts_mg_checkpoint *ck);

@@ -39,6 +39,7 @@ static ts_status take_tensor(const ts_mg_checkpoint *ck, ts_mg_rank_file *f, con
     TS_TRY(ts_arena_alloc(&f->names, strlen(want->name) + 1, &name));
     strcpy(name, want->name);
     TS_TRY(ts_torch_tensor(f->file, name, node, t));
+    ts_torch_file_is_done(f->file, t);
     if (!fits(t, want))
         return ts_error(TS_ERR_USER, "%s: tensor %s has %lld elements in rows of %lld, expected %lld%s%.0lld", t->path, name,
                         (long long)t->elements, (long long)(t->rank ? t->shape[t->rank - 1] : 1), (long long)want->shape[0],

@@ -39,11 +39,11 @@ static ts_status parse_text(ts_chat_template *t, const json_t *text, ts_jinja **
     return ts_jinja_parse(t->name.s, json_string_value(text), json_string_length(text), out);
 }
 
-/* "chat_template" of tokenizer_config.json. */
-static ts_status parse_config(ts_chat_template *t, const char *folder, const json_t *config)
+/* "chat_template" of a JSON file of the folder. */
+static ts_status parse_config(ts_chat_template *t, const char *folder, const char *file, const json_t *config)
 {
     const json_t *v = json_object_get(config, "chat_template");
-    TS_TRY(ts_path_join(&t->name, folder, "tokenizer_config.json"));
+    TS_TRY(ts_path_join(&t->name, folder, file));
     if (json_is_string(v))
         return parse_text(t, v, &t->plain);
     for (size_t i = 0; i < json_array_size(v); i++) {
@@ -90,6 +90,17 @@ static ts_status read_roles(ts_chat_template *t, const char *folder, const json_
     return st;
 }
 
+/* The file of its own that processors had before chat_template.jinja. */
+static ts_status read_processor_file(ts_chat_template *t, const char *folder)
+{
+    json_t *o = NULL;
+    ts_status st = read_json(folder, "chat_template.json", &o);
+    if (st == TS_OK && o)
+        st = parse_config(t, folder, "chat_template.json", o);
+    json_decref(o);
+    return st;
+}
+
 static ts_status open_folder(ts_chat_template *t, const char *folder, const char *file, const json_t *config)
 {
     TS_TRY(read_roles(t, folder, config));
@@ -100,7 +111,9 @@ static ts_status open_folder(ts_chat_template *t, const char *folder, const char
     TS_TRY(read_file(t, folder, "additional_chat_templates/tool_use.jinja", &t->with_tools));
     TS_TRY(read_file(t, folder, "chat_template.jinja", &t->plain));
     if (!t->plain)
-        TS_TRY(parse_config(t, folder, config));
+        TS_TRY(read_processor_file(t, folder));
+    if (!t->plain)
+        TS_TRY(parse_config(t, folder, "tokenizer_config.json", config));
     if (!t->plain)
         return ts_error(TS_ERR_USER,
                         "%s has no chat template: expected chat_template.jinja, or \"chat_template\" in "
@@ -139,7 +152,10 @@ bool ts_chat_template_is_in(const char *folder)
 {
     json_t *config = NULL;
     ts_str path = { 0 };
-    bool is = ts_path_join(&path, folder, "chat_template.jinja") == TS_OK && ts_path_exists(path.s);
+    static const char *const files[] = { "chat_template.jinja", "chat_template.json" };
+    bool is = false;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        is = is || (ts_path_join(&path, folder, files[i]) == TS_OK && ts_path_exists(path.s));
     if (!is && read_json(folder, "tokenizer_config.json", &config) == TS_OK) {
         const json_t *v = json_object_get(config, "chat_template");
         is = v && !json_is_null(v);

@@ -10,8 +10,8 @@ typedef struct ts_chat_template {
     ts_str name;                  /* for messages: the file */
 } ts_chat_template;
 
-/* folder: where chat_template.jinja is, or tokenizer_config.json with "chat_template" (a text, or a list of
- * {"name", "template"} of which "default" is taken, and "tool_use" where there are tools; likewise
+/* folder: where chat_template.jinja is, or chat_template.json or tokenizer_config.json with "chat_template" (a text, or a
+ * list of {"name", "template"} of which "default" is taken, and "tool_use" where there are tools; likewise
  * additional_chat_templates/tool_use.jinja). file, where not NULL, is taken instead. now: as ts_chat_now has it.
  * A folder without a template and a template that Jinja2 would refuse are TS_ERR_USER. Only read afterwards. */
 ts_status ts_chat_template_open(const char *folder, const char *file, const char *now,

@@ -20,6 +20,7 @@ typedef struct lm_batch {
     lm_labels told[1 + TS_SIDE_LOSSES]; /* of the first loss and of those beside it, with */
     ts_tensor *ahead[TS_SIDE_LOSSES];   /* the tokens that each of the latter reads */
     const ts_spread *spread;
+    const ts_pictures *pictures;
 } lm_batch;
 
 /* The first key that each query may see: where its document begins. */
@@ -244,6 +245,7 @@ static ts_status upload(const ts_lm_objective *o, ts_tape *tape, const ts_micro_
                        whole = ts_stretches_one(0, length);
     const int64_t n = m->rows * ts_stretches_count(&here);
     *b = (lm_batch){ 0 };
+    TS_TRY(ts_pictures_upload(&o->pictures, tape, m, length, &b->pictures));
     TS_TRY(spread_of(o, tape, m, &b->spread));
     if (m->part == 0 || o->network.reads_tokens) {
         if (buffer)
@@ -369,6 +371,7 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
                                    .S = ts_stretches_count(&here),
                                    .spread = b->spread,
                                    .fields = &b->fields,
+                                   .pictures = b->pictures,
                                    .stream = m->in.n ? m->in.tensor[0] : NULL,
                                    .first = l.first,
                                    .last = l.last,
@@ -397,7 +400,6 @@ static ts_status run(const ts_lm_objective *o, ts_tape *tape, const ts_micro_bat
     TS_TRY(o->network.kind->forward(o->network.self, tape, &call, &x));
     if (ends && o->n_among) {
         TS_TRY(losses_among(o, tape, &b->told[0], x, &x, &hard));
-        hard = m->evaluates ? NULL : hard;
     } else if (ends && !o->leaves) {
         TS_TRY(losses_of(o, tape, m, &b->told[0], x, taught, "loss", &x, learns && !m->evaluates ? &hard : NULL));
     }

@@ -1,6 +1,7 @@
 /* The language model: each token is told from those before it. */
 #ifndef TS_TRAIN_OBJECTIVE_LM_H
 #define TS_TRAIN_OBJECTIVE_LM_H
+#include "train/objective/pictures.h"
 #include "train/objective/teacher.h"
 #include "train/options.h"
 
@@ -20,6 +21,7 @@ typedef struct ts_lm_objective {
     bool has_labels;   /* likewise; some tokens have none */
     const ts_layer_range *layers; /* [base.parts] of each part; NULL: one part has all */
     ts_lm_teacher teacher;
+    ts_picture_feed pictures;
     bool at_once; /* losses have their values behind the forward pass already, at the price of making logits twice */
     bool leaves;  /* the last part gives what the network does, [rows, width], and takes no losses */
     const int32_t *among; /* [n_among] labels are numbers of these tokens, and nothing else could be said; borrowed */

@@ -147,7 +147,7 @@ static ts_status forward(ts_objective *base, ts_tape *tape, const ts_micro_batch
     TS_TRY(pool(o, tape, m, given.tensor[0], &v));
     TS_TRY((o->rules.matches ? tell_matches : tell_numbers)(o, tape, m, v, &loss, &hit));
     ts_pass(out, loss);
-    if (base->n_side && !m->evaluates)
+    if (base->n_side)
         ts_pass(out, hit);
     return TS_OK;
 }

@@ -220,7 +220,7 @@ static ts_status losses_of(const ts_prefer_objective *o, ts_tape *tape, const ro
     TS_TRY(tell(o, tape, v, &op, &kl));
     TS_TRY(ts_op_prefer(tape, &op, x, &loss, told));
     ts_pass(out, loss);
-    return v->micro.evaluates ? TS_OK : pass_told(o, tape, kl, told, out);
+    return pass_told(o, tape, kl, told, out);
 }
 
 /* The reference looks where the field is its. */

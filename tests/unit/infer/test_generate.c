@@ -125,7 +125,7 @@ static ts_prompt ids_of(const json_t *list)
     OK(ts_alloc(&v, json_array_size(list), sizeof *v));
     for (size_t i = 0; i < json_array_size(list); i++)
         v[i] = (int32_t)json_integer_value(json_array_get(list, i));
-    return (ts_prompt){ v, (int64_t)json_array_size(list) };
+    return (ts_prompt){ .ids = v, .n = (int64_t)json_array_size(list) };
 }
 
 static void free_ids(const ts_prompt *p)
@@ -190,7 +190,7 @@ static void check_scoring(const char *name)
         if (a->rope[i].scaling == TS_ROPE_DYNAMIC && a->rope[i].max_positions < ALL)
             new = a->rope[i].max_positions - PROMPT;
     int32_t ids[ALL] = { 5, 9, 33, 17, 60, 4 };
-    const ts_gen_line line = { 0, { ids, PROMPT }, new };
+    const ts_gen_line line = { 0, { .ids = ids, .n = PROMPT }, new };
     ts_gen_config g = plain();
     g.logprobs = true;
     collected got;
@@ -206,13 +206,13 @@ static void check_scoring(const char *name)
         const int64_t n = PROMPT + i;
         bool greedy[ALL];
         ids[n] = got.text[0].ids[i];
-        OK(ts_score_logits(f.model.decoder, tape, ids, n, z));
+        OK(ts_score_logits(f.model.decoder, tape, ids, n, NULL, z));
         const float *last = z + (n - 1) * a->vocab;
         const int32_t best = ts_argmax(last, a->vocab);
         if (ids[n] != best && !(last[best] - last[ids[n]] < 1e-5f * fabsf(last[best])))
             fail_msg("%s: new token %lld is %d, but the arg-max is %d", name, (long long)i,
                      (int)ids[n], (int)best);
-        OK(ts_score_ids(f.model.decoder, tape, ids, n + 1, NULL, logprobs, greedy));
+        OK(ts_score_ids(f.model.decoder, tape, ids, n + 1, NULL, NULL, logprobs, greedy));
         const double lp = (double)last[ids[n]] - ts_log_sum_exp(last, a->vocab);
         if (!(fabs(got.text[0].logprobs[i] - lp) < 2e-5))
             fail_msg("%s: log-probability %lld is %.8f, scored as %.8f", name, (long long)i,
@@ -281,7 +281,7 @@ static void check_batches(const char *name, ts_dtype dtype, ts_quant quant, cons
         ids[i] = (int32_t)(u[0] % (uint32_t)f.model.decoder->arch.vocab);
     }
     for (int i = 0; i < LINES; i++)
-        lines[i] = (ts_gen_line){ i, { ids + 1000 * i, lengths[i] }, new };
+        lines[i] = (ts_gen_line){ i, { .ids = ids + 1000 * i, .n = lengths[i] }, new };
     generate(&f, &g, lines, LINES, 1, &alone);
     close_model(&f);
     for (size_t i = 0; batch[i] > 0; i++) {
@@ -345,7 +345,7 @@ static void score_as(const char *name, const ts_model_use *use, double *logprobs
     fixture f;
     open_as(&f, name, 1, *use);
     OK(ts_tape_create(f.dev, &to, &tape));
-    OK(ts_score_ids(f.model.decoder, tape, ids, 12, NULL, logprobs, greedy));
+    OK(ts_score_ids(f.model.decoder, tape, ids, 12, NULL, NULL, logprobs, greedy));
     *bytes = f.dev->mem.now[TS_MEM_WEIGHT];
     ts_tape_destroy(&tape);
     close_model(&f);
@@ -402,7 +402,7 @@ static void test_reorder(void **state)
     fixture f;
     open_model(&f, "llama", TS_DTYPE_F32, 1);
     for (int i = 0; i < N; i++)
-        p[i] = (ts_prompt){ ids + i, 6 - i % 3 };
+        p[i] = (ts_prompt){ .ids = ids + i, .n = 6 - i % 3 };
     for (int i = 0; i < N; i++)
         q[i] = p[from[i]];
     for (int k = 0; k < 2; k++) {

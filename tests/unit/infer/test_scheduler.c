@@ -164,7 +164,7 @@ static void make_lines(const fixture *f, const int64_t *lengths, int64_t new, in
             ids[i * MOST + k] = (int32_t)(u[0] % (uint32_t)f->model.decoder->arch.vocab);
         }
     for (int64_t i = 0; i < TEXTS; i++)
-        lines[i] = (ts_gen_line){ i, { ids + i * MOST, lengths[i] }, new };
+        lines[i] = (ts_gen_line){ i, { .ids = ids + i * MOST, .n = lengths[i] }, new };
 }
 
 typedef struct batch_case {
@@ -189,7 +189,7 @@ static void check_case(const batch_case *c, const int64_t *lengths, int64_t new)
     static int64_t ngram = 2;
     const ts_scheduler_options ways[] = {
         { .texts = 4, .step_tokens = 7, .tokens = 100000, .reuse = true },
-        { .texts = 3, .step_tokens = 64, .reuse = true, .drafts = 2, .drafter = guess_badly },
+        { .texts = 3, .step_tokens = 64, .reuse = true, .remembers = true, .drafts = 2, .drafter = guess_badly },
         { .texts = 6, .step_tokens = 33, .tokens = 100000 },
         { .texts = 4, .step_tokens = 64, .tokens = 100000, .reuse = true, .drafts = 5, .drafter = ts_lookup_guess, .drafter_ctx = &ngram },
     };
@@ -247,11 +247,65 @@ static void test_others(void **state)
         check_case(&cases[i], lengths, 20);
 }
 
+/* The same prompt three times, at once: two of them compute what is behind its whole pages alone. Then a talk goes on
+ * with an answer in it: what was remembered in between is found, and changes nothing. */
+static void test_beginnings(void **state)
+{
+    (void)state;
+    enum { PROMPT = 70, NEW = 40, WHOLE = PROMPT / TS_ENGINE_PAGE * TS_ENGINE_PAGE,
+           TALK = (PROMPT + NEW) / TS_ENGINE_PAGE * TS_ENGINE_PAGE };
+    static int32_t ids[TEXTS * MOST];
+    static result got[TEXTS], cold;
+    static const int64_t lengths[TEXTS] = { PROMPT, PROMPT, PROMPT };
+    const ts_scheduler_options o = { .texts = 3, .step_tokens = 200, .tokens = 10000, .reuse = true, .remembers = true };
+    ts_gen_line lines[TEXTS];
+    ts_scheduled *t;
+    ts_scheduler *b;
+    fixture f;
+    open_model(&f, "llama", TS_DTYPE_F32, 2);
+    make_lines(&f, lengths, NEW, ids, lines);
+    memset(got, 0, sizeof got);
+    OK(ts_scheduler_create(f.model.decoder, &o, &b));
+    ts_scheduler_request r = { 0 };
+    for (int i = 0; i < 3; i++) {
+        r = request_of(&lines[0], &got[i]);
+        r.choice.sampling.n_eos = 0;
+        r.choice.line = i;
+        OK(ts_scheduler_add(b, &r, &t));
+    }
+    while (!got[0].is_done || !got[1].is_done || !got[2].is_done)
+        OK(ts_scheduler_step(b));
+    assert_int_equal(ts_scheduler_look(b).prompt_tokens, PROMPT + 2 * (PROMPT - WHOLE));
+    assert_int_equal(ts_scheduler_look(b).reused_tokens, 2 * WHOLE);
+    assert_false(ts_scheduler_is_idle(b));
+    while (!ts_scheduler_is_idle(b))
+        OK(ts_scheduler_step(b));
+    assert_int_equal(ts_scheduler_look(b).remembered_tokens, 3 * (TALK - WHOLE));
+
+    memcpy(ids + PROMPT, got[1].ids, NEW * sizeof *ids); /* the answer, and a question */
+    ids[PROMPT + NEW] = 3;
+    r = request_of(&(ts_gen_line){ 0, { .ids = ids, .n = PROMPT + NEW + 1 }, NEW }, &got[3]);
+    OK(ts_scheduler_add(b, &r, &t));
+    while (!got[3].is_done)
+        OK(ts_scheduler_step(b));
+    assert_int_equal(ts_scheduler_look(b).reused_tokens, 2 * WHOLE + TALK);
+    ts_scheduler_destroy(&b);
+    OK(ts_scheduler_create(f.model.decoder, &(ts_scheduler_options){ .texts = 1, .step_tokens = 512, .tokens = 10000 }, &b));
+    r.ctx = &cold;
+    OK(ts_scheduler_add(b, &r, &t));
+    while (!ts_scheduler_is_idle(b))
+        OK(ts_scheduler_step(b));
+    ts_scheduler_destroy(&b);
+    compare("a talk", &cold, &got[3], 1, -1);
+    close_model(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pages),
         cmocka_unit_test(test_others),
+        cmocka_unit_test(test_beginnings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

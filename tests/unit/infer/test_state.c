@@ -115,7 +115,7 @@ static void at_once(ts_decoder *d, int64_t line, int64_t n, float *out)
         ids[i] = token(line, i);
     OK(ts_tape_create(d->dev, &(ts_tape_options){ 0 }, &tape));
     OK(ts_alloc(&all, (size_t)(n * vocab), sizeof *all));
-    OK(ts_score_logits(d, tape, ids, n, all));
+    OK(ts_score_logits(d, tape, ids, n, NULL, all));
     memcpy(out, all + (n - 1) * vocab, (size_t)vocab * sizeof *out);
     ts_free(&all);
     ts_tape_destroy(&tape);
@@ -145,7 +145,7 @@ static void continues(ts_decoder *d)
         line[i] = i, n[i] = LONGEST - i;
         for (int64_t k = 0; k < n[i]; k++)
             ids[i][k] = token(i, k);
-        p[i] = (ts_prompt){ ids[i], n[i] };
+        p[i] = (ts_prompt){ .ids = ids[i], .n = n[i] };
     }
     OK(ts_engine_create(d, N, &e));
     OK(ts_engine_prefill(e, 0, 2, p, &z));

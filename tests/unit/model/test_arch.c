@@ -145,6 +145,8 @@ static void covers(const char *header, const char *name, const ts_field_row *row
         char field[64];
         snprintf(field, sizeof field, "%.*s", (int)(last - first), first);
         const size_t parts = parts_of(rows, n, field);
+        if (!strcmp(field, "vision")) /* a description of its own, with rows of its own */
+            continue;
         if (!parts)
             fail_msg("%s.%s has no row in src/model/arch_rows.c", name, field);
         found += parts;

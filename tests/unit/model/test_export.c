@@ -84,7 +84,7 @@ static void logits_of(ts_decoder *d, float *out)
     const ts_tape_options to = { 0 };
     ts_tape *tape;
     OK(ts_tape_create(dev, &to, &tape));
-    OK(ts_score_logits(d, tape, ids, TOKENS, out));
+    OK(ts_score_logits(d, tape, ids, TOKENS, NULL, out));
     ts_tape_destroy(&tape);
 }
 

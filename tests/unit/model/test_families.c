@@ -330,8 +330,8 @@ static void test_features(void **state)
 {
     (void)state;
     size_t n = 0;
-    while (ts_families[n])
-        n++;
+    for (size_t i = 0; ts_families[i]; i++)
+        n += !ts_families[i]->vision; /* the others' words are of one of these */
     assert_int_equal(n, sizeof features / sizeof *features);
     for (size_t i = 0; i < n; i++) {
         /* some need to be told of layers that are not refused; others do not read it */

@@ -154,7 +154,7 @@ static void round_to_bf16(float *units, int64_t n) { round_units(units, n); }
 void ts_gemm_kernels_init_avx2(ts_gemm_kernels *k)
 {
     *k = (ts_gemm_kernels){
-        .rows = ROWS, .width = WIDTH, .pairs = false, .tile = tile, .pack = pack,
+        .rows = ROWS, .width = WIDTH, .pairs = false, .tile = tile, .finish = finish, .pack = pack,
         .round = round_to_bf16, .look_up = look_up,
     };
 }

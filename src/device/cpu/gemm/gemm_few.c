@@ -16,6 +16,7 @@ typedef struct job {
     ts_cpu *cpu;
     ts_gemm_few_kernels kern;
     void (*round)(float *units, int64_t n);
+    ts_gemm_finish_fn *finish;
     const float *a; /* [m, k] */
     int64_t lda;
 } job;
@@ -38,7 +39,8 @@ static void run_slice(const job *j, int64_t col, int64_t cols, int64_t s0, int64
                       float *panel, float *sum)
 {
     const ts_gemm_args *g = j->g;
-    const int width = j->kern.width, rows = j->kern.rows;
+    const int width = j->kern.width;
+    const int64_t rows = ceil_div(g->m, ceil_div(g->m, j->kern.rows)); /* 32: not five times 6 and 2, which would wait for its sums */
     const ts_dtype type = ts_gemm_b_type(g);
     const size_t size = ts_dtype_size(type);
     /* the next strip, as it lies in memory: the last has none */
@@ -68,21 +70,17 @@ static void run_slice(const job *j, int64_t col, int64_t cols, int64_t s0, int64
     }
 }
 
-/* As the tiles do: bias and addend after the first slice of an fp32 C, after the last of others. */
-static void add_ends(const job *j, int64_t col, int64_t cols, float *sum)
+/* A strip's sums to C: as the tiles do, with bias and addend after the first slice of an fp32 C, after the last of
+ * others. `onto`: C has what came before. */
+static void put(const job *j, int64_t col, int64_t cols, const float *sum, bool has_ends, bool onto)
 {
     const ts_gemm_args *g = j->g;
-    for (int64_t r = 0; r < g->m; r++)
-        for (int64_t c = 0; c < cols; c++) {
-            const int64_t at = r * g->ldc + col + c;
-            float *v = &sum[r * j->kern.width + c];
-            if (g->accumulate)
-                *v += ((const float *)g->c)[at];
-            if (g->bias)
-                *v += g->bias[col + c];
-            if (g->add)
-                *v += ts_load_f32(g->add, at, g->c_dtype);
-        }
+    const size_t at = (size_t)col * ts_dtype_size(g->c_dtype);
+    ts_gemm_tile t = { .rows = (int)g->m, .cols = (int)cols, .c = (char *)g->c + at, .ldc = g->ldc, .c_dtype = g->c_dtype };
+    t.from = onto ? t.c : NULL, t.from_ld = g->ldc;
+    t.bias = has_ends && g->bias ? g->bias + col : NULL;
+    t.add = has_ends && g->add ? (const char *)g->add + at : NULL;
+    j->finish(&t, sum);
 }
 
 static void run_strip(const job *j, int64_t strip, char *scratch)
@@ -90,20 +88,19 @@ static void run_strip(const job *j, int64_t strip, char *scratch)
     const ts_gemm_args *g = j->g;
     const int width = j->kern.width;
     const int64_t col = strip * width, cols = min64(width, g->n - col);
+    const bool in_c = g->c_dtype == TS_DTYPE_F32;
     float *panel = (float *)(void *)scratch, *sum = panel + CHUNK * MOST_WIDTH;
     float *part = sum + MOST_ROWS * MOST_WIDTH;
     for (int64_t s0 = 0; s0 == 0 || s0 < g->k; s0 += SLICE) {
-        run_slice(j, col, cols, s0, min64(SLICE, g->k - s0), panel, s0 ? part : sum);
-        for (int64_t i = 0; s0 && i < g->m * width; i++)
+        const bool first = s0 == 0;
+        run_slice(j, col, cols, s0, min64(SLICE, g->k - s0), panel, first || in_c ? sum : part);
+        if (in_c)
+            put(j, col, cols, sum, first, !first || g->accumulate);
+        for (int64_t i = 0; !first && !in_c && i < g->m * width; i++)
             sum[i] = part[i] + sum[i];
-        if (g->c_dtype == TS_DTYPE_F32 && s0 == 0)
-            add_ends(j, col, cols, sum);
     }
-    if (g->c_dtype != TS_DTYPE_F32)
-        add_ends(j, col, cols, sum);
-    for (int64_t r = 0; r < g->m; r++)
-        for (int64_t c = 0; c < cols; c++)
-            ts_store_f32(g->c, r * g->ldc + col + c, g->c_dtype, sum[r * width + c]);
+    if (!in_c)
+        put(j, col, cols, sum, true, false);
 }
 
 static void run_strips(void *ctx, int64_t begin, int64_t end, int thread)
@@ -118,15 +115,20 @@ static void widen(job *j)
 {
     const ts_gemm_args *g = j->g;
     float *a = (float *)(void *)j->cpu->shared_scratch;
-    for (int64_t r = 0; r < g->m; r++)
-        for (int64_t k = 0; k < g->k; k++)
-            a[r * g->k + k] = ts_load_f32(g->a, r * g->lda + k, g->dtype);
+    for (int64_t r = 0; r < g->m; r++) {
+        const uint16_t *from = (const uint16_t *)g->a + r * g->lda;
+        float *to = a + r * g->k;
+        for (int64_t k = 0; g->dtype == TS_DTYPE_BF16 && k < g->k; k++)
+            to[k] = ts_bf16_to_f32(from[k]);
+        for (int64_t k = 0; g->dtype == TS_DTYPE_F16 && k < g->k; k++)
+            to[k] = ts_f16_to_f32(from[k]);
+    }
     j->a = a, j->lda = g->k;
 }
 
 bool ts_gemm_few(ts_cpu *cpu, const ts_gemm_args *g, const ts_gemm_kernels *kern)
 {
-    job j = { .g = g, .cpu = cpu, .round = kern->round, .a = g->a, .lda = g->lda };
+    job j = { .g = g, .cpu = cpu, .round = kern->round, .finish = kern->finish, .a = g->a, .lda = g->lda };
     if (g->form != TS_GEMM_NT || g->b_packed || g->b_nf4 || g->m > MOST_ROWS || kern->pairs ||
         (g->dtype != TS_DTYPE_F32 && g->m * g->k * 4 > cpu->shared_bytes))
         return false;

@@ -76,6 +76,8 @@ typedef struct ts_gemm_panels {
 } ts_gemm_panels;
 
 typedef void ts_gemm_tile_fn(const ts_gemm_tile *t);
+/* Sums [t->rows, width], at a multiple of 64 bytes, plus from, bias and add, to c. */
+typedef void ts_gemm_finish_fn(const ts_gemm_tile *t, const float *sum);
 /* Packs x in [x_begin, x_end), steps [s_begin, s_end), so that threads can share a packing out.
  * x_begin is a multiple of the width, s_begin of 8; x_end is a multiple of the width too, or n_x. */
 typedef void ts_gemm_pack_fn(const ts_gemm_panels *p, int64_t x_begin, int64_t x_end,
@@ -94,6 +96,7 @@ typedef struct ts_gemm_kernels {
     int rows, width;        /* of a tile; 0: no such kernel */
     bool pairs;             /* units are pairs of bf16, and operands must be BF16 */
     ts_gemm_tile_fn *tile;
+    ts_gemm_finish_fn *finish; /* NULL with pairs */
     ts_gemm_pack_fn *pack;
     void (*round)(float *units, int64_t n); /* to bf16, n a multiple of the width; NULL with pairs */
     ts_nf4_look_up_fn *look_up;

@@ -43,10 +43,26 @@ static inline vf v_load(const void *p, int64_t i, ts_dtype t, int64_t n)
     return load_full(part, t);
 }
 
+static inline void store_full(void *p, int64_t i, ts_dtype t, vf v)
+{
+    if (t == TS_DTYPE_F32) {
+        _mm256_storeu_ps((float *)p + i, v);
+        return;
+    }
+    __m128i h;
+    if (t == TS_DTYPE_F16) {
+        h = _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    } else {
+        const __m256i high = _mm256_srli_epi32(_mm256_castps_si256(v_round(v)), 16);
+        h = _mm_packus_epi32(_mm256_castsi256_si128(high), _mm256_extracti128_si256(high, 1));
+    }
+    _mm_storeu_si128((__m128i *)(void *)((uint16_t *)p + i), h);
+}
+
 static inline void v_store(void *p, int64_t i, ts_dtype t, int64_t n, vf v)
 {
-    if (t == TS_DTYPE_F32 && n >= V) {
-        _mm256_storeu_ps((float *)p + i, v);
+    if (n >= V) {
+        store_full(p, i, t, v);
         return;
     }
     float part[V];

@@ -3,6 +3,7 @@
 #include "eval/pyregex.h"
 #include "infer/detok.h"
 #include "infer/generate.h"
+#include "infer/scheduled.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -318,6 +319,20 @@ static ts_status settings(const ts_eval_asker *a, const ts_eval_task *t, ts_gen_
     return ts_json_real(kwargs, t->name, "length_penalty", out->length_penalty, &out->length_penalty);
 }
 
+/* In pages where that can be, so that examples that all prompts begin with go through the model once. */
+static ts_status write_texts(ts_eval_asker *a, const ts_gen_config *c, const ts_gen_line *line, int64_t n, const ts_gen_hooks *hooks)
+{
+    const int64_t slots = ts_gen_slots(c, a->o->batch, a->o->batch);
+    if (c->num_beams == 1 && ts_engine_has_pages(a->m->decoder))
+        return ts_generate_scheduled(a->m->decoder, c, a->o->batch, line, n, hooks, NULL);
+    if (a->slots != slots) {
+        ts_engine_destroy(&a->engine);
+        a->slots = slots;
+        TS_TRY(ts_engine_create(a->m->decoder, slots, &a->engine));
+    }
+    return ts_generate(a->engine, &a->m->decoder->arch, c, line, n, hooks);
+}
+
 static ts_status ask_texts(ts_eval_asker *a, const ts_eval_unit *u, const ts_eval_tokens *t, size_t n,
                            json_t **lines)
 {
@@ -327,7 +342,6 @@ static ts_status ask_texts(ts_eval_asker *a, const ts_eval_unit *u, const ts_eva
     ts_gen_line *line = NULL;
     w.until = json_object_get(json_object_get(u->task->def, "generation_kwargs"), "until");
     TS_TRY(settings(a, u->task, &c));
-    const int64_t slots = ts_gen_slots(&c, a->o->batch, a->o->batch);
     ts_status st = ts_alloc(&line, n, sizeof *line);
     if (st == TS_OK)
         st = ts_alloc(&w.detok, n, sizeof *w.detok);
@@ -335,13 +349,8 @@ static ts_status ask_texts(ts_eval_asker *a, const ts_eval_unit *u, const ts_eva
         line[i] = (ts_gen_line){ .number = (int64_t)i, .prompt = { t[i].r[0].ids, t[i].r[0].n } };
         st = ts_gen_limit(&c, &a->m->decoder->arch, t[i].r[0].n, &line[i].max_new);
     }
-    if (st == TS_OK && a->slots != slots) {
-        ts_engine_destroy(&a->engine);
-        a->slots = slots;
-        st = ts_engine_create(a->m->decoder, slots, &a->engine);
-    }
     if (st == TS_OK)
-        st = ts_generate(a->engine, &a->m->decoder->arch, &c, line, (int64_t)n, &hooks);
+        st = write_texts(a, &c, line, (int64_t)n, &hooks);
     for (size_t i = 0; w.detok && i < n; i++)
         ts_detok_deinit(&w.detok[i]);
     ts_free(&w.detok);

@@ -9,7 +9,7 @@ typedef struct ts_eval_asker {
     const ts_eval_options *o;
     const ts_eval_model *m;
     ts_loglik *loglik; /* made when there are choices, */
-    ts_engine *engine; /* when there are texts to be written */
+    ts_engine *engine; /* when there are texts to be written, and none in pages */
     int64_t slots;     /* of it */
     ts_ids whole, context;
     ts_str text;

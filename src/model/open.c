@@ -44,6 +44,16 @@ static void leave_table(ts_model *m, const ts_arch *a)
         ts_param_hold(p, TS_HELD_FILE, t ? types[t->dtype] : d->compute, TS_QUANT_NONE);
 }
 
+/* Lengths are of rows that are values. */
+static ts_status check_nf4(const ts_adapters *a)
+{
+    for (size_t i = 0; i < a->plan.n; i++)
+        if (a->plan.site[i].dora)
+            return ts_error(TS_ERR_USER, "--qlora: an adapter with DoRA (--lora-dora, use_dora) counts the lengths of weights' rows, "
+                                         "which are not there in 4 bits: leave one of the two out");
+    return TS_OK;
+}
+
 ts_status ts_model_use_decoder(const ts_arch *arch, const ts_model_use *use, ts_dtype value, ts_model *m)
 {
     ts_decoder_stage stage = { 0 };
@@ -62,6 +72,7 @@ ts_status ts_model_use_decoder(const ts_arch *arch, const ts_model_use *use, ts_
     if (m->adapters)
         TS_TRY(ts_adapters_freeze(m->adapters, m->decoder));
     if (m->adapters && use->lora->nf4) {
+        TS_TRY(check_nf4(m->adapters));
         TS_TRY(ts_decoder_hold_nf4(m->decoder));
         leave_table(m, &a);
     }

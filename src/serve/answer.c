@@ -23,7 +23,7 @@ static ts_status add_message(ts_request *e, size_t i, const char *s, size_t n, t
     TS_TRY(ts_str_puts(out, ", \"refusal\": null"));
     if (has_calls) {
         TS_TRY(ts_str_puts(out, ", \"tool_calls\": "));
-        TS_TRY(ts_request_calls(e, i, false, out));
+        TS_TRY(ts_request_calls(e, i, out));
     }
     return ts_str_puts(out, "}");
 }
@@ -128,18 +128,25 @@ static ts_status piece_event(ts_request *e, size_t i, ts_str *out)
     return end_event(e, NULL, out);
 }
 
+static ts_status call_event(ts_request *e, size_t i, ts_str *out)
+{
+    ts_str pieces = { 0 };
+    ts_status st = e->sent[i].is_ended ? TS_OK : ts_request_call_pieces(e, i, &pieces);
+    if (st == TS_OK && pieces.len)
+        st = begin_event(e, i, out);
+    if (st == TS_OK && pieces.len)
+        st = ts_str_printf(out, "\"delta\": {\"tool_calls\": [%s]}, \"logprobs\": null", pieces.s);
+    if (st == TS_OK && pieces.len)
+        st = end_event(e, NULL, out);
+    ts_str_deinit(&pieces);
+    return st;
+}
+
 static ts_status last_events(ts_request *e, size_t i, ts_str *out)
 {
     if (!e->texts[i].is_ended || e->sent[i].is_ended)
         return TS_OK;
     e->sent[i].is_ended = true;
-    if (e->sent[i].calls.n) {
-        TS_TRY(begin_event(e, i, out));
-        TS_TRY(ts_str_puts(out, "\"delta\": {\"tool_calls\": "));
-        TS_TRY(ts_request_calls(e, i, true, out));
-        TS_TRY(ts_str_puts(out, "}, \"logprobs\": null"));
-        TS_TRY(end_event(e, NULL, out));
-    }
     TS_TRY(begin_event(e, i, out));
     TS_TRY(ts_str_puts(out, is_chat(e) ? "\"delta\": {}, \"logprobs\": null"
                                        : "\"text\": \"\", \"logprobs\": null"));
@@ -166,6 +173,7 @@ ts_status ts_request_news(ts_request *e, ts_str *out)
     for (size_t i = 0; i < e->n; i++) {
         TS_TRY(first_event(e, i, out));
         TS_TRY(piece_event(e, i, out));
+        TS_TRY(call_event(e, i, out));
         TS_TRY(last_events(e, i, out));
     }
     return ts_request_is_done(e) ? end_stream(e, out) : TS_OK;

@@ -167,3 +167,96 @@ size_t ts_tool_calls_none(const char *s, size_t n)
         return 0;
     return mark ? (size_t)(mark - s) : n - begun(s, n, begin_mark);
 }
+
+/* ---- calls that are still being written ---- */
+
+/* Behind a word that comes next, blanks before it; NULL: it does not, or not yet. */
+static const char *expect(const char *s, const char *end, const char *word)
+{
+    if (!s)
+        return NULL;
+    s = skip_blanks(s, end);
+    const char *behind = skip_mark(s, end, word);
+    return behind > s ? behind : NULL;
+}
+
+/* {"name": N, "arguments": ... of a tool: where the arguments' object begins; NULL: that is not there, or not yet. */
+static const char *call_head(const char *s, const char *end, const json_t *tools, ts_str *name, ts_status *st)
+{
+    s = expect(expect(expect(expect(s, end, "{"), end, "\"name\""), end, ":"), end, "\"");
+    const char *quote = s ? find(s, end, "\"") : NULL;
+    if (!quote)
+        return NULL;
+    ts_str_reset(name);
+    *st = ts_str_add(name, s, (size_t)(quote - s));
+    if (*st != TS_OK || !is_tool(tools, ts_str_text(name)))
+        return NULL;
+    const char *comma = expect(quote + 1, end, ","), *key = expect(comma, end, "\"arguments\"");
+    const char *brace = expect(expect(key ? key : expect(comma, end, "\"parameters\""), end, ":"), end, "{");
+    return brace ? brace - 1 : NULL;
+}
+
+/* Behind the object that begins at s; NULL: its end is not there. */
+static const char *object_end(const char *s, const char *end)
+{
+    bool in_text = false;
+    for (int depth = 0; s < end; s++) {
+        if (in_text) {
+            s += *s == '\\';
+            in_text = s < end && *s != '"';
+        } else if (*s == '{' || *s == '[') {
+            depth++;
+        } else if (*s == '}' || *s == ']') {
+            if (--depth == 0)
+                return s + 1;
+        } else {
+            in_text = *s == '"';
+        }
+    }
+    return NULL;
+}
+
+static ts_status add_begun(const ts_str *name, const char *arguments, const char *upto, ts_tool_calls *out)
+{
+    ts_tool_call c = { 0 };
+    ts_str text = { 0 };
+    TS_TRY(ts_grow(&out->v, &out->cap, out->n + 1, sizeof *out->v));
+    ts_status st = ts_str_add(&text, arguments, (size_t)(upto - arguments));
+    if (st == TS_OK)
+        st = ts_strdup(ts_str_text(name), &c.name);
+    if (st == TS_OK)
+        st = ts_strdup(ts_str_text(&text), &c.arguments);
+    ts_str_deinit(&text);
+    out->v[out->n++] = c;
+    return st;
+}
+
+/* The call at s, if it has begun; *s: behind it, or NULL where it has not ended. */
+static ts_status add_next(const char **s, const char *end, const json_t *tools, ts_str *name, ts_tool_calls *out)
+{
+    ts_status st = TS_OK;
+    const char *arguments = call_head(*s, end, tools, name, &st), *upto = arguments ? object_end(arguments, end) : NULL;
+    if (arguments)
+        st = add_begun(name, arguments, upto ? upto : end, out);
+    *s = expect(upto, end, "}");
+    return st;
+}
+
+ts_status ts_tool_calls_begun(const char *s, size_t n, const json_t *tools, ts_tool_calls *out)
+{
+    const char *end = s + n, *mark = find(s, end, begin_mark);
+    const char *first = skip_blanks(skip_mark(skip_mark(skip_blanks(s, end), end, mistral_mark), end, python_mark), end);
+    const bool is_bare = first < end && (*first == '{' || *first == '[');
+    ts_str name = { 0 };
+    ts_status st = TS_OK;
+    *out = (ts_tool_calls){ 0 };
+    for (s = is_bare ? first + (*first == '[') : mark ? mark + strlen(begin_mark) : NULL; s && st == TS_OK;) {
+        st = add_next(&s, end, tools, &name, out);
+        const char *comma = expect(s, end, ",");
+        s = !is_bare ? expect(expect(s, end, end_mark), end, begin_mark) : comma ? comma : expect(s, end, ";");
+    }
+    ts_str_deinit(&name);
+    if (st != TS_OK)
+        ts_tool_calls_deinit(out);
+    return st;
+}

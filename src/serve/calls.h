@@ -22,6 +22,9 @@ void ts_tool_calls_deinit(ts_tool_calls *c);
 
 /* Of a whole text. tools: OpenAI's list. */
 ts_status ts_tool_calls_find(const char *s, size_t n, const json_t *tools, ts_tool_calls *out) TS_NODISCARD;
+/* Of a text that goes on: calls that have begun, one behind another, as far as their names are there and are followed by
+ * their arguments; these as they were written, of the last one as much as is there. */
+ts_status ts_tool_calls_begun(const char *s, size_t n, const json_t *tools, ts_tool_calls *out) TS_NODISCARD;
 /* How many bytes from the beginning of a text that goes on are certainly no part of a call. */
 size_t ts_tool_calls_none(const char *s, size_t n);
 #endif

@@ -98,6 +98,12 @@ static void check(visit *v, struct MHD_Connection *c, const char *method)
 
 /* ---- sending ---- */
 
+/* Connections that may be open. */
+static int most_connections(const ts_serve_options *o) { return (int)(o->texts + o->queue) + 64; }
+
+/* Where half of the connections are taken, none is kept for a next request: those that idle would keep others out. */
+static bool is_crowded(ts_server *s) { return atomic_load(&s->connections) > most_connections(&s->o) / 2; }
+
 static enum MHD_Result send_response(visit *v, struct MHD_Connection *c, struct MHD_Response *r, int http,
                                      const char *type)
 {
@@ -111,7 +117,7 @@ static enum MHD_Result send_response(visit *v, struct MHD_Connection *c, struct 
         MHD_add_response_header(r, "Retry-After", "1");
     if (http == 401)
         MHD_add_response_header(r, "WWW-Authenticate", "Bearer");
-    if (v->is_large || atomic_load(&v->server->is_closing))
+    if (v->is_large || atomic_load(&v->server->is_closing) || is_crowded(v->server))
         MHD_add_response_header(r, "Connection", "close");
     MHD_set_connection_option(c, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)IDLE_SECONDS);
     const enum MHD_Result done = MHD_queue_response(c, (unsigned)http, r);
@@ -357,6 +363,13 @@ static void completed(void *ctx, struct MHD_Connection *c, void **state, enum MH
     atomic_fetch_sub(&s->active, 1);
 }
 
+static void connected(void *ctx, struct MHD_Connection *c, void **state, enum MHD_ConnectionNotificationCode code)
+{
+    ts_server *s = ctx;
+    (void)c, (void)state;
+    atomic_fetch_add(&s->connections, code == MHD_CONNECTION_NOTIFY_STARTED ? 1 : -1);
+}
+
 /* ---- the socket ---- */
 
 static ts_status cannot_listen(const ts_serve_options *o, int why)
@@ -412,9 +425,9 @@ ts_status ts_http_start(ts_server *s)
         s->daemon = MHD_start_daemon(
             MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL | MHD_USE_ITC, 0,
             NULL, NULL, handle, s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
-            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT,
-            (unsigned)(s->o.texts + s->o.queue + 64), MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES,
-            MHD_OPTION_END);
+            MHD_OPTION_NOTIFY_CONNECTION, connected, s, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+            MHD_OPTION_CONNECTION_LIMIT, (unsigned)most_connections(&s->o), MHD_OPTION_THREAD_STACK_SIZE,
+            (size_t)STACK_BYTES, MHD_OPTION_END);
     if (s->daemon)
         return TS_OK;
     close(fd);

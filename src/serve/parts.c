@@ -17,14 +17,15 @@ ts_status ts_request_part(ts_request *e, size_t text, const char **s, size_t *n)
         *s = ts_str_text(&sent->calls.content) + sent->text;
         upto = sent->calls.content.len;
     }
-    *n = upto > sent->text ? upto - sent->text : 0;
+    const bool is_out = x->is_ended && sent->begun > sent->calls.n; /* it began as a call, is none in the end, and is sent */
+    *n = upto > sent->text && !is_out ? upto - sent->text : 0;
     sent->text += *n;
     return TS_OK;
 }
 
 const char *ts_request_finish(const ts_request *e, size_t text)
 {
-    if (e->sent[text].calls.n)
+    if (e->sent[text].calls.n || (e->sent[text].begun && e->texts[text].is_stopped))
         return "tool_calls";
     return e->texts[text].is_stopped ? "stop" : "length";
 }
@@ -49,25 +50,66 @@ ts_status ts_request_usage(const ts_request *e, ts_str *out)
         is_response ? ", \"output_tokens_details\": {\"reasoning_tokens\": 0}" : "");
 }
 
-/* Calls have ids that follow from the request's. */
-ts_status ts_request_calls(const ts_request *e, size_t text, bool is_delta, ts_str *out)
+/* "id": ..., "type": ..., "function": {"name": ...; ids follow from the request's. */
+static ts_status begin_call(const ts_request *e, size_t text, size_t i, const char *name, ts_str *out)
+{
+    TS_TRY(ts_str_printf(out, "\"id\": \"call_%s%zu%zu\", \"type\": \"function\", \"function\": {\"name\": ",
+                         strpbrk(e->id, "-_") + 1, text, i));
+    TS_TRY(ts_str_json(out, name, strlen(name)));
+    return ts_str_puts(out, ", ");
+}
+
+static ts_status end_call(const char *arguments, ts_str *out)
+{
+    TS_TRY(ts_str_puts(out, "\"arguments\": "));
+    TS_TRY(ts_str_json(out, arguments, strlen(arguments)));
+    return ts_str_puts(out, "}}");
+}
+
+ts_status ts_request_calls(const ts_request *e, size_t text, ts_str *out)
 {
     const ts_tool_calls *c = &e->sent[text].calls;
-    const char *own = strpbrk(e->id, "-_");
     TS_TRY(ts_str_puts(out, "["));
     for (size_t i = 0; i < c->n; i++) {
         TS_TRY(ts_str_puts(out, i ? ", {" : "{"));
-        if (is_delta)
-            TS_TRY(ts_str_printf(out, "\"index\": %zu, ", i));
-        TS_TRY(ts_str_printf(
-            out, "\"id\": \"call_%s%zu%zu\", \"type\": \"function\", \"function\": {\"name\": ", own + 1,
-            text, i));
-        TS_TRY(ts_str_json(out, c->v[i].name, strlen(c->v[i].name)));
-        TS_TRY(ts_str_puts(out, ", \"arguments\": "));
-        TS_TRY(ts_str_json(out, c->v[i].arguments, strlen(c->v[i].arguments)));
-        TS_TRY(ts_str_puts(out, "}}"));
+        TS_TRY(begin_call(e, text, i, c->v[i].name, out));
+        TS_TRY(end_call(c->v[i].arguments, out));
     }
     return ts_str_puts(out, "]");
+}
+
+/* What is new of call number i. */
+static ts_status call_piece(ts_request *e, size_t text, size_t i, const ts_tool_call *c, ts_str *out)
+{
+    ts_request_sent *sent = &e->sent[text];
+    const bool is_new = i == sent->begun;
+    sent->arguments = is_new ? 0 : sent->arguments;
+    const char *rest = c->arguments + sent->arguments;
+    if (!is_new && !*rest)
+        return TS_OK;
+    TS_TRY(ts_str_printf(out, "%s{\"index\": %zu, ", out->len ? ", " : "", i));
+    TS_TRY(is_new ? begin_call(e, text, i, c->name, out) : ts_str_puts(out, "\"function\": {"));
+    sent->begun = i + 1;
+    sent->arguments += strlen(rest);
+    return end_call(rest, out);
+}
+
+ts_status ts_request_call_pieces(ts_request *e, size_t text, ts_str *out)
+{
+    const ts_writing *x = &e->texts[text];
+    const ts_request_sent *sent = &e->sent[text];
+    ts_tool_calls begun;
+    if (!e->has_tools)
+        return TS_OK;
+    TS_TRY(ts_tool_calls_begun(ts_str_text(&x->text), x->text.len, json_object_get(e->body, "tools"), &begun));
+    ts_status st = TS_OK;
+    for (size_t i = sent->begun ? sent->begun - 1 : 0; i < begun.n && st == TS_OK; i++)
+        st = call_piece(e, text, i, &begun.v[i], out);
+    /* those that are known by their end alone */
+    for (size_t i = begun.n > sent->begun ? begun.n : sent->begun; x->is_ended && i < sent->calls.n && st == TS_OK; i++)
+        st = call_piece(e, text, i, &sent->calls.v[i], out);
+    ts_tool_calls_deinit(&begun);
+    return st;
 }
 
 /* ---- log-probabilities ---- */

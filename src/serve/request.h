@@ -30,6 +30,7 @@ typedef struct ts_request_sent {
     size_t text, tokens;
     bool is_begun, is_ended;
     ts_tool_calls calls; /* when it has ended */
+    size_t begun, arguments; /* calls whose beginning is sent; bytes of the last one's arguments */
 } ts_request_sent;
 
 typedef struct ts_request {
@@ -100,7 +101,9 @@ const char *ts_request_finish(const ts_request *e, size_t text); /* "stop", "len
 /* {"prompt_tokens": ...} */
 ts_status ts_request_usage(const ts_request *e, ts_str *out) TS_NODISCARD;
 /* [{"id", "type": "function", ...}, ...] */
-ts_status ts_request_calls(const ts_request *e, size_t text, bool is_delta, ts_str *out) TS_NODISCARD;
+ts_status ts_request_calls(const ts_request *e, size_t text, ts_str *out) TS_NODISCARD;
+/* The same of a stream: what is new of calls that have begun, each with its index; nothing where there is none. */
+ts_status ts_request_call_pieces(ts_request *e, size_t text, ts_str *out) TS_NODISCARD;
 /* Of a chat's tokens from `from` on: {"content": [...], "refusal": null}. */
 ts_status ts_request_logprobs(const ts_request *e, size_t text, size_t from, ts_str *out) TS_NODISCARD;
 /* Of a completion's: {"tokens": ..., "token_logprobs", "top_logprobs", "text_offset"}; from 0 with those of

@@ -20,6 +20,7 @@ struct ts_server {
     int64_t created, hidden;
     int64_t ngram; /* tokens that have to repeat for a guess */
     atomic_int active;      /* requests that are being answered */
+    atomic_int connections; /* that are open, with those that wait for their next request */
     atomic_bool is_closing; /* new ones are refused */
     atomic_bool is_ending;  /* those that run are given up */
 };

@@ -122,6 +122,7 @@ refuse() {
     refuse "expected true, gaussian" $new --lora-init kaiming
     refuse "give --qlora" $new --lora-init loftq
     refuse "and use_dora begins with" $new --lora-init pissa --lora-dora
+    refuse "counts the lengths of weights' rows" $new --qlora --lora-dora
     refuse "of linear layers alone" --lora-r 3 --lora-target-modules embed_tokens --lora-init olora
     refuse "must be those of the Hugging Face class" --lora-r 3 --lora-target-modules linear_qkv --lora-init olora
     refuse "is of rank 25" --lora-r 25 --lora-target-modules q_proj --lora-init pissa

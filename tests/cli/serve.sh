@@ -114,6 +114,13 @@ is "a schema" "$want" \
 tool="{\"type\": \"function\", \"function\": {\"name\": \"look\", \"parameters\": $schema}}"
 ask /v1/chat/completions "$form, \"tools\": [$tool], \"tool_choice\": \"required\"}" >"$D/call"
 is "a call" look "$(sed 's/.*"function": {"name": "\([^"]*\)", "arguments": "{\\"a\\": *\\"[xy]\\", *\\"b\\": *\(true\|false\)}"}.*/\1/' "$D/call")"
+long="{$talk, \"temperature\": 0, \"max_tokens\": 600, \"tools\": [{\"type\": \"function\", \"function\": {\"name\": \"look\", \"parameters\": {\"type\": \"object\", \"properties\": {\"a\": {\"type\": \"string\", \"pattern\": \"^[a-z]{150,160}$\"}}, \"required\": [\"a\"], \"additionalProperties\": false}}}], \"tool_choice\": \"required\""
+arguments() { sed -n 's/.*"arguments": "\(\([^"\]\|\\.\)*\)"}.*/\1/p' "$1" | tr -d '\n' | sed 's/\\n\| //g'; }
+ask /v1/chat/completions "$long}" >"$D/whole_call"
+ask /v1/chat/completions "$long, \"stream\": true}" >"$D/pieces"
+is "a call in pieces" "$(arguments "$D/whole_call")" "$(arguments "$D/pieces")"
+is "its name, once" 1 "$(grep -c '"name": "look"' "$D/pieces")"
+is "more than one piece" 1 $(($(grep -c '"function": {"arguments"' "$D/pieces") > 1))
 is "why it ends" tool_calls "$(sed 's/.*"finish_reason": "\([^"]*\)".*/\1/' "$D/call")"
 checks=$((checks + 1))
 ask /v1/embeddings '{"input": "The fox", "encoding_format": "float"}' | sed 's/.*"embedding": \[\([^]]*\)\].*/\1/' | tr ',' '\n' |
@@ -176,6 +183,23 @@ code 401 /v1/models
 code 401 /v1/models -H "Authorization: Bearer secre"
 code 200 /v1/models/fox -H "Authorization: Bearer secret"
 code 200 /health
+
+# connections that idle keep nobody out: from half of them on none is kept for a next request
+is "kept" 0 "$(curl -sS -i "$U/health" | grep -ci '^connection: close')"
+idle=()
+for _ in $(seq 34); do
+    exec {fd}<>"/dev/tcp/127.0.0.1/${U##*:}"
+    idle+=("$fd")
+done
+for _ in $(seq 60); do
+    closes=$(curl -sS -i "$U/health" | grep -ci '^connection: close')
+    [ "$closes" != 1 ] || break
+    sleep 0.05
+done
+is "closed beside 34 that idle" 1 "$closes"
+for fd in "${idle[@]}"; do
+    exec {fd}>&-
+done
 
 # a full queue, and an end that waits
 long() { curl -sS -m 20 "$U/v1/completions" -H "Authorization: Bearer secret" -d '{"prompt": "x", "max_tokens": 3000, "ignore_eos": true}'; }

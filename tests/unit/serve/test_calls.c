@@ -86,8 +86,63 @@ static void test_pieces(void **state)
     json_decref(tools);
 }
 
+/* NAME ARGUMENTS; ... of what a text's first n bytes have begun. */
+static void begun(const char *text, size_t n, const json_t *tools, ts_str *out)
+{
+    ts_tool_calls got;
+    OK(ts_tool_calls_begun(text, n, tools, &got));
+    ts_str_reset(out);
+    for (size_t k = 0; k < got.n; k++)
+        OK(ts_str_printf(out, "%s%s %s", k ? ";" : "", got.v[k].name, got.v[k].arguments));
+    ts_tool_calls_deinit(&got);
+}
+
+typedef struct begun_case {
+    const char *text, *calls;
+} begun_case;
+
+static const begun_case begun_cases[] = {
+    { "<tool_call>{\"name\": \"add", "" },
+    { "<tool_call>{\"name\": \"add\", \"arguments\": ", "" },
+    { "x<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": \"}\\\"{", "add {\"a\": \"}\\\"{" },
+    { "<tool_call>{\"name\": \"none\", \"arguments\": {}", "" },
+    { "{\"name\":\"add\",\"parameters\":{\"a\":[1,{}]}}", "add {\"a\":[1,{}]}" },
+    { "{\"arguments\": {}, \"name\": \"add\"}", "" },
+    { "{\"name\": \"add\", \"more\": 1, \"arguments\": {}}", "" },
+};
+
+/* What has begun is never taken back, and what is a call in the end has begun as the same one. */
+static void test_begun(void **state)
+{
+    (void)state;
+    json_t *tools = NULL;
+    ts_str now = { 0 }, last = { 0 };
+    OK(ts_json_parse(tools_json, strlen(tools_json), "tools", &tools));
+    for (size_t i = 0; i < sizeof begun_cases / sizeof *begun_cases; i++) {
+        begun(begun_cases[i].text, strlen(begun_cases[i].text), tools, &now);
+        assert_string_equal(ts_str_text(&now), begun_cases[i].calls);
+    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const size_t all = strlen(cases[i].text);
+        begun(cases[i].text, all, tools, &last);
+        for (size_t n = 0; n <= all; n++) {
+            begun(cases[i].text, n, tools, &now);
+            if (strncmp(ts_str_text(&now), ts_str_text(&last), now.len) != 0)
+                fail_msg("%.*s: %s, in the end %s", (int)n, cases[i].text, ts_str_text(&now), ts_str_text(&last));
+        }
+        if (*cases[i].calls) {
+            OK(ts_str_puts(&last, ";"));
+            assert_string_equal(last.s, cases[i].calls);
+        }
+    }
+    ts_str_deinit(&now);
+    ts_str_deinit(&last);
+    json_decref(tools);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_forms), cmocka_unit_test(test_pieces) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_forms), cmocka_unit_test(test_pieces),
+                                        cmocka_unit_test(test_begun) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,7 +86,7 @@ ts_kv_cache *ts_kv_state_cache(ts_layer_state *s) { return s ? &kv_of(ts_layer_s
 
 void ts_kv_state_use_code(ts_layer_state *base, ts_kv_code code)
 {
-    ts_layer_state *keys = ts_layer_state_of(base, &kind);
+    ts_layer_state *keys = base ? ts_layer_state_of(base, &kind) : NULL;
     if (!keys || code == TS_KV_PLAIN)
         return;
     kv_state *s = kv_of(keys);

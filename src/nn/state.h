@@ -45,7 +45,7 @@ ts_layer_state *ts_layer_state_of(ts_layer_state *s, const ts_layer_state_kind *
 /* Keys and values, so many vectors of `width` values a token: see ts_kv_cache. */
 ts_status ts_kv_state_create(ts_device *dev, ts_dtype dtype, int64_t slots, int64_t vectors, int64_t width,
                              ts_layer_state **out) TS_NODISCARD;
-/* They are to be held as codes; before anything is. Nothing where s, and any part of it, is of another kind. */
+/* They are to be held as codes; before anything is. Nothing where s is NULL, or it and any part of it of another kind. */
 void ts_kv_state_use_code(ts_layer_state *s, ts_kv_code code);
 /* What attention reads and writes, with room for every slot; NULL: s is NULL. */
 ts_kv_cache *ts_kv_state_cache(ts_layer_state *s);

@@ -41,8 +41,8 @@ static int64_t run_here(const walk *w, int64_t most)
 
 static ts_status cut_short(const ts_placed_medium *m, int64_t found, int64_t due)
 {
-    return ts_error(TS_ERR_USER, "%s: the text has %lld ids of it where %lld are due: was it cut?", m->name, (long long)found,
-                    (long long)due);
+    return ts_error(TS_ERR_USER, "%s: the text has %lld ids of it where %lld are due: was it cut?",
+                    m->name, (long long)found, (long long)due);
 }
 
 static ts_status need(const walk *w, const ts_placed_medium *m, int64_t n)
@@ -52,9 +52,11 @@ static ts_status need(const walk *w, const ts_placed_medium *m, int64_t n)
 }
 
 /* Both from one base, whatever their order. */
-static ts_status clip_and_sound(walk *w, const ts_placed_medium *clip, const ts_placed_medium *sound)
+static ts_status clip_and_sound(walk *w, const ts_placed_medium *clip,
+                                const ts_placed_medium *sound)
 {
-    const int64_t base = w->next, cells = clip->steps * clip->rows * clip->columns, n = cells + sound->steps;
+    const int64_t base = w->next, cells = clip->steps * clip->rows * clip->columns,
+                  n = cells + sound->steps;
     int64_t v = 0, a = 0;
     TS_TRY(need(w, clip, n));
     for (int64_t i = 0; i < n; i++)
@@ -78,7 +80,8 @@ static ts_status sound(walk *w, const ts_placed_medium *m)
 /* The medium's steps, as many at a time as stand together, with the text between. */
 static ts_status cells(walk *w, const ts_placed_medium *m)
 {
-    const int64_t plane = m->rows * m->columns, longer = m->rows > m->columns ? m->rows : m->columns;
+    const int64_t plane = m->rows * m->columns,
+                  longer = m->rows > m->columns ? m->rows : m->columns;
     for (int64_t left = m->steps; left > 0;) {
         const int64_t base = w->next, here = run_here(w, left * plane);
         if (here < plane || here % plane)
@@ -93,7 +96,8 @@ static ts_status cells(walk *w, const ts_placed_medium *m)
     return TS_OK;
 }
 
-ts_status ts_positions_make(const ts_placed_text *of, ts_positions_after after, int32_t *out, int64_t *next)
+ts_status ts_positions_make(const ts_placed_text *of, ts_positions_after after, int32_t *out,
+                            int64_t *next)
 {
     walk w = { .text = of, .after = after, .out = out, .largest = -1 };
     for (int64_t i = 0; i < of->n_media; i++) {
@@ -108,7 +112,9 @@ ts_status ts_positions_make(const ts_placed_text *of, ts_positions_after after, 
     }
     text(&w);
     if (w.at < of->n)
-        return ts_error(TS_ERR_USER, "id number %lld of the text is a medium's, but there are no more media", (long long)w.at);
+        return ts_error(TS_ERR_USER,
+                        "id number %lld of the text is a medium's, but there are no more media",
+                        (long long)w.at);
     *next = w.largest + 1;
     return TS_OK;
 }

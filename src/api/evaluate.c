@@ -9,6 +9,7 @@ void ts_evaluation_tables(ts_evaluation *e, ts_option_table tables[TS_EVALUATION
         { ts_eval_rows, ts_eval_row_count, &e->o },
         { ts_lm_chat_option_rows, ts_lm_chat_option_count, &e->chat },
         { ts_lm_option_rows, ts_lm_option_count, &e->lm.o },
+        { ts_lm_cache_rows, ts_lm_cache_count, &e->lm.o },
         { ts_crew_option_rows, ts_crew_option_count, &e->lm.cut },
         { ts_text_option_rows, ts_text_option_count, &e->lm.to },
         { ts_runtime_option_rows, ts_runtime_option_count, &e->lm.rt },
@@ -35,12 +36,12 @@ static ts_status check(const ts_evaluation *e)
 static ts_status name_model(ts_evaluation *e)
 {
     const ts_lm_options *o = &e->lm.o;
-    return ts_str_printf(&e->name, "%s step %lld adapter %s bits %d type %d prompts %s %s", e->lm.rt.load,
+    return ts_str_printf(&e->name, "%s step %lld adapter %s bits %d type %d cache %d prompts %s %s", e->lm.rt.load,
                          (long long)o->ckpt_step, o->lora_load ? o->lora_load : "none",
                          o->load_in_4bit   ? 4
                          : o->load_in_8bit ? 8
                                            : 0,
-                         (int)e->lm.model.decoder->compute,
+                         (int)e->lm.model.decoder->compute, e->lm.o.kv_cache_dtype,
                          e->chat.style.prompt.type ? e->chat.style.prompt.type : "none",
                          e->chat.style.chat_template ? e->chat.style.chat_template : "own");
 }

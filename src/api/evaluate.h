@@ -19,7 +19,7 @@ typedef struct ts_evaluation {
     ts_str name;
     json_t *report;
 } ts_evaluation;
-enum { TS_EVALUATION_TABLES = 6 };
+enum { TS_EVALUATION_TABLES = 7 };
 /* The tables of its options. */
 void ts_evaluation_tables(ts_evaluation *e, ts_option_table tables[TS_EVALUATION_TABLES]);
 /* All of it, on every process of comm: e->report, where a model is led from. Whatever it returns, ts_evaluation_end. */

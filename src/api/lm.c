@@ -3,6 +3,7 @@
 #include "api/words.h"
 #include "base/file.h"
 #include "infer/follow.h"
+#include "infer/kv_codes.h"
 #include "infer/score.h"
 #include "infer/tell.h"
 #include "train/model_files.h"
@@ -20,6 +21,12 @@ const ts_option ts_lm_option_rows[] = {
            "an adapter beside the weights of --load: a folder that PEFT or --save-peft has written"),
 };
 const size_t ts_lm_option_count = sizeof ts_lm_option_rows / sizeof *ts_lm_option_rows;
+
+const ts_option ts_lm_cache_rows[] = {
+    TS_ROW(CHOICE, ts_lm_options, kv_cache_dtype, "kv-cache-dtype", "auto", 0, 0, TS_CHOICES(TS_KV_CODES), "model",
+           "hold keys and values of earlier tokens in 8 bits, in groups of 64 with a scale each: less memory (auto: as they are computed)"),
+};
+const size_t ts_lm_cache_count = sizeof ts_lm_cache_rows / sizeof *ts_lm_cache_rows;
 
 const ts_option ts_lm_reward_rows[] = {
     TS_ROW(FLAG, ts_lm_options, reward, "reward", NULL, 0, 0, NULL, "model",
@@ -49,6 +56,7 @@ static ts_status open_model(ts_lm *lm)
     if (lm->crew)
         ts_crew_use(lm->crew, &use);
     TS_TRY(ts_model_open(lm->rt.load, lm->o.ckpt_step, &use, &lm->model));
+    TS_TRY(ts_engine_use_codes(lm->model.decoder, (ts_kv_code)lm->o.kv_cache_dtype));
     lm->model.decoder->crew = lm->crew;
     if (lm->crew && lm->model.decoder->arch.vision)
         return ts_error(TS_ERR_USER, "%s reads pictures, and such models run on one process: start it without mpirun", lm->rt.load);
@@ -145,6 +153,7 @@ ts_status ts_lm_open(const char *folder, const char *const *options, size_t n, t
         { ts_runtime_option_rows, ts_runtime_option_count, &lm->rt },
         { ts_text_option_rows, ts_text_option_count, &lm->to },
         { ts_lm_option_rows, ts_lm_option_count, &lm->o },
+        { ts_lm_cache_rows, ts_lm_cache_count, &lm->o },
         { ts_lm_reward_rows, ts_lm_reward_count, &lm->o },
     };
     ts_status st = ts_words_parse(tables, sizeof tables / sizeof *tables, options, n, &lm->set);

@@ -18,9 +18,13 @@ typedef struct ts_lm_options {
     bool classes; /* it is to have a head of classes, else words */
     bool reward, no_final_norm;
     const char *lora_load; /* an adapter's folder; NULL: none */
+    int kv_cache_dtype; /* ts_kv_code */
 } ts_lm_options;
 extern const ts_option ts_lm_option_rows[];
 extern const size_t ts_lm_option_count;
+/* Of those who generate. */
+extern const ts_option ts_lm_cache_rows[];
+extern const size_t ts_lm_cache_count;
 /* Of those who score and do not generate. */
 extern const ts_option ts_lm_reward_rows[];
 extern const size_t ts_lm_reward_count;

@@ -50,7 +50,8 @@ static size_t tables_of(size_t subject, settings *s, ts_option_table *out)
         out[1] =
             (ts_option_table){ ts_runtime_option_rows, ts_runtime_option_count, &s->job.runtime };
         out[2] = (ts_option_table){ ts_lm_option_rows, ts_lm_option_count, &s->lm };
-        return 3;
+        out[3] = (ts_option_table){ ts_lm_cache_rows, ts_lm_cache_count, &s->lm };
+        return 4;
     case 4:
         out[0] = (ts_option_table){ ts_gen_option_rows, ts_gen_option_count, &s->gen };
         out[1] = (ts_option_table){ ts_lm_batch_rows, ts_lm_batch_count, &s->batch };

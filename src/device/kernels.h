@@ -18,6 +18,7 @@
 #include "device/kernels/gate.h"
 #include "device/kernels/gemm.h"
 #include "device/kernels/heads.h"
+#include "device/kernels/kv_code.h"
 #include "device/kernels/hyper.h"
 #include "device/kernels/loss.h"
 #include "device/kernels/mamba3.h"
@@ -49,6 +50,7 @@
     X(attn_fwd, ts_attn_args, ATTENTION)                                                           \
     X(attn_bwd, ts_attn_args, ATTENTION)                                                           \
     X(attn_join, ts_attn_join_args, ATTENTION)                                                     \
+    X(kv_put, ts_kv_put_args, ROWWISE)                                                             \
     X(dsa_select, ts_dsa_args, ATTENTION)                                                          \
     X(dsa_fwd, ts_dsa_args, ATTENTION)                                                             \
     X(dsa_dq, ts_dsa_args, ATTENTION)                                                              \

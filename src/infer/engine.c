@@ -60,6 +60,8 @@ static ts_status create(ts_engine *e, int64_t slots)
         const ts_sublayer *mixer = &e->d->block[l].mixer;
         if (mixer->make_state && e->d->here[l])
             TS_TRY(mixer->make_state(mixer->module, e->dev, e->d->compute, e->is_paged ? 1 : slots, &e->state[l]));
+        if (e->state[l])
+            ts_kv_state_use_code(e->state[l], e->d->kv_code);
     }
     TS_TRY(ts_alloc(&e->length, (size_t)slots, sizeof *e->length));
     TS_TRY(ts_alloc(&e->shift, (size_t)slots, sizeof *e->shift));

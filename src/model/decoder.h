@@ -33,6 +33,7 @@ typedef struct ts_decoder {
     ts_arch arch;
     ts_device *dev;
     ts_dtype compute;      /* of activations: F32, BF16, F16 */
+    ts_kv_code kv_code;    /* of keys and values that generation keeps: see infer/kv_codes.h */
     ts_tensor_group group; /* that shares out the layers' matrices; comm NULL: all are here */
     ts_tensor_group vocabulary; /* the same, for embedding and output layer: one way, by rows */
     ts_expert_group experts; /* that shares out experts; comm NULL: all are here */

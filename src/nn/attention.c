@@ -438,12 +438,12 @@ static ts_status make_state(const void *module, ts_device *dev, ts_dtype dtype, 
                             ts_layer_state **out)
 {
     const ts_attention_layer *l = module;
-    return ts_kv_state_create(dev, dtype, slots, 2 * l->n_kv * l->head_dim, out);
+    return ts_kv_state_create(dev, dtype, slots, 2 * l->n_kv, l->head_dim, out);
 }
 
 ts_sublayer ts_attention_sublayer(const ts_attention_layer *l)
 {
-    return (ts_sublayer){ .forward = forward, .module = l, .has_pages = true, .make_state = l->keys_of && !l->keys_raw ? NULL : make_state };
+    return (ts_sublayer){ .forward = forward, .module = l, .has_pages = true, .codes = TS_KV_CODES_TAKEN, .make_state = l->keys_of && !l->keys_raw ? NULL : make_state };
 }
 
 ts_sublayer ts_cross_attention_sublayer(const ts_attention_layer *l)

@@ -37,5 +37,5 @@ static ts_status make_state(const void *module, ts_device *dev, ts_dtype dtype, 
 
 ts_sublayer ts_beside_sublayer(const ts_beside_layer *l)
 {
-    return (ts_sublayer){ .forward = forward, .module = l, .make_state = make_state };
+    return (ts_sublayer){ .forward = forward, .module = l, .make_state = make_state, .codes = l->attention.codes };
 }

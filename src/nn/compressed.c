@@ -390,5 +390,5 @@ static ts_status forward(const void *module, ts_tape *tape, const ts_run *run, i
 
 ts_sublayer ts_compressed_sublayer(const ts_compressed_layer *l)
 {
-    return (ts_sublayer){ .forward = forward, .module = l, .make_state = make_state };
+    return (ts_sublayer){ .forward = forward, .module = l, .make_state = make_state, .codes = TS_KV_CODES_REFUSED };
 }

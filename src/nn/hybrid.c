@@ -149,5 +149,5 @@ static ts_status make_state(const void *module, ts_device *dev, ts_dtype dtype, 
 
 ts_sublayer ts_hybrid_sublayer(const ts_hybrid_layer *l)
 {
-    return (ts_sublayer){ .forward = forward, .module = l, .make_state = make_state };
+    return (ts_sublayer){ .forward = forward, .module = l, .make_state = make_state, .codes = l->attention.codes };
 }

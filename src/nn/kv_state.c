@@ -4,6 +4,7 @@ typedef struct kv_state {
     ts_layer_state base;
     ts_kv_cache cache;
     size_t row; /* bytes of one token's keys and values */
+    int64_t vectors, width;
     ts_made made;
 } kv_state;
 
@@ -31,7 +32,7 @@ static ts_status reserve(ts_layer_state *base, int64_t tokens, const int32_t *le
             dev->move(dev, (char *)kv->data + (size_t)(i * tokens) * s->row, slot_at(s, i),
                       (size_t)length[i] * s->row);
     ts_storage_release(&s->cache.kv);
-    s->cache = (ts_kv_cache){ kv, tokens };
+    s->cache.kv = kv, s->cache.capacity = tokens;
     return TS_OK;
 }
 
@@ -69,17 +70,29 @@ static void destroy(ts_layer_state *base)
 
 static const ts_layer_state_kind kind = { reserve, copy, slot_bytes, put_aside, put_back, destroy };
 
-ts_status ts_kv_state_create(ts_device *dev, ts_dtype dtype, int64_t slots, int64_t width,
+ts_status ts_kv_state_create(ts_device *dev, ts_dtype dtype, int64_t slots, int64_t vectors, int64_t width,
                              ts_layer_state **out)
 {
     kv_state *s;
     TS_TRY(ts_alloc(&s, 1, sizeof *s));
     s->base = (ts_layer_state){ .kind = &kind, .dev = dev, .slots = slots };
-    s->row = (size_t)width * ts_dtype_size(dtype);
+    s->vectors = vectors, s->width = width;
+    s->row = (size_t)(vectors * width) * ts_dtype_size(dtype);
     *out = &s->base;
     return TS_OK;
 }
 
 ts_kv_cache *ts_kv_state_cache(ts_layer_state *s) { return s ? &kv_of(ts_layer_state_of(s, &kind))->cache : NULL; }
+
+void ts_kv_state_use_code(ts_layer_state *base, ts_kv_code code)
+{
+    ts_layer_state *keys = ts_layer_state_of(base, &kind);
+    if (!keys || code == TS_KV_PLAIN)
+        return;
+    kv_state *s = kv_of(keys);
+    TS_ASSERT(!s->cache.kv, "codes for keys and values that are numbers");
+    s->cache.code = code;
+    s->row = (size_t)(s->vectors * ts_kv_bytes(s->width));
+}
 
 ts_made *ts_kv_state_made(ts_layer_state *s) { return &kv_of(ts_layer_state_of(s, &kind))->made; }

@@ -274,10 +274,11 @@ static ts_status make_state(const void *module, ts_device *dev, ts_dtype dtype, 
 {
     const ts_latent_layer *l = module;
     const int64_t index = l->indexer.heads ? l->indexer.dim : 0;
-    return ts_kv_state_create(dev, dtype, slots, l->kv_rank + l->rope + index, out);
+    return ts_kv_state_create(dev, dtype, slots, 1, l->kv_rank + l->rope + index, out);
 }
 
 ts_sublayer ts_latent_sublayer(const ts_latent_layer *l)
 {
-    return (ts_sublayer){ .forward = forward, .module = l, .make_state = make_state };
+    return (ts_sublayer){ .forward = forward, .module = l, .make_state = make_state,
+                          .codes = ts_indexer_is_there(&l->indexer) ? TS_KV_CODES_REFUSED : TS_KV_CODES_TAKEN };
 }

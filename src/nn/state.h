@@ -42,9 +42,11 @@ ts_status ts_pair_state_create(ts_layer_state *first, ts_layer_state *second, ts
 /* s itself if it is of this kind, or its part that is; else NULL. */
 ts_layer_state *ts_layer_state_of(ts_layer_state *s, const ts_layer_state_kind *kind);
 
-/* Keys and values, `width` values a token: see ts_kv_cache. */
-ts_status ts_kv_state_create(ts_device *dev, ts_dtype dtype, int64_t slots, int64_t width,
+/* Keys and values, so many vectors of `width` values a token: see ts_kv_cache. */
+ts_status ts_kv_state_create(ts_device *dev, ts_dtype dtype, int64_t slots, int64_t vectors, int64_t width,
                              ts_layer_state **out) TS_NODISCARD;
+/* They are to be held as codes; before anything is. Nothing where s, and any part of it, is of another kind. */
+void ts_kv_state_use_code(ts_layer_state *s, ts_kv_code code);
 /* What attention reads and writes, with room for every slot; NULL: s is NULL. */
 ts_kv_cache *ts_kv_state_cache(ts_layer_state *s);
 

@@ -4,6 +4,9 @@
 #include "nn/run.h"
 
 /* What stands between a norm and the residual stream: attention or an MLP of any kind. */
+/* Of a layer that keeps keys and values, or what grows like them. */
+typedef enum ts_kv_takes { TS_KV_CODES_NONE /* it keeps no such thing */, TS_KV_CODES_TAKEN, TS_KV_CODES_REFUSED } ts_kv_takes;
+
 typedef struct ts_sublayer {
     ts_status (*forward)(const void *module, ts_tape *tape, const ts_run *run, int64_t layer,
                          ts_tensor *x, ts_tensor **y);
@@ -11,6 +14,7 @@ typedef struct ts_sublayer {
     /* What it keeps of earlier tokens, in activations of this type; NULL: nothing. */
     ts_status (*make_state)(const void *module, ts_device *dev, ts_dtype dtype, int64_t slots,
                             ts_layer_state **out);
+    ts_kv_takes codes; /* whether keys and values may be held in eight bits */
     bool has_pages; /* what it keeps are keys and values alone, which may lie in pages (ts_run) */
 } ts_sublayer;
 

@@ -164,6 +164,30 @@ static void append(ts_tape *tape, const ts_attention_op *o, const ts_tensor *q, 
     }
 }
 
+/* The same as codes. */
+static ts_status append_codes(ts_tape *tape, const ts_attention_op *o, const ts_tensor *q, const ts_tensor *kv)
+{
+    const columns c = columns_of(o, q, kv);
+    const int64_t rows = o->B * o->S;
+    ts_tensor *on_device;
+    int32_t *row;
+    TS_TRY(ts_alloc(&row, (size_t)rows, sizeof *row));
+    for (int64_t t = 0; t < rows; t++) {
+        const int64_t b = t / o->S, i = t % o->S, at_row = i < o->q_len[b] ? row_in_cache(o, b, o->q_start[b] + i) : -1;
+        TS_ASSERT(at_row <= INT32_MAX, "row %lld of a cache in eight bits", (long long)at_row);
+        row[t] = (int32_t)at_row;
+    }
+    const ts_status st = ts_tape_upload(tape, TS_DTYPE_I32, row, rows, &on_device);
+    ts_free(&row);
+    TS_TRY(st);
+    const ts_kv_put_args a = { .code = o->cache->code, .dtype = q->dtype, .heads = o->n_kv, .vectors = o->keys_alone ? 1 : 2,
+                               .n = o->head_dim, .src_row = (kv ? kv : q)->dim[1], .src_head = c.kv_group, .src = c.k,
+                               .row = ts_tensor_data(on_device), .dst = o->cache->kv->data };
+    const double n = (double)(rows * o->n_kv * pair_of(o));
+    ts_launch_kv_put(tape->dev, &a, rows, (ts_cost){ 4 * n, n * (1 + (double)ts_dtype_size(q->dtype)), q->dtype });
+    return TS_OK;
+}
+
 /* The kernel leaves rows behind a sequence's queries as they are, and what follows reads all
  * rows: no row's result depends on another, but rubbish may be slow to compute with. */
 static void clear_padding(ts_tape *tape, const ts_attention_op *o, int64_t b, ts_tensor *y)
@@ -180,8 +204,11 @@ static ts_status with_cache(ts_tape *tape, const ts_attention_op *o, const ts_te
     ts_tensor *lengths; /* q_start, q_len, kv_len for the kernel */
     int32_t host[3][256];
     TS_ASSERT(o->B <= 256, "attention: %lld sequences with a cache, at most 256", (long long)o->B);
-    if (!o->are_there)
+    const ts_kv_code code = o->cache->code;
+    if (!o->are_there && code == TS_KV_PLAIN)
         append(tape, o, q, kv);
+    else if (!o->are_there)
+        TS_TRY(append_codes(tape, o, q, kv));
     TS_TRY(ts_tape_new(tape, TS_DTYPE_I32, 3 * o->B, 0, &lengths));
     double pairs = 0;
     for (int64_t b = 0; b < o->B; b++) {
@@ -195,7 +222,10 @@ static ts_status with_cache(ts_tape *tape, const ts_attention_op *o, const ts_te
     for (int i = 0; i < 3; i++)
         tape->dev->to_device(tape->dev, dev + i * o->B, host[i], (size_t)o->B * sizeof **host);
     ts_attn_args a = ts_attention_args(o, q, kv);
-    const int64_t pair = pair_of(o);
+    /* of a key with its value, and of a value: elements, or bytes of codes */
+    const int64_t value = code == TS_KV_PLAIN ? o->head_dim : ts_kv_bytes(o->head_dim), pair = (o->keys_alone ? 1 : 2) * value;
+    const size_t unit = code == TS_KV_PLAIN ? ts_dtype_size(q->dtype) : 1;
+    a.code = code;
     a.q_start = dev, a.q_len = dev + o->B, a.kv_len = dev + 2 * o->B;
     a.S_kv = a.kv_batch = o->pages ? o->pages->each << o->pages->bits : o->cache->capacity;
     a.kv_row = o->n_kv * pair, a.kv_group = pair;
@@ -203,11 +233,11 @@ static ts_status with_cache(ts_tape *tape, const ts_attention_op *o, const ts_te
     if (o->pages)
         a.pages = ts_tensor_data(o->pages->on_device), a.pages_each = o->pages->each, a.page_bits = o->pages->bits;
     a.k = (const char *)o->cache->kv->data +
-          (size_t)(o->pages ? 0 : o->slot0 * a.kv_batch * a.kv_row) * ts_dtype_size(q->dtype);
-    a.v = (const char *)a.k + (size_t)(pair - o->head_dim) * ts_dtype_size(q->dtype);
+          (size_t)(o->pages ? 0 : o->slot0 * a.kv_batch * a.kv_row) * unit;
+    a.v = (const char *)a.k + (size_t)(pair - value) * unit;
     a.o = ts_tensor_data(y);
     ts_launch_attn_fwd(tape->dev, &a, 0, (ts_cost){ 4 * pairs * (double)(o->n_q * o->head_dim),
-                                                    pairs * (double)(o->n_kv * pair), q->dtype });
+                                                    pairs * (double)(o->n_kv * pair) * (double)unit / (double)ts_dtype_size(q->dtype), q->dtype });
     return TS_OK;
 }
 

@@ -103,10 +103,11 @@ typedef struct ts_temper_op {
 ts_status ts_op_temper(ts_tape *tape, const ts_temper_op *o, ts_tensor *x, ts_tensor **y) TS_NODISCARD;
 
 /* Keys and values of earlier tokens. One for each layer; rows [B, capacity, n_kv, 2, head_dim], of keys
- * that are their own values [B, capacity, n_kv, head_dim]. */
+ * that are their own values [B, capacity, n_kv, head_dim]; in eight bits head_dim numbers are a vector of codes. */
 typedef struct ts_kv_cache {
     ts_storage *kv;
     int64_t capacity;
+    ts_kv_code code;
 } ts_kv_cache;
 
 /* Where the tokens of a pass's sequences lie in caches that have one row of pages of 2^bits tokens each: sequence b's

@@ -22,9 +22,11 @@ static ts_status name_model(ts_server *s, const char *load)
 }
 
 /* Half of the memory that is free, and not more than what all texts of their full length would take. */
-static int64_t cache_tokens(const ts_server *s, const ts_arch *a, size_t element)
+static int64_t cache_tokens(const ts_server *s, const ts_decoder *d)
 {
-    const double token = 2.0 * (double)a->n_layers * (double)(a->n_kv_heads * a->head_dim) * (double)element;
+    const ts_arch *a = &d->arch;
+    const int64_t vector = d->kv_code == TS_KV_PLAIN ? a->head_dim * (int64_t)ts_dtype_size(d->compute) : ts_kv_bytes(a->head_dim);
+    const double token = 2.0 * (double)a->n_layers * (double)(a->n_kv_heads * vector);
     const double bytes = (double)sysconf(_SC_AVPHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 2;
     const double most = (double)s->o.texts * (double)s->rules.max_length,
                  can = token > 0 ? bytes / token : most;
@@ -44,7 +46,7 @@ static ts_status find_lengths(ts_server *s, const ts_lm *lm)
         return ts_error(TS_ERR_USER, "--max-model-len %lld: the model has %lld positions",
                         (long long)s->o.max_length, (long long)a->max_positions);
     if (!s->o.cache_tokens)
-        s->o.cache_tokens = cache_tokens(s, a, ts_dtype_size(lm->model.decoder->compute));
+        s->o.cache_tokens = cache_tokens(s, lm->model.decoder);
     if (s->o.cache_tokens < s->rules.max_length)
         return ts_error(TS_ERR_USER,
                         "--kv-cache-tokens %lld is less than one text may have (--max-model-len %lld)",

@@ -130,6 +130,16 @@ ts_status ts_main_grads_all_reduce(const ts_main_grads *g, const ts_sharers *of)
 
 /* ---- for who reads ---- */
 
+ts_grads_there ts_step_grads_there(const ts_step_grads *g, const ts_shard_piece *p, int64_t at)
+{
+    if (!g->main)
+        return (ts_grads_there){ ts_step_grads_at(g, p, at, 0), TS_DTYPE_F32 };
+    const ts_codes_args a = args_of(g->main, p);
+    const bool is_plain = a.codes == TS_CODES_NONE || a.codes == TS_CODES_BF16;
+    return (ts_grads_there){ is_plain ? (char *)a.code + (size_t)at * ts_codes_size(a.codes) : NULL,
+                             a.codes == TS_CODES_BF16 ? TS_DTYPE_BF16 : TS_DTYPE_F32 };
+}
+
 const float *ts_step_grads_at(const ts_step_grads *g, const ts_shard_piece *p, int64_t at, int64_t n)
 {
     const int64_t before = at % TS_CODES_BLOCK;

@@ -42,6 +42,13 @@ typedef struct ts_step_grads {
     float *room;               /* of TS_STEP_GRADS + TS_CODES_BLOCK elements, for these */
 } ts_step_grads;
 enum { TS_STEP_GRADS = 1 << 20 };
+/* All of a piece from element `at` on where it lies, in the type that it has there; x NULL: it lies in few bits with
+ * scales, and is read by ts_step_grads_at. */
+typedef struct ts_grads_there {
+    const void *x;
+    ts_dtype dtype;
+} ts_grads_there;
+ts_grads_there ts_step_grads_there(const ts_step_grads *g, const ts_shard_piece *p, int64_t at);
 /* Elements [at, at + n) of a piece, good until the next are read; from a room at most TS_STEP_GRADS. */
 const float *ts_step_grads_at(const ts_step_grads *g, const ts_shard_piece *p, int64_t at, int64_t n);
 #endif

@@ -124,7 +124,10 @@ static ts_status add_values(const ts_optimizer *z, const ts_shard_piece *x, doub
 ts_status ts_optimizer_add_grads(const ts_optimizer *z, const ts_shard_piece *x, const ts_step_grads *g, double *sum,
                                  int64_t *zeros)
 {
-    const int64_t most = g->main ? TS_STEP_GRADS : counted(z, x);
+    const ts_grads_there there = ts_step_grads_there(g, x, 0);
+    const int64_t most = TS_STEP_GRADS;
+    if (there.x)
+        return add_squares(z, there.x, there.dtype, counted(z, x), 0, sum, zeros);
     for (int64_t at = 0; at < counted(z, x); at += most) {
         const int64_t n = counted(z, x) - at < most ? counted(z, x) - at : most;
         TS_TRY(add_squares(z, ts_step_grads_at(g, x, at, n), TS_DTYPE_F32, n, 0, sum, zeros));

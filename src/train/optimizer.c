@@ -284,18 +284,19 @@ static double decay_of(const ts_optimizer *z, const ts_param *p)
     return p->decays || (p->is_qk_norm && z->o->decays_qk_norm) ? z->o->weight_decay : 0;
 }
 
-static void adam(const ts_optimizer *z, const stretch *x, const float *g, double lr, double scale)
+static void adam(const ts_optimizer *z, const stretch *x, ts_grads_there g, double lr, double scale)
 {
     const ts_train_options *o = z->o;
     const ts_param *p = x->of->p;
     const double t = (double)z->steps, n = (double)x->n;
     const ts_dtype tm = z->m_dtype, tv = z->v_dtype, tp = ts_shard_piece_type(x->of);
     const double bytes =
-        4 + 2 * (double)(ts_dtype_size(tm) + ts_dtype_size(tv) + ts_dtype_size(tp));
+        (double)ts_dtype_size(g.dtype) + 2 * (double)(ts_dtype_size(tm) + ts_dtype_size(tv) + ts_dtype_size(tp));
     const ts_adamw_args a = { .p = master(z, x),
                               .m = moment(z, x, IN_M, z->m, tm),
                               .v = moment(z, x, IN_V, z->v, tv),
-                              .grad = g,
+                              .grad = g.x,
+                              .grad_dtype = g.dtype,
                               .lr = (float)lr,
                               .p_dtype = tp,
                               .m_dtype = tm,
@@ -396,13 +397,18 @@ static void step_piece(const ts_optimizer *z, stretch x, int64_t end, const ts_s
 {
     const ts_optimizer_kind kind = kind_of_rest(z->o);
     const double rate = rate_of(z, x.of->p, lr);
-    const int64_t most = from->main ? TS_STEP_GRADS : INT64_MAX;
+    const bool is_adam = kind == TS_OPTIMIZER_ADAM, in_place = is_adam && ts_step_grads_there(from, x.of, 0).x;
+    const int64_t most = from->main && !in_place ? TS_STEP_GRADS : INT64_MAX;
     for (; x.at < end; x.at += x.n) {
         x.n = stretch_from(z, x.of, x.at, &x.whole);
         x.n = x.n < end - x.at ? x.n : end - x.at;
         x.n = x.n < most ? x.n : most;
-        const float *g = ts_step_grads_at(from, x.of, x.at, x.n);
-        (kind == TS_OPTIMIZER_ADAM ? adam : kind == TS_OPTIMIZER_LION ? lion : sgd)(z, &x, g, rate, scale);
+        const ts_grads_there g = in_place ? ts_step_grads_there(from, x.of, x.at)
+                                          : (ts_grads_there){ ts_step_grads_at(from, x.of, x.at, x.n), TS_DTYPE_F32 };
+        if (is_adam)
+            adam(z, &x, g, rate, scale);
+        else
+            (kind == TS_OPTIMIZER_LION ? lion : sgd)(z, &x, g.x, rate, scale);
         if (x.slice >= 0 && z->swap.away[IN_MASTER])
             fill(z, &x);
     }

@@ -37,18 +37,18 @@ static void near_random(const char *what, const void *p, int64_t i, ts_dtype t, 
                    (long long)i, (double)got, want, r, (double)least, (double)most);
 }
 
-/* types: 1: m, 2: v, 4: p in bf16 */
+/* types: 1: m, 2: v, 4: p, 8: the gradient in bf16 */
 static void adamw(const check_env *e, int64_t n, double scale, int variant, int types)
 {
     check_case("adamw n %lld scale %g variant %d types %d", (long long)n, scale, variant, types);
     const double u = CHECK_U, step = variant & 1 ? 1 : 1000;
     const ts_dtype tm = types & 1 ? TS_DTYPE_BF16 : TS_DTYPE_F32,
                    tv = types & 2 ? TS_DTYPE_BF16 : TS_DTYPE_F32,
-                   tp = types & 4 ? TS_DTYPE_BF16 : TS_DTYPE_F32;
+                   tp = types & 4 ? TS_DTYPE_BF16 : TS_DTYPE_F32, tg = types & 8 ? TS_DTYPE_BF16 : TS_DTYPE_F32;
     ts_adamw_args a = { .p = check_inout(1, tp, n, 1),
                         .m = check_inout(2, tm, n, scale),
                         .v = check_inout(3, tv, n, scale * scale),
-                        .p_dtype = tp, .m_dtype = tm, .v_dtype = tv,
+                        .p_dtype = tp, .m_dtype = tm, .v_dtype = tv, .grad_dtype = tg,
                         .rng = ts_rng_stream(5, TS_RNG_ROUND, (uint64_t)step, (uint32_t)variant),
                         .lr = variant & 2 ? 0.1f : 3e-4f, .beta1 = 0.9f,
                         .beta2 = variant & 4 ? 0.999f : 0.95f, .eps = 1e-8f,
@@ -59,7 +59,13 @@ static void adamw(const check_env *e, int64_t n, double scale, int variant, int 
         ts_store_f32(a.v, i, tv, fabsf(ts_load_f32(a.v, i, tv)));
     check_touched(a.v);
     spoil(grad, n);
-    a.grad = grad;
+    void *narrow = check_out(TS_DTYPE_BF16, n);
+    for (int64_t i = 0; i < n; i++) {
+        ts_store_f32(narrow, i, TS_DTYPE_BF16, grad[i]);
+        grad[i] = tg == TS_DTYPE_BF16 ? ts_load_f32(narrow, i, TS_DTYPE_BF16) : grad[i];
+    }
+    check_touched(grad);
+    a.grad = tg == TS_DTYPE_BF16 ? narrow : grad;
     a.c1 = 1 - pow((double)a.beta1, step), a.c2 = 1 - pow((double)a.beta2, step);
     check_kernel(e, TS_KERNEL_adamw, &a, n);
     check_untouched("grad", grad, 0, n, TS_DTYPE_F32);
@@ -298,7 +304,7 @@ void check_optim(const check_env *e)
     for (size_t i = 0; i < CHECK_COUNT(sizes); i++)
         for (size_t s = 0; s < CHECK_COUNT(scale); s++)
             for (int v = 0; v < 8; v++) {
-                for (int types = 0; types < 8; types++)
+                for (int types = 0; types < 16; types++)
                     adamw(e, sizes[i], scale[s], v, types);
                 sgd(e, sizes[i], scale[s], v);
                 lion(e, sizes[i], scale[s], v);

@@ -2,7 +2,7 @@
 # while the file is missing the subject is left out. What --bench does may have a file of its own,
 # bench_<it>.c.
 set(check_subjects math norm rope act elementwise embed ngram experts loss optim step_pack gemm gemm_groups gemm_tiles
-    gemm_i8 gemm_i8_tiles quant nf4 attn attn_masks join conv gate product unit_rows ssd mamba3 selective dsa compress delta altup hyper)
+    gemm_i8 gemm_i8_tiles quant nf4 attn attn_masks join conv gate product unit_rows ssd mamba3 selective dsa compress delta altup hyper kv_code)
 
 set(check_dir ${CMAKE_CURRENT_LIST_DIR})
 set(check_sources ${check_dir}/check.c ${check_dir}/check_main.c)

@@ -166,6 +166,7 @@ static void init_kernels(ts_cpu *c)
     ts_cpu_init_distill_kept(c);
     ts_cpu_init_prefer(c);
     ts_cpu_init_heads(c);
+    ts_cpu_init_kv_code(c);
 }
 
 ts_status ts_cpu_open(const ts_device_options *o, ts_device **out)

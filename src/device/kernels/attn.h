@@ -24,6 +24,9 @@
  * Keys may lie in pages of 2^page_bits rows (forward only): key j of sequence b is then row j % 2^page_bits of page
  * pages[b, j / 2^page_bits], and kv_batch means nothing.
  *
+ * Keys and values may be codes of eight bits (forward only, kernels/kv_code.h): kv_row and kv_group are in bytes then, and what
+ * is computed with are the numbers that the codes mean, in fp32 or, where products are of bf16, rounded to that.
+ *
  * Backward: delta = sum(do * o) per row and head; ds = p * (dp - delta) (through softcap and
  * dropout); dq, dk, dv stand at the same addresses of dq/dk/dv as q/k/v of theirs; all their
  * elements for rows inside the lengths are written (not added to). Order of sums is fixed. */
@@ -32,6 +35,7 @@
 #include "base/dtype.h"
 #include "base/stretches.h"
 #include "base/rng.h"
+#include "device/kernels/kv_code.h"
 
 #include <stdbool.h>
 
@@ -100,6 +104,7 @@ typedef struct ts_attn_args {
     const int32_t *pages;           /* [B, pages_each]: see above; NULL: keys of a sequence follow each other */
     int64_t pages_each;
     int page_bits;                  /* 4 or more */
+    ts_kv_code code;                /* of k and v */
     bool any_cut;                   /* forward: rows come to the same bits however queries are cut into launches */
     const float *sinks;             /* [n_q]: a logit that joins the denominator only; or NULL */
     const float *slopes;            /* [n_q] ALiBi: s -= slope * (position - j); or NULL */

@@ -22,7 +22,8 @@ typedef struct ts_adamw_args {
     ts_dtype p_dtype, m_dtype, v_dtype;
     ts_rng rng;         /* read when one of them is BF16 */
     int64_t first;      /* the number of element 0 in the whole parameter */
-    const float *grad;  /* [n] */
+    const void *grad;   /* [n] of grad_dtype, F32 or BF16 */
+    ts_dtype grad_dtype;
     float lr, beta1, beta2, eps, weight_decay, grad_scale;
     double c1, c2;
 } ts_adamw_args;

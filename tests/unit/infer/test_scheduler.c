@@ -5,6 +5,7 @@
 
 #include "device/isa.h"
 #include "infer/generate.h"
+#include "infer/kv_codes.h"
 #include "infer/lookup.h"
 #include "infer/scheduler.h"
 #include "model/open.h"
@@ -171,6 +172,7 @@ typedef struct batch_case {
     const char *name;
     ts_dtype dtype;
     bool has_pages;
+    ts_kv_code code; /* of keys and values, in slots and in pages */
 } batch_case;
 
 /* Guesses that are seldom right. */
@@ -196,10 +198,12 @@ static void check_case(const batch_case *c, const int64_t *lengths, int64_t new)
     ts_gen_line lines[TEXTS];
     fixture f;
     open_model(&f, c->name, c->dtype, 1);
+    OK(ts_engine_use_codes(f.model.decoder, c->code));
     make_lines(&f, lengths, new, ids, lines);
     run_alone(&f, lines, TEXTS, want);
     close_model(&f);
     open_model(&f, c->name, c->dtype, 2);
+    OK(ts_engine_use_codes(f.model.decoder, c->code));
     assert_int_equal(ts_engine_has_pages(f.model.decoder), c->has_pages);
     for (int w = 0; w < 4; w++) {
         ts_scheduler_options o = ways[w];
@@ -224,10 +228,11 @@ static void test_pages(void **state)
     (void)state;
     static const int64_t lengths[TEXTS] = { 45, 1, 50, 100, 41, 17, 130, 16, 48 };
     static const batch_case cases[] = {
-        { "llama", TS_DTYPE_F32, true },  { "gemma2", TS_DTYPE_BF16, true },
-        { "qwen3", TS_DTYPE_F16, true },  { "gpt_oss", TS_DTYPE_F32, true },
-        { "bloom", TS_DTYPE_F32, true },  { "ministral3-window", TS_DTYPE_BF16, true },
-        { "llama4", TS_DTYPE_F32, true },
+        { "llama", TS_DTYPE_F32, true, TS_KV_PLAIN },  { "gemma2", TS_DTYPE_BF16, true, TS_KV_PLAIN },
+        { "qwen3", TS_DTYPE_F16, true, TS_KV_PLAIN },  { "gpt_oss", TS_DTYPE_F32, true, TS_KV_PLAIN },
+        { "bloom", TS_DTYPE_F32, true, TS_KV_PLAIN },  { "ministral3-window", TS_DTYPE_BF16, true, TS_KV_PLAIN },
+        { "llama4", TS_DTYPE_F32, true, TS_KV_PLAIN }, { "llama", TS_DTYPE_F32, true, TS_KV_INT8 },
+        { "gemma2", TS_DTYPE_BF16, true, TS_KV_FP8 }, { "gemma3n", TS_DTYPE_F32, true, TS_KV_INT8 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         check_case(&cases[i], lengths, 40);
@@ -239,9 +244,11 @@ static void test_others(void **state)
     (void)state;
     static const int64_t lengths[TEXTS] = { 20, 3, 18, 9, 24, 1, 12, 30, 17 };
     static const batch_case cases[] = {
-        { "llama-dynamic", TS_DTYPE_F32, true }, { "phi3-longrope", TS_DTYPE_F32, true },
-        { "mamba2", TS_DTYPE_F32, false },       { "deepseek_v2", TS_DTYPE_BF16, false },
-        { "jamba", TS_DTYPE_F32, false },        { "minicpm3", TS_DTYPE_F32, false },
+        { "llama-dynamic", TS_DTYPE_F32, true, TS_KV_PLAIN }, { "phi3-longrope", TS_DTYPE_F32, true, TS_KV_PLAIN },
+        { "mamba2", TS_DTYPE_F32, false, TS_KV_PLAIN },       { "deepseek_v2", TS_DTYPE_BF16, false, TS_KV_PLAIN },
+        { "jamba", TS_DTYPE_F32, false, TS_KV_PLAIN },        { "minicpm3", TS_DTYPE_F32, false, TS_KV_PLAIN },
+        { "deepseek_v2", TS_DTYPE_BF16, false, TS_KV_INT8 }, { "jamba", TS_DTYPE_F32, false, TS_KV_FP8 },
+        { "falcon_h1", TS_DTYPE_F32, false, TS_KV_INT8 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         check_case(&cases[i], lengths, 20);

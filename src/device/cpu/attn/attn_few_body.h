@@ -5,7 +5,8 @@
 /* Scores of mr rows and n keys: V keys at a time, each with V sums, which are added up together. */
 static void few_scores(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0, int64_t n)
 {
-    const ts_attn_args *a = w->a;
+    const ts_attn_args *a = w->keys;
+    j0 -= w->key0;
     for (int64_t j = 0; j < n; j += V) {
         const void *key[V];
         for (int64_t i = 0; i < V; i++)
@@ -30,7 +31,7 @@ static void few_scores(const fwd_work *w, int64_t r0, int64_t mr, int64_t j0, in
 INLINE void few_values(const int mr, const fwd_work *w, int64_t r0, int64_t j0, int64_t n,
                        int64_t c, const float *shrink)
 {
-    const ts_attn_args *a = w->a;
+    const ts_attn_args *a = w->keys;
     const int64_t dp = w->s->dp, p_ld = w->s->tile / UNIT;
     vf sum[MR][NR];
     const int vecs = (int)min64(NR, (dp - c) / V);
@@ -41,8 +42,8 @@ INLINE void few_values(const int mr, const fwd_work *w, int64_t r0, int64_t j0, 
             sum[m][i] = i < vecs ? v_mul(v_load(w->o + (r0 + m) * dp + c + i * V), v_set(shrink[m]))
                                  : v_set(0);
     for (int64_t j = 0; j < n; j += UNIT) {
-        const void *one = at(a->v, kv_at(a, w->k, j0 + j), a->dtype);
-        const void *two = at(a->v, kv_at(a, w->k, j0 + min64(j + UNIT - 1, n - 1)), a->dtype);
+        const void *one = at(a->v, kv_at(a, w->k, j0 - w->key0 + j), a->dtype);
+        const void *two = at(a->v, kv_at(a, w->k, j0 - w->key0 + min64(j + UNIT - 1, n - 1)), a->dtype);
         vu b[NR];
 #pragma GCC unroll 2
         for (int i = 0; i < NR; i += 2)
@@ -114,10 +115,13 @@ static void fwd(const ts_attn_args *a, const ts_attn_shape *s, const ts_attn_blo
     const int64_t first = few || !a->q_start ? w.f->lo_all : w.f->lo_all / s->tile * s->tile;
     for (int64_t j0 = first; j0 < w.f->hi_all; j0 += s->tile) {
         const int64_t n = min64(s->tile, w.f->hi_all - j0);
+        if (a->code != TS_KV_PLAIN)
+            open_tile(&w, j0, n);
         if (!few) {
+            const int64_t at_key = j0 - w.key0, end = w.keys == a ? w.f->hi_all : n;
             if (!w.turned)
-                pack_transposed(a, s, k, a->k, j0, n, w.f->hi_all, w.kt, w.pack);
-            pack_keys(a, s, k, a->v, j0, n, w.f->hi_all, w.v);
+                pack_transposed(w.keys, s, k, w.keys->k, at_key, n, end, w.kt, w.pack);
+            pack_keys(w.keys, s, k, w.keys->v, at_key, n, end, w.v);
             if (w.turned)
                 score_turned(&w, round_up(n, V));
         }

@@ -24,8 +24,9 @@ enum {
  *   key 2      7       8       9  */
 static void read_ahead(const ts_attn_args *a, const ts_attn_block *k)
 {
-    const int64_t size = (int64_t)ts_dtype_size(a->dtype), row = a->kv_row * size;
-    int64_t used = ((a->n_kv - 1) * a->kv_group + a->head_dim) * size;
+    const bool coded = a->code != TS_KV_PLAIN;
+    const int64_t size = coded ? 1 : (int64_t)ts_dtype_size(a->dtype), row = a->kv_row * size;
+    int64_t used = ((a->n_kv - 1) * a->kv_group + (coded ? ts_kv_bytes(a->head_dim) : a->head_dim)) * size;
     const char *const from[] = { a->k, a->v };
     const bool one_stream = from[1] > from[0] && from[1] < from[0] + used;
     const int64_t page = a->pages ? (int64_t)1 << a->page_bits : INT64_MAX;

@@ -18,6 +18,10 @@ typedef struct fwd_work {
     int64_t words, d_words; /* words of a row: as stored, as multiplied */
     float log2_scale;      /* logit (in `score`) to logit * log2 e */
     bool plain;
+    const ts_attn_args *keys; /* where keys and values stand as numbers: `a`, or `opened` of a tile that was codes */
+    ts_attn_args opened;
+    int64_t key0;          /* the first of them */
+    void *k_numbers, *v_numbers;
     int64_t turned;        /* score_turned: rows out to vectors; 0: keys are transposed instead */
 } fwd_work;
 
@@ -25,7 +29,7 @@ static fwd_work fwd_begin(const ts_attn_args *a, const ts_attn_shape *s, const t
                           char *scratch)
 {
     const char *begin = scratch;
-    fwd_work w = { .a = a, .s = s, .k = k, .words = round_up(dim_words(a), V), .d_words = dim_words(a),
+    fwd_work w = { .a = a, .keys = a, .s = s, .k = k, .words = round_up(dim_words(a), V), .d_words = dim_words(a),
                    .plain = is_plain(a) };
     w.log2_scale = w.plain ? a->scale * LOG2E : LOG2E;
     w.f = carve(&scratch, (int64_t)sizeof *w.f / 4);
@@ -38,8 +42,50 @@ static fwd_work fwd_begin(const ts_attn_args *a, const ts_attn_shape *s, const t
     w.sum = carve(&scratch, s->rows * V);
     w.o = carve(&scratch, s->rows * s->dp);
     w.keep = carve(&scratch, TS_ATTN_TILE / 32);
+    if (a->code != TS_KV_PLAIN) {
+        w.k_numbers = carve(&scratch, s->tile * s->dp);
+        w.v_numbers = a->k == a->v ? w.k_numbers : carve(&scratch, s->tile * s->dp);
+    }
     TS_ASSERT(scratch - begin <= TS_ATTN_SCRATCH, "attention's scratch is too small");
     return w;
+}
+
+/* The type of numbers that codes become: that of a word, or of half a one. */
+static const ts_dtype opened_type = UNIT == 1 ? TS_DTYPE_F32 : TS_DTYPE_BF16;
+
+/* A vector of codes as numbers from element `at` of out on. */
+static void open_vector(const ts_attn_args *a, const void *vector, void *out, int64_t at)
+{
+    const bool whole = a->code == TS_KV_INT8;
+    for (int64_t g = 0; g < ts_kv_groups(a->head_dim); g++) {
+        const int64_t begin = g * TS_KV_GROUP, n = min64(a->head_dim - begin, TS_KV_GROUP);
+        const uint8_t *codes = ts_kv_group_codes(vector, a->head_dim, g);
+        const vf scale = v_set(ts_kv_scale(vector, g));
+        for (int64_t c = 0; c < n; c += V) {
+            uint8_t last[V] = { 0 };
+            if (n - c < V)
+                memcpy(last, codes + c, (size_t)(n - c));
+            const uint8_t *p = n - c < V ? last : codes + c;
+            v_put(out, at + begin + c, n - c, opened_type, v_mul(scale, whole ? v_from_i8(p) : v_from_e4m3(p)));
+        }
+    }
+}
+
+/* The n keys and values from j0 on, which from then on stand one behind another as numbers. */
+static void open_tile(fwd_work *w, int64_t j0, int64_t n)
+{
+    const ts_attn_args *a = w->a;
+    for (int64_t j = 0; j < n; j++) {
+        const int64_t from = ts_attn_key_row(a, w->k->b, j0 + j) * a->kv_row + w->k->g * a->kv_group;
+        open_vector(a, (const char *)a->k + from, w->k_numbers, j * a->head_dim);
+        if (w->v_numbers != w->k_numbers)
+            open_vector(a, (const char *)a->v + from, w->v_numbers, j * a->head_dim);
+    }
+    w->opened = *a;
+    w->opened.dtype = opened_type;
+    w->opened.k = w->k_numbers, w->opened.v = w->v_numbers, w->opened.pages = NULL;
+    w->opened.kv_row = a->head_dim, w->opened.kv_group = w->opened.kv_batch = 0;
+    w->keys = &w->opened, w->key0 = j0;
 }
 
 /* Row i's scores become logits; columns outside [lo, hi) become so low that they turn to 0. */

@@ -42,10 +42,29 @@ static double dot(const ts_attn_args *a, const void *x, int64_t i, const void *y
     return sum;
 }
 
+/* Element c of the key or value at `at`. */
+static double element(const ts_attn_args *a, const void *x, int64_t at, int64_t c)
+{
+    if (a->code == TS_KV_PLAIN)
+        return (double)ts_load_f32(x, at + c, a->dtype);
+    const char *vector = (const char *)x + at;
+    const int64_t g = c / TS_KV_GROUP;
+    return (double)ts_kv_value(a->code, ts_kv_group_codes(vector, a->head_dim, g)[c % TS_KV_GROUP], ts_kv_scale(vector, g));
+}
+
+/* Of query x with the key at `key`. */
+static double score(const ts_attn_args *a, const ref_row *x, int64_t key)
+{
+    double sum = 0;
+    for (int64_t c = 0; c < a->head_dim; c++)
+        sum += (double)ts_load_f32(a->q, x->q + c, a->dtype) * element(a, a->k, key, c);
+    return sum;
+}
+
 /* The logit of key j; *slope: what the soft cap does to its gradient. */
 static double logit(const ts_attn_args *a, const ref_row *x, int64_t j, double *slope)
 {
-    double s = a->scale * dot(a, a->q, x->q, a->k, key_at(a, x, j));
+    double s = a->scale * score(a, x, key_at(a, x, j));
     *slope = 1;
     if (a->softcap > 0) {
         const double t = tanh(s / a->softcap);
@@ -81,7 +100,7 @@ static void fwd_row(const ts_attn_args *a, const ref_row *x, double *o)
         const int64_t v = key_at(a, x, j);
         sum = sum * shrink + p, max = now;
         for (int64_t c = 0; c < d; c++)
-            o[c] = o[c] * shrink + pv * ts_load_f32(a->v, v + c, a->dtype);
+            o[c] = o[c] * shrink + pv * element(a, a->v, v, c);
     }
     for (int64_t c = 0; c < d; c++)
         ts_store_f32(a->o, x->o + c, a->dtype, (float)(x->lo < x->hi ? o[c] / sum : 0));

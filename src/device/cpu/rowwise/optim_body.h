@@ -8,9 +8,9 @@ typedef struct adamw_factors {
     vf beta1, beta2, rest1, rest2, scale, eps, root_c2, step, decay;
 } adamw_factors;
 
-/* The types of p, m and v. */
+/* The types of the gradient, p, m and v. */
 typedef struct adamw_types {
-    ts_dtype p, m, v;
+    ts_dtype g, p, m, v;
 } adamw_types;
 
 INLINE void adamw_put(void *to, int64_t i, int64_t n, ts_dtype t, vf x, vu r, int factor)
@@ -25,7 +25,7 @@ INLINE void adamw_put(void *to, int64_t i, int64_t n, ts_dtype t, vf x, vu r, in
 INLINE void adamw_at(const ts_adamw_args *a, const adamw_factors *f, int64_t i, int64_t n, vu r,
                      adamw_types t)
 {
-    const vf g = v_mul(v_load(a->grad + i, n), f->scale);
+    const vf g = v_mul(v_load_as(a->grad, i, n, t.g), f->scale);
     const vf m = v_fma(g, f->rest1, v_mul(v_load_as(a->m, i, n, t.m), f->beta1));
     const vf v = v_fma(v_mul(g, g), f->rest2, v_mul(v_load_as(a->v, i, n, t.v), f->beta2));
     const vf below = v_fma(v_sqrt(v), f->root_c2, f->eps);
@@ -35,9 +35,9 @@ INLINE void adamw_at(const ts_adamw_args *a, const adamw_factors *f, int64_t i, 
     adamw_put(a->p, i, n, t.p, v_fnma(v_div(m, below), f->step, p), r, TS_ROUND_P);
 }
 
-INLINE void adamw_plain(const ts_adamw_args *a, const adamw_factors *f, int64_t begin, int64_t end)
+INLINE void adamw_plain(const ts_adamw_args *a, const adamw_factors *f, int64_t begin, int64_t end, ts_dtype g)
 {
-    const adamw_types t = { TS_DTYPE_F32, TS_DTYPE_F32, TS_DTYPE_F32 };
+    const adamw_types t = { g, TS_DTYPE_F32, TS_DTYPE_F32, TS_DTYPE_F32 };
     const uint32_t none[V] = { 0 };
     const vu r = v_halves(none, 0, V);
     int64_t i = begin;
@@ -65,16 +65,13 @@ INLINE void adamw_rounded(const ts_adamw_args *a, const adamw_factors *f, int64_
     }
 }
 
+#define ADAMW_TYPE(is_bf16) ((is_bf16) ? TS_DTYPE_BF16 : TS_DTYPE_F32)
 #define ADAMW_CASE(p, m, v)                                                                        \
     case (p) << 2 | (m) << 1 | (v):                                                                \
-        adamw_rounded(a, f, begin, end,                                                            \
-                      (adamw_types){ (p) ? TS_DTYPE_BF16 : TS_DTYPE_F32,                           \
-                                     (m) ? TS_DTYPE_BF16 : TS_DTYPE_F32,                           \
-                                     (v) ? TS_DTYPE_BF16 : TS_DTYPE_F32 });                        \
+        adamw_rounded(a, f, begin, end, (adamw_types){ g, ADAMW_TYPE(p), ADAMW_TYPE(m), ADAMW_TYPE(v) }); \
         break
 
-static void adamw_by_type(const ts_adamw_args *a, const adamw_factors *f, int64_t begin,
-                          int64_t end)
+INLINE void adamw_by_state(const ts_adamw_args *a, const adamw_factors *f, int64_t begin, int64_t end, ts_dtype g)
 {
     switch ((a->p_dtype == TS_DTYPE_BF16) << 2 | (a->m_dtype == TS_DTYPE_BF16) << 1 |
             (a->v_dtype == TS_DTYPE_BF16)) {
@@ -85,8 +82,16 @@ static void adamw_by_type(const ts_adamw_args *a, const adamw_factors *f, int64_
         ADAMW_CASE(1, 0, 1);
         ADAMW_CASE(1, 1, 0);
         ADAMW_CASE(1, 1, 1);
-    default: adamw_plain(a, f, begin, end);
+    default: adamw_plain(a, f, begin, end, g);
     }
+}
+
+static void adamw_by_type(const ts_adamw_args *a, const adamw_factors *f, int64_t begin, int64_t end)
+{
+    if (a->grad_dtype == TS_DTYPE_BF16)
+        adamw_by_state(a, f, begin, end, TS_DTYPE_BF16);
+    else
+        adamw_by_state(a, f, begin, end, TS_DTYPE_F32);
 }
 
 INLINE adamw_factors adamw_factors_of(const ts_adamw_args *a)
@@ -153,7 +158,7 @@ static void adamw_kept_block(const ts_adamw_kept_args *a, const adamw_factors *f
     float m[N], v[N];
     ts_adamw_args s = a->adamw;
     s.p = (char *)s.p + (size_t)at * ts_dtype_size(s.p_dtype);
-    s.grad += at;
+    s.grad = (const char *)s.grad + (size_t)at * ts_dtype_size(s.grad_dtype);
     s.first += at;
     void *m_at = (char *)s.m + (size_t)at * (a->m_codes ? ts_codes_size(a->m_codes) : ts_dtype_size(s.m_dtype)),
          *v_at = (char *)s.v + (size_t)at * (a->v_codes ? ts_codes_size(a->v_codes) : ts_dtype_size(s.v_dtype)),
@@ -199,9 +204,24 @@ INLINE codes_block codes_block_at(const ts_codes_args *a, int64_t b)
                           left < TS_CODES_BLOCK ? left : TS_CODES_BLOCK };
 }
 
+/* Sums that are numbers of their own, without scales. */
+INLINE void codes_add_plain(const ts_codes_args *a, int64_t begin, int64_t end, ts_dtype t)
+{
+    for (int64_t i = begin; i < end; i += V) {
+        const int64_t n = end - i < V ? end - i : V;
+        const vf x = v_load(a->x + i, n);
+        v_store_as(a->code, i, n, t, a->begins ? x : v_add(v_load_as(a->code, i, n, t), x));
+    }
+}
+
 static void codes_add(const void *args, int64_t begin, int64_t end)
 {
     const ts_codes_args *a = args;
+    const int64_t first = begin * TS_CODES_BLOCK, stop = end * TS_CODES_BLOCK < a->len ? end * TS_CODES_BLOCK : a->len;
+    if (a->codes == TS_CODES_BF16 && !a->random) {
+        codes_add_plain(a, first, stop, TS_DTYPE_BF16);
+        return;
+    }
     for (int64_t b = begin; b < end; b++) {
         const codes_block k = codes_block_at(a, b);
         float sum[TS_CODES_BLOCK] = { 0 };

@@ -32,6 +32,7 @@ void ts_cpu_init_distill(ts_cpu *c);
 void ts_cpu_init_distill_kept(ts_cpu *c);
 void ts_cpu_init_prefer(ts_cpu *c);
 void ts_cpu_init_heads(ts_cpu *c);
+void ts_cpu_init_kv_code(ts_cpu *c);
 void ts_cpu_init_hyper(ts_cpu *c);
 void ts_cpu_init_route(ts_cpu *c);
 void ts_cpu_init_ngram(ts_cpu *c);

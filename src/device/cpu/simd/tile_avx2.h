@@ -82,6 +82,19 @@ static inline vf v_get(const void *p, int64_t i, int64_t n, ts_dtype t)
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
 }
 
+/* V whole numbers of a byte each; V numbers of e4m3 that are numbers: the bits of one, where fp32 has them, are 2^-120 of it. */
+static inline vf v_from_i8(const uint8_t *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p)));
+}
+static inline vf v_from_e4m3(const uint8_t *p)
+{
+    const __m256i u = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
+    const __m256i size = _mm256_slli_epi32(_mm256_and_si256(u, _mm256_set1_epi32(0x7F)), 20);
+    const __m256i sign = _mm256_slli_epi32(_mm256_and_si256(u, _mm256_set1_epi32(0x80)), 24);
+    return _mm256_mul_ps(_mm256_castsi256_ps(_mm256_or_si256(size, sign)), _mm256_set1_ps(0x1p120f));
+}
+
 static inline void v_put(void *p, int64_t i, int64_t n, ts_dtype t, vf v)
 {
     if (n >= V && t == TS_DTYPE_F32) {

@@ -75,6 +75,19 @@ static inline __m256i v_to_bf16(vf v)
     return _mm512_cvtepi32_epi16(_mm512_srli_epi32(r, 16));
 }
 
+/* V whole numbers of a byte each; V numbers of e4m3 that are numbers: the bits of one, where fp32 has them, are 2^-120 of it. */
+static inline vf v_from_i8(const uint8_t *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
+}
+static inline vf v_from_e4m3(const uint8_t *p)
+{
+    const __m512i u = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+    const __m512i size = _mm512_slli_epi32(_mm512_and_si512(u, _mm512_set1_epi32(0x7F)), 20);
+    const __m512i sign = _mm512_slli_epi32(_mm512_and_si512(u, _mm512_set1_epi32(0x80)), 24);
+    return _mm512_mul_ps(_mm512_castsi512_ps(_mm512_or_si512(size, sign)), _mm512_set1_ps(0x1p120f));
+}
+
 static inline void v_put(void *p, int64_t i, int64_t n, ts_dtype t, vf v)
 {
     const __mmask16 m = v_below(n);

@@ -1,5 +1,7 @@
 #include "model/pictures.h"
 
+#include "media/positions.h"
+
 #include <string.h>
 
 void ts_picture_set_deinit(ts_picture_set *s)
@@ -144,63 +146,47 @@ static ts_status place_rows(making *m, int64_t n)
 
 /* ---- positions of three parts ---- */
 
-/* Where the walk is: of each kind which medium is next, and how many of its frames have been. */
-typedef struct walk {
-    int64_t next, medium[TS_SEEN_KINDS], frame[TS_SEEN_KINDS];
-} walk;
-
-static void put_place(ts_picture_set *s, int64_t at, int64_t t, int64_t y, int64_t x)
+static ts_placed_medium placed(const making *m, int kind, int64_t number)
 {
-    s->places[at] = (int32_t)t;
-    s->places[s->n + at] = (int32_t)y;
-    s->places[2 * s->n + at] = (int32_t)x;
+    const ts_seen_media *x = &m->seen[kind];
+    const ts_patch_grid *g = &m->out->grid[m->first[kind] + number];
+    const bool timed = kind == TS_SEEN_CLIPS && m->v->per_second > 0;
+    return (ts_placed_medium){ .kind = kind == TS_SEEN_CLIPS ? TS_MEDIUM_CLIP : TS_MEDIUM_PICTURE,
+                               .steps = g->t,
+                               .rows = g->h / m->v->merge,
+                               .columns = g->w / m->v->merge,
+                               .step = timed ? (x->seconds ? x->seconds[number] : 1) * m->v->per_second : 1,
+                               .name = x->what };
 }
 
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-
-/* Frames of one medium that stand together from token i on, `left` of them at most; returns the tokens. */
-static int64_t place_frames(making *m, walk *w, int kind, int64_t i, int64_t run)
+/* The media in the order of the text, whose placeholders are as many as they have rows. */
+static void in_order(const making *m, ts_placed_medium *out)
 {
-    const int64_t number = w->medium[kind];
-    const ts_patch_grid *g = &m->out->grid[m->first[kind] + number];
-    const int64_t H = g->h / m->v->merge, W = g->w / m->v->merge, left = g->t - w->frame[kind];
-    const int64_t here = run / (H * W) < left ? run / (H * W) : left, frames = here > 0 ? here : 1;
-    const double seconds = m->seen[kind].seconds ? m->seen[kind].seconds[number] : 1,
-                 step = kind == TS_SEEN_CLIPS && m->v->per_second > 0 ? seconds * m->v->per_second : 1;
-    int64_t last = 0;
-    for (int64_t f = 0; f < frames; f++) {
-        const int64_t t = (int64_t)((double)f * step);
-        last = most(last, t);
-        for (int64_t c = 0; c < H * W && f * H * W + c < run; c++)
-            put_place(m->out, i + f * H * W + c, w->next + t, w->next + c / W, w->next + c % W);
+    int64_t next[TS_SEEN_KINDS] = { 0 }, left[TS_SEEN_KINDS] = { 0 };
+    for (int64_t i = 0; i < m->out->n; i++) {
+        const int k = m->kind[i];
+        if (k < 0)
+            continue;
+        if (!left[k]) {
+            left[k] = ts_patch_rows(m->v, &m->out->grid[m->first[k] + next[k]]);
+            *out++ = placed(m, k, next[k]++);
+        }
+        left[k]--;
     }
-    w->next += most(last, most(H, W) - 1) + 1;
-    w->frame[kind] += frames;
-    if (w->frame[kind] >= g->t)
-        w->medium[kind]++, w->frame[kind] = 0;
-    return frames * H * W < run ? frames * H * W : run;
 }
 
 static ts_status place_tokens(making *m)
 {
     ts_picture_set *s = m->out;
-    walk w = { 0 };
+    ts_placed_medium *media = NULL;
     TS_TRY(ts_alloc(&s->places, (size_t)(3 * s->n), sizeof *s->places));
-    for (int64_t i = 0; i < s->n;) {
-        const int kind = m->kind[i];
-        int64_t run = 1;
-        if (kind < 0 || w.medium[kind] >= m->media[kind]) {
-            put_place(s, i++, w.next, w.next, w.next);
-            w.next++;
-            continue;
-        }
-        while (i + run < s->n && m->kind[i + run] == kind)
-            run++;
-        i += place_frames(m, &w, kind, i, run);
-    }
-    s->next = w.next;
+    TS_TRY(ts_alloc(&media, (size_t)s->p.n, sizeof *media));
+    in_order(m, media);
+    const ts_placed_text text = { .kind = m->kind, .n = s->n, .media = media, .n_media = s->p.n };
+    const ts_status st = ts_positions_make(&text, TS_AFTER_LARGEST, s->places, &s->next);
+    ts_free(&media);
     s->p.places = s->places;
-    return TS_OK;
+    return st;
 }
 
 ts_status ts_picture_set_make(const ts_arch *a, const int32_t *ids, int64_t n, const ts_seen_media seen[TS_SEEN_KINDS], const char *where,

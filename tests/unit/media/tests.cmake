@@ -1,4 +1,5 @@
 ts_unit_test(media pictures LINK ts_media)
+ts_unit_test(media positions LINK ts_media)
 ts_unit_test(media lines LINK ts_data ts_media)
 if(TESSERA_HAVE_CLIPS)
   ts_unit_test(media moving LINK ts_media)

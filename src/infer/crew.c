@@ -58,7 +58,7 @@ static ts_status check_world(const ts_crew_options *o, int64_t world)
     return world % o->tensor == 0 && world / o->tensor % o->pipeline == 0
                ? TS_OK
                : ts_error(TS_ERR_USER, "%lld process%s: --tensor-model-parallel-size %lld times --pipeline-model-parallel-size %lld "
-                                       "does not divide them (mpirun -n says how many there are, of a plan --world-size)",
+                                       "does not divide them (mpirun -n, or the world of a plan, says how many there are)",
                           (long long)world, world == 1 ? "" : "es", (long long)o->tensor, (long long)o->pipeline);
 }
 

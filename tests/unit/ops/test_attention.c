@@ -154,7 +154,7 @@ static void cache_of_either(void **state)
     static const int32_t begin[2][2] = { { 0, 0 }, { 7, 5 } }, count[2][2] = { { 7, 5 }, { 2, 7 } };
     (void)state;
     rig r;
-    ts_kv_cache cache[2];
+    ts_kv_cache cache[2] = { 0 };
     open_rig(&r, TS_ISA_ALL);
     r.tape->recording = false;
     const size_t bytes = 2 * 16 * N_KV * 2 * D * sizeof(float);

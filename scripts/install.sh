@@ -2,7 +2,7 @@
 # Installs the Debian 12 packages that Tessera is built from (as root, or with sudo).
 # usage: scripts/install.sh [PACKAGE ...]      further packages to install with them
 set -e
-packages="build-essential cmake ninja-build pkg-config libjansson-dev libpcre2-dev libutf8proc-dev zlib1g-dev libzstd-dev libdeflate-dev libsnappy-dev
+packages="build-essential cmake ninja-build pkg-config libjansson-dev libpcre2-dev libutf8proc-dev zlib1g-dev libzstd-dev libdeflate-dev libsnappy-dev liblapacke-dev
 libyaml-dev libmicrohttpd-dev libprotobuf-c-dev protobuf-c-compiler libopenmpi-dev openmpi-bin libcmocka-dev
 libjpeg62-turbo-dev libpng-dev libwebp-dev libavformat-dev libavcodec-dev libswscale-dev libavutil-dev libsoxr-dev"
 missing=

@@ -2,121 +2,9 @@
 
 #include "base/rng.h"
 
-#include <float.h>
+#include <lapacke.h>
 #include <math.h>
 #include <string.h>
-
-/* ---- eigenvalues of a small symmetric matrix ---- */
-
-/* Householder's reflections make a [n, n] tridiagonal: diagonal d, below it e (e[0] unused); a becomes the orthogonal
- * matrix whose columns they act on. */
-static void tridiagonalise(double *a, int64_t n, double *d, double *e)
-{
-    for (int64_t i = n - 1; i > 0; i--) { /* row i left of the diagonal becomes one number */
-        double *row = a + i * n, scale = 0, h = 0;
-        for (int64_t k = 0; k < i; k++)
-            scale += fabs(row[k]);
-        d[i] = 0;
-        e[i] = row[i - 1];
-        if (i == 1 || scale == 0)
-            continue;
-        for (int64_t k = 0; k < i; k++) {
-            row[k] /= scale;
-            h += row[k] * row[k];
-        }
-        const double f = row[i - 1], g = f > 0 ? -sqrt(h) : sqrt(h);
-        e[i] = scale * g;
-        h -= f * g;
-        row[i - 1] = f - g; /* the reflection is 1 - row row^T / h */
-        memset(e, 0, (size_t)i * sizeof *e);
-        for (int64_t j = 0; j < i; j++) { /* e = a row, of the lower triangle */
-            double sum = a[j * n + j] * row[j];
-            for (int64_t k = 0; k < j; k++) {
-                sum += a[j * n + k] * row[k];
-                e[k] += a[j * n + k] * row[j];
-            }
-            e[j] += sum;
-        }
-        double along = 0;
-        for (int64_t j = 0; j < i; j++) {
-            e[j] /= h;
-            along += e[j] * row[j];
-        }
-        for (int64_t j = 0; j < i; j++)
-            e[j] -= along / (2 * h) * row[j];
-        for (int64_t j = 0; j < i; j++)
-            for (int64_t k = 0; k <= j; k++)
-                a[j * n + k] -= row[j] * e[k] + e[j] * row[k];
-        d[i] = h;
-    }
-    e[0] = d[0] = 0;
-    for (int64_t i = 0; i < n; i++) { /* the reflections one after another */
-        double *row = a + i * n;
-        for (int64_t j = 0; d[i] != 0 && j < i; j++) {
-            double along = 0;
-            for (int64_t k = 0; k < i; k++)
-                along += row[k] * a[k * n + j];
-            for (int64_t k = 0; k < i; k++)
-                a[k * n + j] -= along / d[i] * row[k];
-        }
-        d[i] = row[i];
-        row[i] = 1;
-        for (int64_t k = 0; k < i; k++)
-            row[k] = a[k * n + i] = 0;
-    }
-}
-
-/* Columns i and i + 1 of z [n, n] turned. */
-static void turn(double *z, int64_t n, int64_t i, double c, double s)
-{
-    for (int64_t k = 0; k < n; k++) {
-        double *at = z + k * n + i;
-        const double f = at[1];
-        at[1] = s * at[0] + c * f;
-        at[0] = c * at[0] - s * f;
-    }
-}
-
-/* Of a tridiagonal matrix (d, e) by implicit QL steps; z: columns are turned along. */
-static void diagonalise(double *d, double *e, int64_t n, double *z)
-{
-    for (int64_t i = 1; i < n; i++)
-        e[i - 1] = e[i];
-    e[n - 1] = 0;
-    for (int64_t l = 0; l < n; l++)
-        for (int step = 0; step < 100; step++) {
-            int64_t m = l;
-            while (m < n - 1 && fabs(e[m]) > DBL_EPSILON * (fabs(d[m]) + fabs(d[m + 1])))
-                m++;
-            if (m == l)
-                break;
-            double g = (d[l + 1] - d[l]) / (2 * e[l]), r = hypot(g, 1), s = 1, c = 1, p = 0;
-            g = d[m] - d[l] + e[l] / (g + (g < 0 ? -r : r));
-            int64_t i = m - 1;
-            for (; i >= l; i--) {
-                const double f = s * e[i], b = c * e[i];
-                r = hypot(f, g);
-                e[i + 1] = r;
-                if (r == 0) { /* it falls into two */
-                    d[i + 1] -= p;
-                    e[m] = 0;
-                    break;
-                }
-                s = f / r, c = g / r;
-                g = d[i + 1] - p;
-                r = (d[i] - g) * s + 2 * c * b;
-                p = s * r;
-                d[i + 1] = g + p;
-                g = c * r - b;
-                turn(z, n, i, c, s);
-            }
-            if (r == 0 && i >= l)
-                continue;
-            d[l] -= p;
-            e[l] = g;
-            e[m] = 0;
-        }
-}
 
 /* ---- the space ---- */
 
@@ -291,9 +179,8 @@ static ts_status grow(space *s)
 /* ---- what is best in it ---- */
 
 typedef struct best {
-    double *z; /* [dim, dim] eigenvectors as columns */
-    double *value, *beside;
-    int64_t *order; /* [r] falling */
+    double *z;     /* [dim, r] eigenvectors as columns, and */
+    double *value; /* [dim] their values, rising: [r] of them */
     int64_t dim, r;
 } best;
 
@@ -301,34 +188,42 @@ static void best_deinit(best *x)
 {
     ts_free(&x->z);
     ts_free(&x->value);
-    ts_free(&x->beside);
-    ts_free(&x->order);
+}
+
+/* Which column is the i-th largest's. */
+static int64_t column_of(const best *x, int64_t i) { return x->r - 1 - i; }
+
+/* The r largest of what stands in the upper triangle of s->t: that of products; the lower one is of what they were
+ * orthonormal to. */
+static ts_status solve(const space *s, best *x, double *t, lapack_int *support)
+{
+    const int64_t n = x->dim;
+    lapack_int found;
+    for (int64_t i = 0; i < n; i++)
+        memcpy(t + i * n + i, s->t + i * s->cap + i, (size_t)(n - i) * sizeof *t);
+    const lapack_int failed = LAPACKE_dsyevr(LAPACK_ROW_MAJOR, 'V', 'I', 'U', (lapack_int)n, t, (lapack_int)n, 0, 0,
+                                             (lapack_int)(n - x->r + 1), (lapack_int)n, 0, &found, x->value, x->z,
+                                             (lapack_int)x->r, support);
+    return failed ? ts_error(TS_ERR_RUN, "singular values were not found (LAPACK's dsyevr: %d)", (int)failed) : TS_OK;
 }
 
 static ts_status find_best(const space *s, int64_t r, best *x)
 {
-    const int64_t n = s->dim;
+    const size_t n = (size_t)s->dim;
+    double *t = NULL;
+    lapack_int *support = NULL;
+    ts_status st;
     best_deinit(x);
-    x->dim = n, x->r = r;
-    TS_TRY(ts_alloc(&x->z, (size_t)(n * n), sizeof *x->z));
-    TS_TRY(ts_alloc(&x->value, (size_t)n, sizeof *x->value));
-    TS_TRY(ts_alloc(&x->beside, (size_t)n, sizeof *x->beside));
-    TS_TRY(ts_alloc(&x->order, (size_t)n, sizeof *x->order));
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t k = 0; k < n; k++) /* the upper triangle is of products, the lower of what they were orthonormal to */
-            x->z[i * n + k] = s->t[(i < k ? i : k) * s->cap + (i < k ? k : i)];
-    tridiagonalise(x->z, n, x->value, x->beside);
-    diagonalise(x->value, x->beside, n, x->z);
-    for (int64_t i = 0; i < n; i++)
-        x->order[i] = i;
-    for (int64_t i = 0; i < r; i++)
-        for (int64_t k = i + 1; k < n; k++)
-            if (x->value[x->order[k]] > x->value[x->order[i]]) {
-                const int64_t was = x->order[i];
-                x->order[i] = x->order[k];
-                x->order[k] = was;
-            }
-    return TS_OK;
+    x->dim = s->dim, x->r = r;
+    TS_TRY(ts_alloc(&x->z, n * (size_t)r, sizeof *x->z));
+    TS_TRY(ts_alloc(&x->value, n, sizeof *x->value));
+    TS_TRY_TO(done, st, ts_alloc(&t, n * n, sizeof *t));
+    TS_TRY_TO(done, st, ts_alloc(&support, 2 * (size_t)r, sizeof *support));
+    st = solve(s, x, t, support);
+done:
+    ts_free(&t);
+    ts_free(&support);
+    return st;
 }
 
 /* Whether what the best ones miss, the part of their product that lies in the next block, is nothing. */
@@ -342,10 +237,10 @@ static bool is_settled(const space *s, const best *x)
         for (int64_t c = 0; c < s->width; c++) {
             double miss = 0;
             for (int64_t p = 0; p < width; p++)
-                miss += s->below[c * s->b + p] * x->z[(last * s->b + p) * x->dim + x->order[i]];
+                miss += s->below[c * s->b + p] * x->z[(last * s->b + p) * x->r + column_of(x, i)];
             sum += miss * miss;
         }
-        if (sqrt(sum) > 1e-10 * x->value[x->order[0]])
+        if (sqrt(sum) > 1e-10 * x->value[column_of(x, 0)])
             return false;
     }
     return true;
@@ -376,7 +271,7 @@ static void put_vector(const space *s, const best *x, int64_t i, double *to)
 {
     memset(to, 0, (size_t)s->k * sizeof *to);
     for (int64_t c = 0; c < x->dim; c++) {
-        const double by = x->z[c * x->dim + x->order[i]];
+        const double by = x->z[c * x->r + column_of(x, i)];
         const double *q = block_of(s, c / s->b) + c % s->b;
         for (int64_t p = 0; p < s->k; p++)
             to[p] += by * q[p * s->b];
@@ -446,64 +341,34 @@ ts_status ts_svd_largest(const float *w, int64_t m, int64_t n, int64_t r, int64_
 
 /* ---- QR ---- */
 
-/* a [m, n] less tau x (x^T a), of rows and columns from those on; x [m - row]. */
-static void reflect(double *a, int64_t m, int64_t n, int64_t row, int64_t column, const double *x, double tau, double *along)
+/* The r columns of own [m, r] become q, and the rows of a [m, n] those of q^T a. */
+static lapack_int take_apart(int64_t m, int64_t n, int64_t r, double *own, double *tau, double *a)
 {
-    memset(along, 0, (size_t)n * sizeof *along);
-    for (int64_t i = row; i < m; i++)
-        for (int64_t c = column; c < n; c++)
-            along[c] += x[i - row] * a[i * n + c];
-    for (int64_t i = row; i < m; i++)
-        for (int64_t c = column; c < n; c++)
-            a[i * n + c] -= tau * x[i - row] * along[c];
-}
-
-/* x [n] becomes the vector of the reflection that makes it (beta, 0, ...); its factor. 0: it is so already. */
-static double reflection_of(double *x, int64_t n)
-{
-    double rest = 0;
-    for (int64_t i = 1; i < n; i++)
-        rest += x[i] * x[i];
-    if (rest == 0)
-        return 0;
-    const double size = sqrt(x[0] * x[0] + rest), beta = x[0] >= 0 ? -size : size, first = x[0];
-    for (int64_t i = 1; i < n; i++)
-        x[i] /= first - beta;
-    x[0] = 1;
-    return (beta - first) / beta;
+    const lapack_int M = (lapack_int)m, N = (lapack_int)n, R = (lapack_int)r;
+    lapack_int failed = LAPACKE_dgeqrf(LAPACK_ROW_MAJOR, M, R, own, R, tau);
+    if (!failed)
+        failed = LAPACKE_dormqr(LAPACK_ROW_MAJOR, 'L', 'T', M, N, R, own, R, tau, a, N);
+    return failed ? failed : LAPACKE_dorgqr(LAPACK_ROW_MAJOR, M, R, R, own, R, tau);
 }
 
 ts_status ts_qr_first(const float *w, int64_t m, int64_t n, int64_t r, float *q, float *t)
 {
-    double *a, *x = NULL; /* w, then the r vectors with their factors, then q, and room for a row */
-    const int64_t each = m + 1;
+    double *a; /* w, then q [m, r] and the factors of reflections */
     TS_ASSERT(r > 0 && r <= m && r <= n, "qr: %lld columns of [%lld, %lld]", (long long)r, (long long)m, (long long)n);
-    TS_TRY(ts_alloc(&a, (size_t)(m * n), sizeof *a));
-    const ts_status st = ts_alloc(&x, (size_t)(r * each + m * r + n + r), sizeof *x);
-    if (st == TS_OK) {
-        double *own = x + r * each, *along = own + m * r;
-        for (int64_t i = 0; i < m * n; i++)
-            a[i] = (double)w[i];
-        for (int64_t j = 0; j < r; j++) {
-            double *one = x + j * each;
-            for (int64_t i = j; i < m; i++)
-                one[i - j] = a[i * n + j];
-            one[m] = reflection_of(one, m - j);
-            if (one[m] != 0)
-                reflect(a, m, n, j, j, one, one[m], along);
+    TS_TRY(ts_alloc(&a, (size_t)(m * n + m * r + r), sizeof *a));
+    double *own = a + m * n;
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t c = 0; c < n; c++) {
+            a[i * n + c] = (double)w[i * n + c];
+            if (c < r)
+                own[i * r + c] = a[i * n + c];
         }
-        for (int64_t i = 0; i < m * r; i++)
-            own[i] = i / r == i % r;
-        for (int64_t j = r - 1; j >= 0; j--)
-            if (x[j * each + m] != 0)
-                reflect(own, m, r, j, j, x + j * each, x[j * each + m], along);
-        for (int64_t i = 0; i < m * r; i++)
-            q[i] = (float)own[i];
-        for (int64_t i = 0; i < r; i++)
-            for (int64_t c = 0; c < n; c++)
-                t[i * n + c] = c < i ? 0 : (float)a[i * n + c];
-    }
+    const lapack_int failed = take_apart(m, n, r, own, own + m * r, a);
+    for (int64_t i = 0; i < m * r; i++)
+        q[i] = (float)own[i];
+    for (int64_t i = 0; i < r; i++)
+        for (int64_t c = 0; c < n; c++)
+            t[i * n + c] = c < i ? 0 : (float)a[i * n + c];
     ts_free(&a);
-    ts_free(&x);
-    return st;
+    return failed ? ts_error(TS_ERR_RUN, "a matrix has no QR (LAPACK: %d)", (int)failed) : TS_OK;
 }

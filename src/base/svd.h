@@ -1,4 +1,4 @@
-/* Factors of a matrix in double: its largest singular values, and the first columns of its QR. */
+/* Factors of a matrix in double: its largest singular values, and the first columns of its QR. Small problems are LAPACK's. */
 #ifndef TS_BASE_SVD_H
 #define TS_BASE_SVD_H
 #include "base/mem.h"
@@ -9,10 +9,10 @@
  *
  * passes 0: until nothing changes any more (block Krylov spaces of w w^T with a Rayleigh-Ritz step: Golub and Van Loan,
  * Matrix Computations, 10.3). Else so many products with w and its transpose behind the first, from random vectors, which
- * are fixed: as near as torch.svd_lowrank comes with niter = passes, or nearer. TS_ERR_NOMEM. */
+ * are fixed: as near as torch.svd_lowrank comes with niter = passes, or nearer. Values that are no numbers are TS_ERR_RUN. */
 ts_status ts_svd_largest(const float *w, int64_t m, int64_t n, int64_t r, int64_t passes, float *u, float *s, float *v) TS_NODISCARD;
 
-/* The first r columns of q [m, r] and rows of the upper triangle t [r, n] of w = q t, by Householder's reflections with the
- * signs that LAPACK has. r at most min(m, n). */
+/* The first r columns of q [m, r] and rows of the upper triangle t [r, n] of w = q t, with LAPACK's signs.
+ * r at most min(m, n). */
 ts_status ts_qr_first(const float *w, int64_t m, int64_t n, int64_t r, float *q, float *t) TS_NODISCARD;
 #endif

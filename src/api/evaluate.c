@@ -10,7 +10,7 @@ void ts_evaluation_tables(ts_evaluation *e, ts_option_table tables[TS_EVALUATION
         { ts_lm_chat_option_rows, ts_lm_chat_option_count, &e->chat },
         { ts_lm_option_rows, ts_lm_option_count, &e->lm.o },
         { ts_lm_cache_rows, ts_lm_cache_count, &e->lm.o },
-        { ts_crew_option_rows, ts_crew_option_count, &e->lm.cut },
+        { ts_model_group_option_rows, ts_model_group_option_count, &e->lm.cut },
         { ts_text_option_rows, ts_text_option_count, &e->lm.to },
         { ts_runtime_option_rows, ts_runtime_option_count, &e->lm.rt },
     };
@@ -121,7 +121,7 @@ ts_status ts_evaluation_run(ts_evaluation *e, ts_comm *comm)
     TS_TRY(ts_lm_begin(&e->lm));
     if (ts_lm_follows(&e->lm))
         return ts_lm_follow(&e->lm);
-    return ts_lm_dismiss(&e->lm, lead(e, e->lm.crew ? e->lm.crew->leaders : comm));
+    return ts_lm_dismiss(&e->lm, lead(e, e->lm.model_group ? e->lm.model_group->leaders : comm));
 }
 
 void ts_evaluation_end(ts_evaluation *e)

@@ -53,12 +53,12 @@ static ts_status open_model(ts_lm *lm)
     TS_TRY(ts_runtime_dtype(&lm->rt, &use.compute));
     TS_TRY(ts_runtime_open(&lm->rt, lm->world ? lm->world->local_rank : 0, lm->world ? lm->world->local_size : 1, &lm->dev));
     use.dev = lm->dev;
-    if (lm->crew)
-        ts_crew_use(lm->crew, &use);
+    if (lm->model_group)
+        ts_model_group_use(lm->model_group, &use);
     TS_TRY(ts_model_open(lm->rt.load, lm->o.ckpt_step, &use, &lm->model));
     TS_TRY(ts_engine_use_codes(lm->model.decoder, (ts_kv_code)lm->o.kv_cache_dtype));
-    lm->model.decoder->crew = lm->crew;
-    if (lm->crew && lm->model.decoder->arch.vision)
+    lm->model.decoder->model_group = lm->model_group;
+    if (lm->model_group && lm->model.decoder->arch.vision)
         return ts_error(TS_ERR_USER, "%s reads pictures, and such models run on one process: start it without mpirun", lm->rt.load);
     const bool has = lm->model.decoder->arch.labels > 0;
     if (has == lm->o.classes)
@@ -71,9 +71,9 @@ static ts_status open_model(ts_lm *lm)
 
 ts_status ts_lm_begin(ts_lm *lm)
 {
-    if (!lm->world || !ts_crew_is_wanted(&lm->cut, lm->world))
+    if (!lm->world || !ts_model_group_is_wanted(&lm->cut, lm->world))
         return open_model(lm);
-    TS_TRY(ts_crew_create(&lm->cut, lm->world, &lm->crew));
+    TS_TRY(ts_model_group_create(&lm->cut, lm->world, &lm->model_group));
     return ts_comm_agree(lm->world, open_model(lm));
 }
 
@@ -85,7 +85,7 @@ ts_status ts_lm_follow(ts_lm *lm)
     return ts_follow(lm->model.decoder, lm->tape);
 }
 
-ts_status ts_lm_dismiss(ts_lm *lm, ts_status st) { return lm->crew ? ts_tell_end(lm->crew, st) : st; }
+ts_status ts_lm_dismiss(ts_lm *lm, ts_status st) { return lm->model_group ? ts_tell_end(lm->model_group, st) : st; }
 
 ts_status ts_lm_need_one(const ts_lm *lm, const char *who)
 {
@@ -94,7 +94,7 @@ ts_status ts_lm_need_one(const ts_lm *lm, const char *who)
                                          "%s has one model, and %d processes would have %d: give sizes whose product is %d "
                                          "(--tensor-model-parallel-size, --pipeline-model-parallel-size, "
                                          "--expert-model-parallel-size)",
-                                         who, lm->world->size, lm->crew->crews, lm->world->size);
+                                         who, lm->world->size, lm->model_group->models, lm->world->size);
 }
 
 void ts_lm_end(ts_lm *lm)
@@ -105,7 +105,7 @@ void ts_lm_end(ts_lm *lm)
     ts_model_deinit(&lm->draft);
     ts_token_list_destroy(&lm->tokens);
     ts_model_deinit(&lm->model);
-    ts_crew_destroy(&lm->crew);
+    ts_model_group_destroy(&lm->model_group);
     ts_device_close(&lm->dev);
     ts_tokenizer_scratch_destroy(&lm->scratch);
     if (lm->has_tok)
@@ -343,7 +343,7 @@ ts_status ts_lm_routing(ts_lm *lm, const char *record, const char *replay)
     TS_NEED(lm);
     if (record && replay)
         return ts_error(TS_ERR_USER, "choices that are replayed cannot be recorded: record %s or replay %s", record, replay);
-    if ((record || replay) && ts_crew_is_many(lm->crew))
+    if ((record || replay) && ts_model_group_is_many(lm->model_group))
         return ts_error(TS_ERR_USER, "choices of experts are recorded and replayed by one process that has all of a model: leave "
                                      "--tensor-model-parallel-size, --pipeline-model-parallel-size and "
                                      "--expert-model-parallel-size out");

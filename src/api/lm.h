@@ -3,7 +3,7 @@
 #ifndef TS_API_LM_H
 #define TS_API_LM_H
 #include "device/runtime.h"
-#include "infer/crew.h"
+#include "infer/model_group.h"
 #include "infer/generate.h"
 #include "model/sentence.h"
 #include "model/weights.h"
@@ -36,8 +36,8 @@ extern const size_t ts_lm_batch_count;
 
 struct ts_lm {
     ts_comm *world;       /* processes of the job, borrowed; NULL: this one alone */
-    ts_crew_options cut;  /* how they share out the model */
-    ts_crew *crew;        /* with whom it is; NULL: it is all here */
+    ts_model_group_options cut;  /* how they share out the model */
+    ts_model_group *model_group;        /* with whom it is; NULL: it is all here */
     ts_runtime_options rt;
     ts_text_options to;
     ts_lm_options o;
@@ -60,14 +60,14 @@ struct ts_lm {
  * ts_lm_end. */
 ts_status ts_lm_begin(ts_lm *lm) TS_NODISCARD;
 void ts_lm_end(ts_lm *lm);
-/* Whether another process leads this one (infer/crew.h). */
-static inline bool ts_lm_follows(const ts_lm *lm) { return ts_crew_follows(lm->crew); }
+/* Whether another process leads this one (infer/model_group.h). */
+static inline bool ts_lm_follows(const ts_lm *lm) { return ts_model_group_follows(lm->model_group); }
 /* Of such a one, after ts_lm_begin: does what it is told until the end, and returns how it came. */
 ts_status ts_lm_follow(ts_lm *lm) TS_NODISCARD;
 /* Of one that leads: the end, for all; st: how it came, which it returns. Nothing where nobody follows. */
 ts_status ts_lm_dismiss(ts_lm *lm, ts_status st) TS_NODISCARD;
 /* Those who lead, among whom lines are dealt; NULL: this process alone. */
-static inline ts_comm *ts_lm_leaders(const ts_lm *lm) { return lm->crew && lm->crew->crews > 1 ? lm->crew->leaders : NULL; }
+static inline ts_comm *ts_lm_leaders(const ts_lm *lm) { return lm->model_group && lm->model_group->models > 1 ? lm->model_group->leaders : NULL; }
 /* TS_ERR_USER where there are more models than one, for who needs one: `who`, a command. */
 ts_status ts_lm_need_one(const ts_lm *lm, const char *who) TS_NODISCARD;
 /* The tokenizer that the options name, else the model folder's, where there is one. */

@@ -308,7 +308,7 @@ static ts_status run(int argc, char *const *argv)
         { ts_gen_option_rows, ts_gen_option_count, &c.go },
         { ts_lm_option_rows, ts_lm_option_count, &c.lm.o },
         { ts_lm_cache_rows, ts_lm_cache_count, &c.lm.o },
-        { ts_crew_option_rows, ts_crew_option_count, &c.lm.cut },
+        { ts_model_group_option_rows, ts_model_group_option_count, &c.lm.cut },
         { ts_text_option_rows, ts_text_option_count, &c.lm.to },
         { ts_runtime_option_rows, ts_runtime_option_count, &c.lm.rt },
     };

@@ -452,10 +452,10 @@ static ts_status open_rest(inferer *s, const ts_option_set *set)
 {
     if (ts_lm_leaders(&s->lm) && s->o.input && !strcmp(s->o.input, "-"))
         return ts_error(TS_ERR_USER, "--input -: of several processes one alone has the standard input, and lines are dealt to "
-                                     "%d: give a file", s->lm.crew->crews);
+                                     "%d: give a file", s->lm.model_group->models);
     if (ts_lm_leaders(&s->lm) && s->o.candidates)
         return ts_error(TS_ERR_USER, "--candidates: lines are dealt to %d models, which write no such file together: give sizes "
-                                     "whose product is %d (--tensor-model-parallel-size, ...)", s->lm.crew->crews,
+                                     "whose product is %d (--tensor-model-parallel-size, ...)", s->lm.model_group->models,
                         s->lm.world->size);
     TS_TRY(ts_lm_gen_config(&s->lm, &s->go, set, &s->config));
     TS_TRY(ts_lm_find_tokenizer(&s->lm));
@@ -497,7 +497,7 @@ static ts_status lead(inferer *s, const ts_option_set *set)
 {
     ts_status st = open_rest(s, set);
     if (ts_lm_leaders(&s->lm))
-        st = ts_comm_agree(s->lm.crew->leaders, st);
+        st = ts_comm_agree(s->lm.model_group->leaders, st);
     return st == TS_OK ? generate(s) : st;
 }
 
@@ -525,7 +525,7 @@ static ts_status run(int argc, char *const *argv)
         { ts_lm_chat_option_rows, ts_lm_chat_option_count, &s.co },
         { ts_lm_option_rows, ts_lm_option_count, &s.lm.o },
         { ts_lm_cache_rows, ts_lm_cache_count, &s.lm.o },
-        { ts_crew_option_rows, ts_crew_option_count, &s.lm.cut },
+        { ts_model_group_option_rows, ts_model_group_option_count, &s.lm.cut },
         { ts_text_option_rows, ts_text_option_count, &s.lm.to },
         { ts_runtime_option_rows, ts_runtime_option_count, &s.lm.rt },
     };

@@ -529,7 +529,7 @@ static ts_status open_rest(scorer *s)
 {
     if (ts_lm_leaders(&s->lm) && !strcmp(s->o.input, "-"))
         return ts_error(TS_ERR_USER, "--input -: of several processes one alone has the standard input, and lines are dealt to "
-                                     "%d: give a file", s->lm.crew->crews);
+                                     "%d: give a file", s->lm.model_group->models);
     TS_TRY(find_words(s));
     if (s->o.tensors)
         TS_TRY(ts_st_file_open(s->o.tensors, &s->tensors));
@@ -553,7 +553,7 @@ static ts_status lead(scorer *s)
 {
     ts_status st = open_rest(s);
     if (ts_lm_leaders(&s->lm))
-        st = ts_comm_agree(s->lm.crew->leaders, st);
+        st = ts_comm_agree(s->lm.model_group->leaders, st);
     if (st == TS_OK)
         st = score_file(s);
     return st == TS_OK && s->o.record ? ts_lm_routing(&s->lm, NULL, NULL) : st;
@@ -578,7 +578,7 @@ static ts_status run(int argc, char *const *argv)
     const ts_option_table tables[] = {
         { score_rows, sizeof score_rows / sizeof *score_rows, &s.o },
         { ts_lm_option_rows, ts_lm_option_count, &s.lm.o },
-        { ts_crew_option_rows, ts_crew_option_count, &s.lm.cut },
+        { ts_model_group_option_rows, ts_model_group_option_count, &s.lm.cut },
         { ts_lm_reward_rows, ts_lm_reward_count, &s.lm.o },
         { ts_text_option_rows, ts_text_option_count, &s.lm.to },
         { ts_runtime_option_rows, ts_runtime_option_count, &s.lm.rt },

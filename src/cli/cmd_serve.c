@@ -92,7 +92,7 @@ static ts_status run(int argc, char *const *argv)
         { ts_gen_option_rows, ts_gen_option_count, &s.go },
         { ts_lm_option_rows, ts_lm_option_count, &s.lm.o },
         { ts_lm_cache_rows, ts_lm_cache_count, &s.lm.o },
-        { ts_crew_option_rows, ts_crew_option_count, &s.lm.cut },
+        { ts_model_group_option_rows, ts_model_group_option_count, &s.lm.cut },
         { ts_text_option_rows, ts_text_option_count, &s.lm.to },
         { ts_runtime_option_rows, ts_runtime_option_count, &s.lm.rt },
     };

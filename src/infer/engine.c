@@ -1,7 +1,7 @@
 #include "infer/engine.h"
 
 #include "infer/angles.h"
-#include "infer/crew.h"
+#include "infer/model_group.h"
 #include "infer/tell.h"
 
 enum {
@@ -29,16 +29,16 @@ struct ts_engine {
     ts_kv_pages pages;           /* of the pass at hand */
     int32_t *table;
     size_t cap_table;
-    int64_t number;              /* among those of its crew */
+    int64_t number;              /* among those of its model group */
     ts_status told;              /* of what could not be told and gives no status of its own */
 };
 
-static ts_crew *crew_of(const ts_engine *e) { return e->d->crew; }
+static ts_model_group *group_of(const ts_engine *e) { return e->d->model_group; }
 
 /* `what` with two numbers. */
 static ts_status tell(ts_engine *e, ts_told_what what, int64_t a, int64_t b)
 {
-    return ts_tell(crew_of(e), &(ts_told){ .what = what, .engine = e->number, .a = a, .b = b }, NULL);
+    return ts_tell(group_of(e), &(ts_told){ .what = what, .engine = e->number, .a = a, .b = b }, NULL);
 }
 
 static void tell_late(ts_engine *e, ts_told_what what, int64_t a, int64_t b)
@@ -94,14 +94,14 @@ static ts_status create_as(ts_decoder *d, int64_t slots, bool is_paged, ts_engin
     ts_engine *e = NULL;
     TS_ASSERT(slots >= 1 && slots <= TS_ENGINE_MOST_SLOTS, "an engine of %lld slots",
               (long long)slots);
-    TS_TRY(ts_tell(d->crew, &(ts_told){ .what = TS_TOLD_CREATE, .a = slots, .b = is_paged }, NULL));
-    const int64_t number = d->crew ? d->crew->n_engines++ : 0;
+    TS_TRY(ts_tell(d->model_group, &(ts_told){ .what = TS_TOLD_CREATE, .a = slots, .b = is_paged }, NULL));
+    const int64_t number = d->model_group ? d->model_group->n_engines++ : 0;
     ts_status st = ts_alloc(&e, 1, sizeof *e);
     if (st == TS_OK) {
         *e = (ts_engine){ .d = d, .dev = d->dev, .is_paged = is_paged, .number = number };
         st = create(e, slots);
     }
-    st = ts_tell_agree(d->crew, st);
+    st = ts_tell_agree(d->model_group, st);
     if (st != TS_OK)
         destroy_here(&e);
     else
@@ -156,7 +156,7 @@ ts_status ts_engine_reserve(ts_engine *e, int64_t tokens)
     if (tokens <= e->capacity)
         return TS_OK;
     TS_TRY(tell(e, TS_TOLD_RESERVE, tokens, 0));
-    return ts_tell_agree(crew_of(e), reserve_here(e, tokens));
+    return ts_tell_agree(group_of(e), reserve_here(e, tokens));
 }
 
 static ts_status reserve_pages_here(ts_engine *e, int64_t pages)
@@ -175,7 +175,7 @@ ts_status ts_engine_reserve_pages(ts_engine *e, int64_t pages)
     if (pages <= e->n_pages)
         return TS_OK;
     TS_TRY(tell(e, TS_TOLD_RESERVE_PAGES, pages, 0));
-    return ts_tell_agree(crew_of(e), reserve_pages_here(e, pages));
+    return ts_tell_agree(group_of(e), reserve_pages_here(e, pages));
 }
 
 /* Room by doubling, for a sequence whose end nobody knows. */
@@ -265,8 +265,8 @@ ts_status ts_engine_reorder(ts_engine *e, const int64_t *from, int64_t n)
 {
     int32_t length[TS_ENGINE_MOST_SLOTS], shift[TS_ENGINE_MOST_SLOTS];
     const ts_told t = { .what = TS_TOLD_REORDER, .engine = e->number, .b = n, .bytes = n * (int64_t)sizeof *from };
-    TS_TRY(ts_tell(crew_of(e), &t, from));
-    TS_TRY(ts_tell_failed(crew_of(e), make_spare(e)));
+    TS_TRY(ts_tell(group_of(e), &t, from));
+    TS_TRY(ts_tell_failed(group_of(e), make_spare(e)));
     for (int64_t l = 0; l < e->states; l++)
         if (e->state[l])
             reorder_layer(e, e->state[l], from, n);
@@ -331,7 +331,7 @@ static ts_status forward(ts_engine *e, const pass_slots *of, int64_t S, ts_tenso
     const ts_run run = { .B = B, .S = S, .pos = pos, .state = e->state, .slot0 = first,
                          .q_start = e->q_start, .q_len = e->q_len, .any_cut = of->is_prompt,
                          .pages = e->is_paged ? &e->pages : NULL, .pictures = of->pictures };
-    TS_TRY(ts_crew_forward(e->d, e->tape, &run, ids, hidden));
+    TS_TRY(ts_model_group_forward(e->d, e->tape, &run, ids, hidden));
     for (int64_t b = 0; !e->is_paged && b < B; b++)
         e->length[first + b] = e->q_start[b] + e->q_len[b];
     return TS_OK;
@@ -346,7 +346,7 @@ static ts_status pass(ts_engine *e, const pass_slots *of, int64_t S, ts_tensor *
         return TS_OK;
     if (hidden)
         TS_TRY(last_rows(e, of->n, S, hidden, &last));
-    return ts_crew_logits(e->d, e->tape, last, of->n, logits);
+    return ts_model_group_logits(e->d, e->tape, last, of->n, logits);
 }
 
 /* Where the host can, it reads logits on the tape, which holds nothing else until the next pass. */
@@ -374,7 +374,7 @@ static ts_status clean_pass(ts_engine *e, const pass_slots *of, int64_t S, ts_lo
     ts_status st = ts_tape_push(e->tape);
     if (st == TS_OK)
         st = pass(e, of, S, out ? &logits : NULL);
-    if (st == TS_OK && out && !ts_crew_follows(crew_of(e)))
+    if (st == TS_OK && out && !ts_model_group_follows(group_of(e)))
         return hand_out(e, logits, out);
     ts_tape_reset(e->tape);
     return st;
@@ -447,8 +447,8 @@ ts_status ts_engine_prefill(ts_engine *e, int64_t first, int64_t n, const ts_pro
 {
     const ts_told t = { .what = TS_TOLD_PREFILL, .engine = e->number, .a = first, .b = n };
     TS_TRY(e->told);
-    TS_TRY(ts_tell_prompts(crew_of(e), &t, prompts, NULL));
-    return ts_tell_failed(crew_of(e), prefill_here(e, first, n, prompts, out));
+    TS_TRY(ts_tell_prompts(group_of(e), &t, prompts, NULL));
+    return ts_tell_failed(group_of(e), prefill_here(e, first, n, prompts, out));
 }
 
 static ts_status decode_here(ts_engine *e, int64_t n, const int32_t *ids, ts_logits *out)
@@ -470,8 +470,8 @@ ts_status ts_engine_decode(ts_engine *e, int64_t n, const int32_t *ids, ts_logit
 {
     const ts_told t = { .what = TS_TOLD_DECODE, .engine = e->number, .b = n, .bytes = n * (int64_t)sizeof *ids };
     TS_TRY(e->told);
-    TS_TRY(ts_tell(crew_of(e), &t, ids));
-    return ts_tell_failed(crew_of(e), decode_here(e, n, ids, out));
+    TS_TRY(ts_tell(group_of(e), &t, ids));
+    return ts_tell_failed(group_of(e), decode_here(e, n, ids, out));
 }
 
 /* ---- passes of sequences in pages ---- */
@@ -508,8 +508,8 @@ ts_status ts_engine_run(ts_engine *e, const ts_engine_stretch *s, int64_t n, boo
 {
     const ts_told t = { .what = TS_TOLD_RUN, .engine = e->number, .a = is_prompt, .b = n, .c = out != NULL };
     TS_TRY(e->told);
-    TS_TRY(ts_tell_stretches(crew_of(e), &t, s));
-    return ts_tell_failed(crew_of(e), run_here(e, s, n, is_prompt, out));
+    TS_TRY(ts_tell_stretches(group_of(e), &t, s));
+    return ts_tell_failed(group_of(e), run_here(e, s, n, is_prompt, out));
 }
 
 /* ---- what is asked of further tokens ---- */
@@ -553,8 +553,8 @@ static ts_status answer(ts_engine *e, const pass_slots *of, int64_t S, int64_t b
         head.labels = labels;
         TS_TRY(ts_op_linear_xent(e->tape, &head, rows, &loss, NULL));
     }
-    TS_TRY(ts_crew_bring(e->d, e->tape, TS_DTYPE_F32, k, 0, &loss));
-    if (ts_crew_follows(crew_of(e)))
+    TS_TRY(ts_model_group_bring(e->d, e->tape, TS_DTYPE_F32, k, 0, &loss));
+    if (ts_model_group_follows(group_of(e)))
         return TS_OK;
     TS_TRY(ts_alloc(&host, (size_t)k, sizeof *host));
     const ts_status st = ts_device_read(e->dev, host, ts_tensor_data(loss), (size_t)k * sizeof *host);
@@ -595,6 +595,6 @@ ts_status ts_engine_extend(ts_engine *e, int64_t first, int64_t n, const ts_prom
 {
     const ts_told t = { .what = TS_TOLD_EXTEND, .engine = e->number, .a = first, .b = n, .c = n_asks };
     TS_TRY(e->told);
-    TS_TRY(ts_tell_prompts(crew_of(e), &t, more, asks));
-    return ts_tell_failed(crew_of(e), extend_here(e, first, n, more, asks, n_asks, logprobs));
+    TS_TRY(ts_tell_prompts(group_of(e), &t, more, asks));
+    return ts_tell_failed(group_of(e), extend_here(e, first, n, more, asks, n_asks, logprobs));
 }

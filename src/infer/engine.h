@@ -4,7 +4,7 @@
  * (copy and move). What a slot computes depends on its own tokens alone, to the bit, never on the
  * other slots.
  *
- * Where the decoder is that of several processes (infer/crew.h) whoever leads them calls, and the others follow: logits
+ * Where the decoder is that of several processes (infer/model_group.h) whoever leads them calls, and the others follow: logits
  * are then at the leader alone. */
 #ifndef TS_INFER_ENGINE_H
 #define TS_INFER_ENGINE_H

@@ -184,7 +184,7 @@ ts_status ts_follow(ts_decoder *d, ts_tape *tape)
     follower f = { .d = d, .tape = tape };
     ts_status st;
     do {
-        st = ts_tell_hear(d->crew, &f.t, &f.behind, &f.cap_behind);
+        st = ts_tell_hear(d->model_group, &f.t, &f.behind, &f.cap_behind);
         if (st == TS_OK)
             st = do_it(&f);
     } while (st == TS_OK && f.t.what != TS_TOLD_END);

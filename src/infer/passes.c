@@ -1,12 +1,12 @@
 /* Passes over the stages of a model that several processes have. */
-#include "infer/crew.h"
+#include "infer/model_group.h"
 #include "ops/group.h"
 #include "ops/ops.h"
 
 /* Ahead of a border's tensors: how many, and of each its type and sizes. */
 enum { HEAD = 1 + 3 * TS_PASSED };
 
-static ts_comm *line_of(const ts_crew *c) { return c->mesh->comm[TS_MESH_PP]; }
+static ts_comm *line_of(const ts_model_group *c) { return c->mesh->comm[TS_MESH_PP]; }
 
 static ts_status send_bytes(ts_device *dev, ts_comm *comm, int to, const ts_tensor *t)
 {
@@ -22,8 +22,8 @@ static ts_status take_bytes(ts_device *dev, ts_comm *comm, int from, ts_tensor *
 
 static ts_status hand_on(ts_decoder *d, const ts_passed *p)
 {
-    ts_comm *line = line_of(d->crew);
-    const int next = ts_mesh_next_stage(d->crew->mesh);
+    ts_comm *line = line_of(d->model_group);
+    const int next = ts_mesh_next_stage(d->model_group->mesh);
     int64_t head[HEAD] = { p->n };
     for (int i = 0; i < p->n; i++) {
         const ts_tensor *t = p->tensor[i];
@@ -37,8 +37,8 @@ static ts_status hand_on(ts_decoder *d, const ts_passed *p)
 
 static ts_status take_over(ts_decoder *d, ts_tape *tape, ts_passed *p)
 {
-    ts_comm *line = line_of(d->crew);
-    const int from = ts_mesh_previous_stage(d->crew->mesh);
+    ts_comm *line = line_of(d->model_group);
+    const int from = ts_mesh_previous_stage(d->model_group->mesh);
     int64_t head[HEAD];
     *p = (ts_passed){ 0 };
     TS_TRY(ts_comm_run(line, ts_recv(head, HEAD, TS_COMM_I64, from)));
@@ -55,7 +55,7 @@ static ts_status take_over(ts_decoder *d, ts_tape *tape, ts_passed *p)
 /* The first tensor that passes is the stream. */
 static ts_status run_stage(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_tensor *ids, ts_tensor **hidden)
 {
-    const ts_layer_range layers = ts_crew_layers(d->crew);
+    const ts_layer_range layers = ts_model_group_layers(d->model_group);
     ts_decoder_span span = { .ids = ids, .first = layers.first, .last = layers.last, .goes_on = !d->ends };
     ts_passed in, beside = { 0 }, lent = { 0 }, out = { 0 };
     ts_tensor *x;
@@ -76,17 +76,17 @@ static ts_status run_stage(ts_decoder *d, ts_tape *tape, const ts_run *run, cons
     return hand_on(d, &out);
 }
 
-ts_status ts_crew_forward(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_tensor *ids, ts_tensor **hidden)
+ts_status ts_model_group_forward(ts_decoder *d, ts_tape *tape, const ts_run *run, const ts_tensor *ids, ts_tensor **hidden)
 {
-    if (ts_crew_n_stages(d->crew) > 1)
+    if (ts_model_group_n_stages(d->model_group) > 1)
         return run_stage(d, tape, run, ids, hidden);
     return ts_decoder_forward(d, tape, run, NULL, ids, hidden);
 }
 
-ts_status ts_crew_bring(ts_decoder *d, ts_tape *tape, ts_dtype dtype, int64_t rows, int64_t cols, ts_tensor **t)
+ts_status ts_model_group_bring(ts_decoder *d, ts_tape *tape, ts_dtype dtype, int64_t rows, int64_t cols, ts_tensor **t)
 {
-    const ts_crew *c = d->crew;
-    const int stages = ts_crew_n_stages(c);
+    const ts_model_group *c = d->model_group;
+    const int stages = ts_model_group_n_stages(c);
     if (stages == 1)
         return TS_OK;
     const int last = c->comm->size / stages * (stages - 1); /* the last stage's first process */
@@ -100,12 +100,12 @@ ts_status ts_crew_bring(ts_decoder *d, ts_tape *tape, ts_dtype dtype, int64_t ro
     return take_bytes(d->dev, c->comm, last, *t);
 }
 
-ts_status ts_crew_logits(ts_decoder *d, ts_tape *tape, ts_tensor *hidden, int64_t n, ts_tensor **logits)
+ts_status ts_model_group_logits(ts_decoder *d, ts_tape *tape, ts_tensor *hidden, int64_t n, ts_tensor **logits)
 {
     *logits = NULL;
     if (hidden) {
         const ts_xent_op head = ts_decoder_head(d);
         TS_TRY(ts_op_logits_whole(tape, &head, hidden, logits));
     }
-    return ts_crew_bring(d, tape, TS_DTYPE_F32, n, d->arch.vocab, logits);
+    return ts_model_group_bring(d, tape, TS_DTYPE_F32, n, d->arch.vocab, logits);
 }

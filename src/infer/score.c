@@ -1,6 +1,6 @@
 #include "infer/score.h"
 
-#include "infer/crew.h"
+#include "infer/model_group.h"
 #include "infer/tell.h"
 #include <math.h>
 
@@ -35,7 +35,7 @@ static ts_status begin(ts_decoder *d, ts_told_what what, const int32_t *ids, int
                         "a sequence of %lld tokens is longer than the model's %lld positions",
                         (long long)n, (long long)d->arch.max_positions);
     const ts_told t = { .what = what, .a = a, .b = n, .c = c, .bytes = n * (int64_t)sizeof *ids };
-    return ts_tell(d->crew, &t, ids);
+    return ts_tell(d->model_group, &t, ids);
 }
 
 /* All layers of it, and its choices of experts as they go. hidden NULL: the last one is elsewhere. */
@@ -44,7 +44,7 @@ static ts_status run_layers(ts_decoder *d, ts_tape *tape, sequence *s, ts_routes
     if (routes)
         TS_TRY(ts_routes_begin(routes, s->run.S));
     s->run.routes = routes;
-    TS_TRY(ts_crew_forward(d, tape, &s->run, s->ids, hidden));
+    TS_TRY(ts_model_group_forward(d, tape, &s->run, s->ids, hidden));
     return routes ? ts_routes_end(routes) : TS_OK;
 }
 
@@ -65,9 +65,9 @@ static ts_status score(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t
         o.labels = labels;
         TS_TRY(ts_op_linear_xent(tape, &o, hidden, &l, &best));
     }
-    TS_TRY(ts_crew_bring(d, tape, TS_DTYPE_F32, n, 0, &l));
-    TS_TRY(ts_crew_bring(d, tape, TS_DTYPE_I32, n, 0, &best));
-    if (ts_crew_follows(d->crew))
+    TS_TRY(ts_model_group_bring(d, tape, TS_DTYPE_F32, n, 0, &l));
+    TS_TRY(ts_model_group_bring(d, tape, TS_DTYPE_I32, n, 0, &best));
+    if (ts_model_group_follows(d->model_group))
         return TS_OK;
     d->dev->to_host(d->dev, loss, ts_tensor_data(l), (size_t)n * sizeof *loss);
     TS_TRY(ts_device_read(d->dev, argmax, ts_tensor_data(best), (size_t)n * sizeof *argmax));
@@ -96,7 +96,7 @@ ts_status ts_score_ids(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t
     ts_tape_reset(tape);
     ts_free(&loss);
     ts_free(&argmax);
-    return ts_tell_failed(d->crew, st);
+    return ts_tell_failed(d->model_group, st);
 }
 
 enum { CHOICE_ROWS = 64 };
@@ -112,8 +112,8 @@ static ts_status choices_of_rows(ts_decoder *d, ts_tape *tape, ts_tensor *hidden
         TS_TRY(ts_tape_new(tape, hidden->dtype, n, hidden->dim[1], &rows));
         d->dev->move(d->dev, ts_tensor_data(rows), (char *)ts_tensor_data(hidden) + (size_t)first * row, (size_t)n * row);
     }
-    TS_TRY(ts_crew_logits(d, tape, rows, n, &logits));
-    if (ts_crew_follows(d->crew))
+    TS_TRY(ts_model_group_logits(d, tape, rows, n, &logits));
+    if (ts_model_group_follows(d->model_group))
         return TS_OK;
     TS_TRY(ts_alloc(&z, (size_t)ts_tensor_count(logits), sizeof *z));
     const ts_status st = ts_device_read(d->dev, z, ts_tensor_data(logits), ts_tensor_bytes(logits));
@@ -154,7 +154,7 @@ ts_status ts_score_choices(ts_decoder *d, ts_tape *tape, const int32_t *ids, int
     tape->recording = false;
     const ts_status st = choices_of(d, tape, ids, n, top, out);
     ts_tape_reset(tape);
-    return ts_tell_failed(d->crew, st);
+    return ts_tell_failed(d->model_group, st);
 }
 
 static ts_status logits_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_pictures *pictures, float *out)
@@ -164,8 +164,8 @@ static ts_status logits_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int
     TS_TRY(put_sequence(d, tape, ids, n, &s));
     s.run.pictures = pictures;
     TS_TRY(run_layers(d, tape, &s, NULL, &hidden));
-    TS_TRY(ts_crew_logits(d, tape, hidden, n, &z));
-    if (ts_crew_follows(d->crew))
+    TS_TRY(ts_model_group_logits(d, tape, hidden, n, &z));
+    if (ts_model_group_follows(d->model_group))
         return TS_OK;
     return ts_device_read(d->dev, out, ts_tensor_data(z), ts_tensor_bytes(z));
 }
@@ -177,7 +177,7 @@ ts_status ts_score_logits(ts_decoder *d, ts_tape *tape, const int32_t *ids, int6
     tape->recording = false;
     const ts_status st = logits_of(d, tape, ids, n, pictures, out);
     ts_tape_reset(tape);
-    return ts_tell_failed(d->crew, st);
+    return ts_tell_failed(d->model_group, st);
 }
 
 /* Where a head reads: the last token, of labels, as transformers has it, the last that is no filling. */
@@ -213,19 +213,19 @@ ts_status ts_score_numbers(ts_decoder *d, ts_tape *tape, const int32_t *ids, int
     if (st == TS_OK && last)
         st = ts_decoder_numbers(d, tape, last, &y);
     if (st == TS_OK)
-        st = ts_crew_bring(d, tape, TS_DTYPE_F32, 1, d->arch.labels ? d->arch.labels : 1, &y);
-    if (st == TS_OK && !ts_crew_follows(d->crew))
+        st = ts_model_group_bring(d, tape, TS_DTYPE_F32, 1, d->arch.labels ? d->arch.labels : 1, &y);
+    if (st == TS_OK && !ts_model_group_follows(d->model_group))
         st = ts_device_read(d->dev, out, ts_tensor_data(y), ts_tensor_bytes(y));
     ts_tape_reset(tape);
-    return ts_tell_failed(d->crew, st);
+    return ts_tell_failed(d->model_group, st);
 }
 
 static ts_status next_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, float *out)
 {
     ts_tensor *last, *z;
     TS_TRY(last_of(d, tape, ids, n, NULL, &last));
-    TS_TRY(ts_crew_logits(d, tape, last, 1, &z));
-    if (ts_crew_follows(d->crew))
+    TS_TRY(ts_model_group_logits(d, tape, last, 1, &z));
+    if (ts_model_group_follows(d->model_group))
         return TS_OK;
     return ts_device_read(d->dev, out, ts_tensor_data(z), (size_t)d->arch.vocab * sizeof *out);
 }
@@ -237,7 +237,7 @@ ts_status ts_score_next(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_
     tape->recording = false;
     const ts_status st = next_of(d, tape, ids, n, out);
     ts_tape_reset(tape);
-    return ts_tell_failed(d->crew, st);
+    return ts_tell_failed(d->model_group, st);
 }
 
 static ts_status vector_of(ts_decoder *d, ts_tape *tape, const int32_t *ids, int64_t n, const ts_sentence *how, float *weights,
@@ -269,12 +269,12 @@ ts_status ts_score_vector(ts_decoder *d, ts_tape *tape, const int32_t *ids, int6
     if (st == TS_OK)
         st = vector_of(d, tape, ids, n, how, weights, &y);
     if (st == TS_OK)
-        st = ts_crew_bring(d, tape, TS_DTYPE_F32, 1, d->arch.hidden, &y);
-    if (st == TS_OK && !ts_crew_follows(d->crew))
+        st = ts_model_group_bring(d, tape, TS_DTYPE_F32, 1, d->arch.hidden, &y);
+    if (st == TS_OK && !ts_model_group_follows(d->model_group))
         st = ts_device_read(d->dev, out, ts_tensor_data(y), ts_tensor_bytes(y));
     ts_tape_reset(tape);
     ts_free(&weights);
-    return ts_tell_failed(d->crew, st);
+    return ts_tell_failed(d->model_group, st);
 }
 
 double ts_score_word(const float *z, int64_t vocab, const int32_t *words, int64_t n)

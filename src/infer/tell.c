@@ -1,28 +1,28 @@
 #include "infer/tell.h"
 
 #include "base/str.h"
-#include "infer/crew.h"
+#include "infer/model_group.h"
 
 #include <string.h>
 
 /* Most of what is told fits one message. */
 enum { MESSAGE = 1024, INLINE = MESSAGE - (int)sizeof(ts_told) };
 
-static bool leads(const ts_crew *c) { return ts_crew_is_many(c) && c->comm->rank == 0; }
+static bool leads(const ts_model_group *c) { return ts_model_group_is_many(c) && c->comm->rank == 0; }
 
-ts_status ts_tell_failed(ts_crew *c, ts_status st)
+ts_status ts_tell_failed(ts_model_group *c, ts_status st)
 {
-    if (ts_crew_is_many(c) && st != TS_OK)
+    if (ts_model_group_is_many(c) && st != TS_OK)
         c->is_broken = true;
     return st;
 }
 
-static ts_status broadcast(ts_crew *c, void *bytes, int64_t n)
+static ts_status broadcast(ts_model_group *c, void *bytes, int64_t n)
 {
     return ts_tell_failed(c, ts_comm_run(c->comm, ts_broadcast(bytes, n, TS_COMM_U8, 0)));
 }
 
-ts_status ts_tell(ts_crew *c, const ts_told *t, const void *behind)
+ts_status ts_tell(ts_model_group *c, const ts_told *t, const void *behind)
 {
     char message[MESSAGE] = { 0 };
     if (!leads(c))
@@ -36,7 +36,7 @@ ts_status ts_tell(ts_crew *c, const ts_told *t, const void *behind)
     return t->bytes > INLINE ? broadcast(c, (void *)(uintptr_t)behind, t->bytes) : TS_OK;
 }
 
-ts_status ts_tell_hear(ts_crew *c, ts_told *t, char **behind, size_t *cap)
+ts_status ts_tell_hear(ts_model_group *c, ts_told *t, char **behind, size_t *cap)
 {
     enum { YEARS = 1 << 28 }; /* in seconds: a leader may have nothing to do */
     char message[MESSAGE];
@@ -52,7 +52,7 @@ ts_status ts_tell_hear(ts_crew *c, ts_told *t, char **behind, size_t *cap)
     return TS_OK;
 }
 
-static ts_status tell_all(ts_crew *c, const ts_told *t, ts_str *all, ts_status st)
+static ts_status tell_all(ts_model_group *c, const ts_told *t, ts_str *all, ts_status st)
 {
     ts_told with = *t;
     with.bytes = (int64_t)all->len;
@@ -67,7 +67,7 @@ static ts_status put(ts_str *all, const void *v, int64_t n, size_t size)
     return n ? ts_str_add(all, v, (size_t)n * size) : TS_OK;
 }
 
-ts_status ts_tell_prompts(ts_crew *c, const ts_told *t, const ts_prompt *p, const ts_ask *asks)
+ts_status ts_tell_prompts(ts_model_group *c, const ts_told *t, const ts_prompt *p, const ts_ask *asks)
 {
     ts_str all = { 0 };
     ts_status st = TS_OK;
@@ -82,7 +82,7 @@ ts_status ts_tell_prompts(ts_crew *c, const ts_told *t, const ts_prompt *p, cons
     return tell_all(c, t, &all, st);
 }
 
-ts_status ts_tell_stretches(ts_crew *c, const ts_told *t, const ts_engine_stretch *s)
+ts_status ts_tell_stretches(ts_model_group *c, const ts_told *t, const ts_engine_stretch *s)
 {
     ts_str all = { 0 };
     ts_status st = TS_OK;
@@ -98,9 +98,9 @@ ts_status ts_tell_stretches(ts_crew *c, const ts_told *t, const ts_engine_stretc
     return tell_all(c, t, &all, st);
 }
 
-ts_status ts_tell_agree(ts_crew *c, ts_status st) { return ts_crew_is_many(c) ? ts_comm_agree(c->comm, st) : st; }
+ts_status ts_tell_agree(ts_model_group *c, ts_status st) { return ts_model_group_is_many(c) ? ts_comm_agree(c->comm, st) : st; }
 
-ts_status ts_tell_end(ts_crew *c, ts_status st)
+ts_status ts_tell_end(ts_model_group *c, ts_status st)
 {
     char why[INLINE] = "";
     if (!leads(c) || c->is_broken)

@@ -1,11 +1,11 @@
-/* What the leader of a crew (infer/crew.h) tells those who follow: which function of the engine or of scoring is next,
+/* What the leader of a model group (infer/model_group.h) tells those who follow: which function of the engine or of scoring is next,
  * with what, so that they call the same. Where nobody follows, and on those who do, telling is nothing. */
 #ifndef TS_INFER_TELL_H
 #define TS_INFER_TELL_H
 #include "base/status.h"
 #include "infer/stretch.h"
 
-struct ts_crew;
+struct ts_model_group;
 
 typedef enum ts_told_what {
     TS_TOLD_END,
@@ -34,17 +34,17 @@ typedef struct ts_told {
 } ts_told;
 
 /* The bytes [t->bytes] behind it may be NULL where there are none. */
-ts_status ts_tell(struct ts_crew *c, const ts_told *t, const void *behind) TS_NODISCARD;
+ts_status ts_tell(struct ts_model_group *c, const ts_told *t, const void *behind) TS_NODISCARD;
 /* The bytes are lengths int64 [b] and all ids int32, then asks [c]. */
-ts_status ts_tell_prompts(struct ts_crew *c, const ts_told *t, const ts_prompt *prompts, const ts_ask *asks) TS_NODISCARD;
+ts_status ts_tell_prompts(struct ts_model_group *c, const ts_told *t, const ts_prompt *prompts, const ts_ask *asks) TS_NODISCARD;
 /* The bytes are of each stretch begin, n, n_pages int64, then of each its n ids and n_pages pages int32. */
-ts_status ts_tell_stretches(struct ts_crew *c, const ts_told *t, const ts_engine_stretch *s) TS_NODISCARD;
+ts_status ts_tell_stretches(struct ts_model_group *c, const ts_told *t, const ts_engine_stretch *s) TS_NODISCARD;
 /* What all have done each for itself went well, or on none: the worst of all. */
-ts_status ts_tell_agree(struct ts_crew *c, ts_status st) TS_NODISCARD;
+ts_status ts_tell_agree(struct ts_model_group *c, ts_status st) TS_NODISCARD;
 /* A pass that failed leaves others waiting: nothing more can be told. Returns st. */
-ts_status ts_tell_failed(struct ts_crew *c, ts_status st) TS_NODISCARD;
+ts_status ts_tell_failed(struct ts_model_group *c, ts_status st) TS_NODISCARD;
 /* The end, with how it came; returns st. */
-ts_status ts_tell_end(struct ts_crew *c, ts_status st) TS_NODISCARD;
+ts_status ts_tell_end(struct ts_model_group *c, ts_status st) TS_NODISCARD;
 /* For those who follow: what is next; *behind [t->bytes] grows as needed, of cap bytes. */
-ts_status ts_tell_hear(struct ts_crew *c, ts_told *t, char **behind, size_t *cap) TS_NODISCARD;
+ts_status ts_tell_hear(struct ts_model_group *c, ts_told *t, char **behind, size_t *cap) TS_NODISCARD;
 #endif

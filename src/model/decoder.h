@@ -37,7 +37,7 @@ typedef struct ts_decoder {
     ts_tensor_group group; /* that shares out the layers' matrices; comm NULL: all are here */
     ts_tensor_group vocabulary; /* the same, for embedding and output layer: one way, by rows */
     ts_expert_group experts; /* that shares out experts; comm NULL: all are here */
-    struct ts_crew *crew;    /* who takes part in its passes without training (infer/crew.h); NULL: nobody. Borrowed */
+    struct ts_model_group *model_group;    /* who takes part in its passes without training (infer/model_group.h); NULL: nobody. Borrowed */
     bool *here;            /* [blocks] which are on this stage of a pipeline; the others' blocks */
     int64_t *chunk;        /* [layers] in which of the stage's stretches of layers, from 1 on; 0: it is elsewhere */
     bool embeds, ends;     /* have no parameters. And what else is: as in ts_decoder_stage */

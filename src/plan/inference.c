@@ -1,6 +1,6 @@
 #include "plan/inference.h"
 
-#include "infer/crew.h"
+#include "infer/model_group.h"
 #include "infer/engine.h"
 #include "model/open.h"
 #include "plan/hardware.h"
@@ -32,9 +32,9 @@ typedef struct figures {
     const ts_job_options *o;
     const ts_option_set *set;
     const ts_plan_inference *i;
-    ts_crew_options cut;
+    ts_model_group_options cut;
     ts_model_use use;
-    int64_t world, crews, length, parameters, layers;
+    int64_t world, models, length, parameters, layers;
     stage *stage;
     int64_t n;
 } figures;
@@ -93,24 +93,24 @@ static ts_status keep(figures *f, ts_decoder *d)
 static ts_status simulate(figures *f, const ts_sim_hardware *hw, int64_t rank)
 {
     ts_comm *world = NULL;
-    ts_crew *crew = NULL;
+    ts_model_group *group = NULL;
     ts_model m = { 0 };
     ts_status st;
     TS_TRY(ts_sim_open_hardware(hw, &f->use.dev));
     TS_TRY_TO(done, st, ts_comm_sim_create((int)rank, (int)f->world, "world", NULL, &world));
-    TS_TRY_TO(done, st, ts_crew_create(&f->cut, world, &crew));
-    ts_crew_use(crew, &f->use);
+    TS_TRY_TO(done, st, ts_model_group_create(&f->cut, world, &group));
+    ts_model_group_use(group, &f->use);
     TS_TRY_TO(done, st, open_model(f, &m));
-    m.decoder->crew = crew;
+    m.decoder->model_group = group;
     TS_TRY_TO(done, st, ts_param_set_book(&m.decoder->params));
-    f->crews = crew->crews;
+    f->models = group->models;
     f->parameters = ts_decoder_parameters(m.decoder), f->layers = m.decoder->arch.n_layers;
-    f->stage[f->n] = (stage){ .rank = rank, .count = f->world / f->cut.pipeline, .layers = ts_crew_layers(crew) };
+    f->stage[f->n] = (stage){ .rank = rank, .count = f->world / f->cut.pipeline, .layers = ts_model_group_layers(group) };
     st = keep(f, m.decoder);
     f->n += st == TS_OK;
 done:
     ts_model_deinit(&m);
-    ts_crew_destroy(&crew);
+    ts_model_group_destroy(&group);
     ts_comm_destroy(&world);
     ts_device_close(&f->use.dev);
     return st;
@@ -121,7 +121,7 @@ static ts_status run(figures *f, const ts_plan_options *p)
     const ts_parallel_options *l = &f->o->parallel;
     ts_sim_hardware hw;
     TS_TRY(check(f));
-    f->cut = (ts_crew_options){ .tensor = l->tensor, .pipeline = l->pipeline, .experts = ts_parallel_expert_size(l),
+    f->cut = (ts_model_group_options){ .tensor = l->tensor, .pipeline = l->pipeline, .experts = ts_parallel_expert_size(l),
                                 .expert_tensor = l->tensor_extends_experts ? 1 : l->expert_tensor, .unaligned = l->unaligned,
                                 .first_layers = l->first_layers, .last_layers = l->last_layers, .layer_list = l->layer_list,
                                 .layout = l->layout };
@@ -146,7 +146,7 @@ static ts_status table(const figures *f, ts_str *out)
     char a[32], b[32], c[32], d[32], e[32];
     TS_TRY(ts_str_printf(out, "%lld parameters, %lld layers, on %lld process%s: %lld model%s; %lld text%s of %lld tokens for each\n\n",
                          (long long)f->parameters, (long long)f->layers, (long long)f->world, f->world == 1 ? "" : "es",
-                         (long long)f->crews, f->crews == 1 ? "" : "s", (long long)f->i->sequences,
+                         (long long)f->models, f->models == 1 ? "" : "s", (long long)f->i->sequences,
                          f->i->sequences == 1 ? "" : "s", (long long)f->length));
     TS_TRY(ts_str_printf(out, "%-7s %9s %11s %12s %16s %12s %12s %12s\n", "stage", "processes", "layers", "weights", "keys and values",
                          "of a token", "other", "in all"));
@@ -174,7 +174,7 @@ static ts_status json(const figures *f, ts_str *out)
                                         "cache_bytes", (json_int_t)s->cache, "other_bytes", (json_int_t)s->other));
     }
     json_t *o = json_pack("{ss sI sI sI sI sI so}", "task", "infer", "world_size", (json_int_t)f->world, "models",
-                          (json_int_t)f->crews, "parameters", (json_int_t)f->parameters, "max_num_seqs",
+                          (json_int_t)f->models, "parameters", (json_int_t)f->parameters, "max_num_seqs",
                           (json_int_t)f->i->sequences, "max_model_len", (json_int_t)f->length, "stages", stages);
     const ts_status st = ts_json_write(o, JSON_INDENT(1), "the plan", out);
     json_decref(o);

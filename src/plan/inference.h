@@ -1,5 +1,5 @@
 /* What a model takes without training (infer, chat, score, serve): weights, and what its layers keep of texts, of each
- * process of a layout (infer/crew.h). The simulated device counts what the engine itself asks for. */
+ * process of a layout (infer/model_group.h). The simulated device counts what the engine itself asks for. */
 #ifndef TS_PLAN_INFERENCE_H
 #define TS_PLAN_INFERENCE_H
 #include "plan/simulate.h"

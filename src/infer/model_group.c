@@ -1,11 +1,11 @@
-#include "infer/crew.h"
+#include "infer/model_group.h"
 
 #include "parallel/rules.h"
 
 #define ROW(type, field, name, def, lo, hi, help) \
-    TS_ROW(type, ts_crew_options, field, name, def, lo, hi, NULL, "layout", help)
+    TS_ROW(type, ts_model_group_options, field, name, def, lo, hi, NULL, "layout", help)
 
-const ts_option ts_crew_option_rows[] = {
+const ts_option ts_model_group_option_rows[] = {
     ROW(INT, tensor, "tensor-model-parallel-size", "1", 1, 1 << 20,
         "with mpirun: processes that share out each layer's matrices, and keys and values by heads"),
     ROW(INT, pipeline, "pipeline-model-parallel-size", "1", 1, 1 << 20,
@@ -24,18 +24,18 @@ const ts_option ts_crew_option_rows[] = {
     ROW(REAL, timeout_minutes, "distributed-timeout-minutes", "10", 0.01, 1e6,
         "a process that waits longer than this within a pass ends the job and says where"),
 };
-const size_t ts_crew_option_count = sizeof ts_crew_option_rows / sizeof *ts_crew_option_rows;
+const size_t ts_model_group_option_count = sizeof ts_model_group_option_rows / sizeof *ts_model_group_option_rows;
 
-bool ts_crew_is_wanted(const ts_crew_options *o, const ts_comm *world)
+bool ts_model_group_is_wanted(const ts_model_group_options *o, const ts_comm *world)
 {
     return world->size > 1 || o->tensor > 1 || o->pipeline > 1 || o->experts > 1;
 }
 
 /* ---- sizes ---- */
 
-static int64_t pieces(const ts_crew_options *o) { return o->expert_tensor ? o->expert_tensor : o->tensor; }
+static int64_t pieces(const ts_model_group_options *o) { return o->expert_tensor ? o->expert_tensor : o->tensor; }
 
-static void fill(const ts_crew_options *o, ts_parallel_options *p)
+static void fill(const ts_model_group_options *o, ts_parallel_options *p)
 {
     *p = (ts_parallel_options){ .tensor = o->tensor, .pipeline = o->pipeline, .experts = o->experts,
                                 .expert_tensor = o->expert_tensor, .unaligned = o->unaligned, .layer_list = o->layer_list, .layout = o->layout,
@@ -45,7 +45,7 @@ static void fill(const ts_crew_options *o, ts_parallel_options *p)
                                 .schedule = TS_SCHEDULE_1F1B };
 }
 
-static ts_layout layout_of(const ts_crew *c)
+static ts_layout layout_of(const ts_model_group *c)
 {
     const ts_parallel_options *p = &c->parallel;
     return (ts_layout){ .world = c->world->size, .tp = p->tensor, .cp = 1, .pp = p->pipeline, .ep = p->experts,
@@ -53,7 +53,7 @@ static ts_layout layout_of(const ts_crew *c)
 }
 
 /* Groups of as many processes as have a model between them. */
-static ts_status check_world(const ts_crew_options *o, int64_t world)
+static ts_status check_world(const ts_model_group_options *o, int64_t world)
 {
     return world % o->tensor == 0 && world / o->tensor % o->pipeline == 0
                ? TS_OK
@@ -63,7 +63,7 @@ static ts_status check_world(const ts_crew_options *o, int64_t world)
 }
 
 /* Those with the same rows have all experts between them, and share out whole layers between them. */
-static ts_status check_experts(const ts_crew_options *o)
+static ts_status check_experts(const ts_model_group_options *o)
 {
     const int64_t both = o->experts * pieces(o);
     return both % o->tensor == 0 || o->tensor % both == 0
@@ -76,32 +76,32 @@ static ts_status check_experts(const ts_crew_options *o)
 /* ---- processes ---- */
 
 /* Processes of a stage that have the same rows. */
-static int of_stage(const ts_crew_options *o)
+static int of_stage(const ts_model_group_options *o)
 {
     const int64_t both = o->experts * pieces(o);
     return (int)(both > o->tensor ? both : o->tensor);
 }
 
-/* Stages stand furthest apart: rank = (stage * crews + crew) * of_stage + the place within. */
-static ts_status meet(ts_crew *c)
+/* Stages stand furthest apart: rank = (stage * models + model) * of_stage + the place within. */
+static ts_status meet(ts_model_group *c)
 {
     const int within = of_stage(&c->o), each = within * (int)c->o.pipeline;
-    c->crews = c->world->size / each;
-    const int crew = c->world->rank / within % c->crews, n = c->crews > each ? c->crews : each;
+    c->models = c->world->size / each;
+    const int model = c->world->rank / within % c->models, n = c->models > each ? c->models : each;
     int *ranks;
     TS_TRY(ts_alloc(&ranks, (size_t)n, sizeof *ranks));
     for (int i = 0; i < each; i++)
-        ranks[i] = (i / within * c->crews + crew) * within + i % within;
+        ranks[i] = (i / within * c->models + model) * within + i % within;
     ts_status st = ts_comm_group(c->world, "model", ranks, each, &c->comm);
-    for (int i = 0; i < c->crews; i++)
+    for (int i = 0; i < c->models; i++)
         ranks[i] = i * within;
     if (st == TS_OK)
-        st = ts_comm_group(c->world, "leaders", ranks, c->comm->rank ? 0 : c->crews, &c->leaders);
+        st = ts_comm_group(c->world, "leaders", ranks, c->comm->rank ? 0 : c->models, &c->leaders);
     ts_free(&ranks);
     return st;
 }
 
-static ts_status create(ts_crew *c)
+static ts_status create(ts_model_group *c)
 {
     const ts_mesh_shape shape = { .tp = (int)c->o.tensor, .cp = 1, .pp = (int)c->o.pipeline, .ep = (int)c->o.experts,
                                   .etp = (int)pieces(&c->o) };
@@ -116,24 +116,24 @@ static ts_status create(ts_crew *c)
                     : TS_OK;
 }
 
-ts_status ts_crew_create(const ts_crew_options *o, ts_comm *world, ts_crew **out)
+ts_status ts_model_group_create(const ts_model_group_options *o, ts_comm *world, ts_model_group **out)
 {
-    ts_crew *c;
+    ts_model_group *c;
     TS_TRY(ts_alloc(&c, 1, sizeof *c));
     c->o = *o;
     c->world = world;
     fill(o, &c->parallel);
     const ts_status st = create(c);
     if (st != TS_OK)
-        ts_crew_destroy(&c);
+        ts_model_group_destroy(&c);
     else
         *out = c;
     return st;
 }
 
-void ts_crew_destroy(ts_crew **crew)
+void ts_model_group_destroy(ts_model_group **group)
 {
-    ts_crew *c = *crew;
+    ts_model_group *c = *group;
     if (!c)
         return;
     ts_watchdog_destroy(&c->dog);
@@ -141,15 +141,15 @@ void ts_crew_destroy(ts_crew **crew)
     ts_comm_destroy(&c->comm);
     ts_mesh_destroy(&c->mesh);
     ts_stages_deinit(&c->stages);
-    ts_free(crew);
+    ts_free(group);
 }
 
 /* ---- what of a model is here ---- */
 
-ts_layer_range ts_crew_layers(const ts_crew *c) { return c->stages.part[ts_crew_stage(c)]; }
+ts_layer_range ts_model_group_layers(const ts_model_group *c) { return c->stages.part[ts_model_group_stage(c)]; }
 
 /* What a layer keeps stays where the layer is: others that read it are there too. */
-static ts_status check_lent(const ts_crew *c, const ts_arch *a)
+static ts_status check_lent(const ts_model_group *c, const ts_arch *a)
 {
     for (int64_t s = 0; s < c->stages.n_stages; s++)
         for (int64_t i = c->stages.part[s].first; i < c->stages.part[s].last; i++) {
@@ -166,9 +166,9 @@ static ts_status check_lent(const ts_crew *c, const ts_arch *a)
 
 static ts_status stage_of(void *ctx, const ts_arch *a, ts_decoder_stage *out)
 {
-    ts_crew *c = ctx;
+    ts_model_group *c = ctx;
     const ts_layout l = layout_of(c);
-    const int stage = ts_crew_stage(c);
+    const int stage = ts_model_group_stage(c);
     TS_TRY(ts_layout_check_model(&l, a));
     ts_stages_deinit(&c->stages);
     TS_TRY(ts_stages_make(&c->parallel, a->n_layers, NULL, 0, &c->stages));
@@ -178,14 +178,14 @@ static ts_status stage_of(void *ctx, const ts_arch *a, ts_decoder_stage *out)
                         (long long)c->o.pipeline);
     TS_TRY(check_lent(c, a));
     *out = (ts_decoder_stage){ .layers = &c->stages.part[stage], .n = 1, .embeds = stage == 0,
-                               .ends = stage == ts_crew_n_stages(c) - 1 };
+                               .ends = stage == ts_model_group_n_stages(c) - 1 };
     if (ts_mesh_parts_experts(c->mesh))
         out->experts = (ts_expert_group){ .comm = c->mesh->comm[TS_MESH_EP], .pieces = c->mesh->comm[TS_MESH_ETP],
                                           .all = c->mesh->comm[TS_MESH_EXPERTS], .by = TS_DISPATCH_SUM };
     return TS_OK;
 }
 
-void ts_crew_use(ts_crew *c, ts_model_use *use)
+void ts_model_group_use(ts_model_group *c, ts_model_use *use)
 {
     use->group = (ts_tensor_group){ .comm = c->mesh->comm[TS_MESH_TP], .unaligned = c->o.unaligned };
     use->stage_of = stage_of;
